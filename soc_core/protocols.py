@@ -1,0 +1,288 @@
+"""Every seam on one page. A part that keeps its protocol can be replaced without any other part knowing.
+
+Both event stores pass one shared test suite, and so do both journals and both state databases (tests/soc_core/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from soc_core.access import Scope
+from soc_core.clock import Micros
+from soc_core.events import EventBatch
+from soc_core.models import REAL, Finding
+
+Ints = npt.NDArray[np.int64]
+
+# ---------------------------------------------------------------- source → journal
+
+
+class Origin(BaseModel):
+    """What is known of a source before anything is parsed; travels with its records in the journal.
+
+    `format` is a name in collectors/formats, or "" to be found by content line by line. `zone` is the collector
+    zone (private address ranges overlap between agencies); `peer` the sender's address where there is one;
+    `timezone` an IANA name for times without one; `encoding` a Python codec name or "" to detect.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    format: str = ""
+    zone: str = "city"
+    peer: str = ""
+    timezone: str = "Asia/Shanghai"
+    encoding: str = ""
+    realm: str = REAL
+
+
+@dataclass(frozen=True, slots=True)
+class Raws:
+    """Records as received, not yet parsed: one frame in the journal, all of one origin and one moment.
+
+    `positions` are the source's own places (byte offsets, record numbers; ascending), or None where it has none
+    (UDP): then identity comes from the place in the journal. `damaged` names records that the transport could
+    not read whole: index in `lines` → reason; they go to quarantine with what was read.
+    """
+
+    origin: Origin
+    lines: Sequence[bytes]
+    received: Micros
+    positions: Ints | None = None
+    damaged: dict[int, str] = field(default_factory=dict)
+
+
+class Offset(NamedTuple):
+    """A place in the journal: the number of the *next* record after what was appended."""
+
+    partition: int
+    offset: int
+
+
+class Frame(NamedTuple):
+    """Raws as read back: records `first` … `first + len(raws.lines) - 1` of the partition."""
+
+    partition: int
+    first: int
+    raws: Raws
+
+
+class Source(Protocol):
+    """Bytes in. `next_batch` returns ([], None) when idle; `ack` after the journal made them durable."""
+
+    def next_batch(self) -> tuple[Sequence[Raws], Any]: ...
+    def ack(self, position: Any) -> None: ...
+    def close(self) -> None: ...
+
+
+class Journal(Protocol):
+    """Durable, append-only, partitioned by source. After `append` returns, the records survive kill -9 and power.
+
+    `epoch` is a token that changes when the journal is made anew. `tail` is the highest position that the journal
+    holds of a source (-1: none): a positioned source resumes after it. `end` is the next record number.
+    `release` lets the journal drop what lies wholly before an offset.
+    """
+
+    epoch: str
+
+    def append(self, raws: Sequence[Raws]) -> list[Offset]: ...
+    def read(self, partition: int, offset: int, limit: int) -> list[Frame]: ...
+    def partitions(self) -> list[int]: ...
+    def end(self, partition: int) -> int: ...
+    def tail(self, source: str) -> int: ...
+    def release(self, partition: int, offset: int) -> None: ...
+    def close(self) -> None: ...
+
+
+# ---------------------------------------------------------------- lines → events
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a format may know beside the lines: receipt time (for the year of RFC 3164), zone of time, codec."""
+
+    received: Micros
+    timezone: str = "Asia/Shanghai"
+    encoding: str = ""
+
+
+class Fault(NamedTuple):
+    """A line that the format could not read, and one clause why. It goes to quarantine whole."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Events and where they came from: event i came from line `line_no[i]`; several may share a line.
+
+    Every line is in exactly one of: `line_no`, `faults`, `merged` (absorbed into another line's event), `held`
+    (kept by an assembler until more comes). The pipeline adds identity, receipt, original, zone and owner.
+    """
+
+    batch: EventBatch
+    line_no: Ints
+    faults: list[Fault] = field(default_factory=list)
+    merged: list[int] = field(default_factory=list)
+
+
+class Format(Protocol):
+    """A module collectors/formats/NAME.py: pure functions, no state, no clock, no I/O.
+
+    `sniff` says how sure it is that a sample of lines is of this format, 0 … 1. It must not raise.
+    """
+
+    @staticmethod
+    def parse(lines: Sequence[bytes], ctx: Context) -> Parsed: ...
+    @staticmethod
+    def sniff(lines: Sequence[bytes]) -> float: ...
+
+
+class Assembler(Protocol):
+    """Joins records that belong together (audit serials, script blocks); its state is saved and restored."""
+
+    def feed(self, parsed: Parsed) -> Parsed: ...
+    def snapshot(self) -> bytes: ...
+    def restore(self, state: bytes) -> None: ...
+
+
+class Enricher(Protocol):
+    """Adds columns to a whole batch (agency and system by zone, address and host). Adds, never removes."""
+
+    def enrich(self, batch: EventBatch) -> EventBatch: ...
+
+
+# ---------------------------------------------------------------- events → findings
+
+
+class Detector(Protocol):
+    """Judges batches. State must be a function of the records seen, not of how they were cut into batches.
+
+    `tick` is called with the event-time watermark (microseconds), for what only passing time decides.
+    """
+
+    def detect(self, batch: EventBatch) -> list[Finding]: ...
+    def tick(self, now: Micros) -> list[Finding]: ...
+    def snapshot(self) -> bytes: ...
+    def restore(self, state: bytes) -> None: ...
+
+
+# ---------------------------------------------------------------- events → store → questions
+
+
+class Rejected(NamedTuple):
+    """An event that the store refused: row in the batch, and the reason (other content under a known id, …)."""
+
+    row: int
+    reason: str
+
+
+class WriteResult(NamedTuple):
+    """Rows of the written batch by fate: each row is in exactly one list.
+
+    A row met again from the same journal record (same soc.partition and soc.offset: our own replay after a crash)
+    counts as stored; met again from another record with equal content it is a duplicate.
+    """
+
+    stored: Ints
+    duplicate: Ints
+    rejected: list[Rejected]
+
+
+class Query(BaseModel):
+    """A question: Lucene-style text, and a half-open span of event time [since, until) in microseconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str = ""
+    since: Micros | None = None
+    until: Micros | None = None
+
+
+class Page(NamedTuple):
+    """How much to return and from where: `after` is the `next` of the page before."""
+
+    limit: int = 100
+    after: str = ""
+    newest_first: bool = True
+
+
+class Hits(NamedTuple):
+    """Rows as dotted-name dictionaries without nulls, the total that matched in scope, and the next page's key."""
+
+    rows: list[dict[str, Any]]
+    total: int
+    next: str
+
+
+class Bucket(NamedTuple):
+    """One value (or the start of one interval, in microseconds) and its count."""
+
+    key: Any
+    n: int
+
+
+class QueryError(ValueError):
+    """A query text that cannot be read; `position` is where, counted from 0."""
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(f"{message} (at character {position + 1})")
+        self.position = position
+
+
+class EventStore(Protocol):
+    """Holds events. Every read takes the caller's scope, and the scope is part of the query itself.
+
+    `write` is idempotent by event.id and durable when it returns. Ids have the form made by identity.py, so a
+    store can tell new records from old by the source's position alone. Raises QueryError on a bad query.
+    """
+
+    def write(self, batch: EventBatch) -> WriteResult: ...
+    def get(self, ids: Sequence[str], scope: Scope) -> list[dict[str, Any]]: ...
+    def search(self, query: Query, scope: Scope, page: Page = Page()) -> Hits: ...  # noqa: B008
+    def aggregate(self, query: Query, scope: Scope, field: str, limit: int = 10) -> list[Bucket]: ...
+    def histogram(self, query: Query, scope: Scope, buckets: int = 60) -> list[Bucket]: ...
+    def scan(self, query: Query, scope: Scope) -> Iterator[EventBatch]: ...
+    def prune(self, before: Micros) -> int: ...
+    def close(self) -> None: ...
+
+
+# ---------------------------------------------------------------- alerts → response
+
+
+class Preview(NamedTuple):
+    """What an action would do, in one sentence, and whether a person must approve it first."""
+
+    summary: str
+    needs_approval: bool = False
+
+
+class Result(NamedTuple):
+    """What an action did. `output` is for later steps and for `undo`."""
+
+    ok: bool
+    summary: str
+    output: dict[str, Any]
+
+
+Probe = Literal["done", "not done", "unknown"]
+
+
+class Action(Protocol):
+    """A module playbooks/actions/NAME.py. `probe` says whether an interrupted run took effect; asked before a rerun."""
+
+    @staticmethod
+    def plan(ctx: dict[str, Any], args: dict[str, Any]) -> Preview: ...
+    @staticmethod
+    def run(ctx: dict[str, Any], args: dict[str, Any]) -> Result: ...
+    @staticmethod
+    def probe(ctx: dict[str, Any], intent: dict[str, Any]) -> Probe: ...
+    @staticmethod
+    def undo(ctx: dict[str, Any], result: dict[str, Any]) -> Result: ...

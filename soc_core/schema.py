@@ -1,0 +1,90 @@
+"""The one table of columns: name → type → description, read from schema.yml.
+
+ECS 9.4 fields (https://www.elastic.co/docs/reference/ecs/ecs-field-reference) and declared vendor namespaces.
+Polars dtypes, Elasticsearch mappings and the documentation are all made from it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal, get_args
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from soc_core import documents
+
+Kind = Literal["keyword", "wildcard", "text", "ip", "long", "double", "boolean", "date", "json"]
+
+DTYPES: dict[str, pl.DataType] = {
+    "keyword": pl.String(),
+    "wildcard": pl.String(),
+    "text": pl.String(),
+    "ip": pl.String(),
+    "json": pl.String(),
+    "long": pl.Int64(),
+    "double": pl.Float64(),
+    "boolean": pl.Boolean(),
+    "date": pl.Datetime("us", "UTC"),
+}
+
+
+class Column(BaseModel):
+    """One row of schema.yml. `many` marks an array; `mask` marks personal data that views hide."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Kind
+    about: str
+    many: bool = False
+    mask: Literal["", "name", "phone", "identity"] = ""
+
+    @property
+    def dtype(self) -> pl.DataType:
+        inner = DTYPES[self.kind]
+        return pl.List(inner) if self.many else inner
+
+
+class Schema:
+    """All columns by name, and the namespaces below which any name is a keyword column."""
+
+    def __init__(self, columns: dict[str, Column], namespaces: dict[str, str]) -> None:
+        self.columns = columns
+        self.namespaces = namespaces
+        self._dtype = cache(self._find)
+
+    def get(self, name: str) -> Column | None:
+        """The declared column, or a keyword one where a namespace allows any name, else None."""
+        known = self.columns.get(name)
+        if known is None and any(name.startswith(space + ".") for space in self.namespaces):
+            return Column(kind="keyword", about="")
+        return known
+
+    def _find(self, name: str) -> pl.DataType:
+        column = self.get(name)
+        return column.dtype if column else pl.String()
+
+    def dtype(self, name: str) -> pl.DataType:
+        """Polars dtype of a column; String for a name that nobody declared."""
+        return self._dtype(name)
+
+
+def load(path: Path) -> Schema:
+    """Read schema.yml: `columns: {name: [kind, about, flags…]}`, `namespaces: {prefix: about}`.
+
+    A flag is `many` or a mask (`name`, `phone`, `identity`). Raises ValueError naming file and column.
+    """
+    raw = documents.load(path.read_text(encoding="utf-8"), path)
+    columns = {}
+    for name, (kind, about, *flags) in raw["columns"].items():
+        masks = [flag for flag in flags if flag != "many"]
+        try:
+            columns[name] = Column(kind=kind, about=about, many="many" in flags, mask=masks[0] if masks else "")
+        except ValidationError as error:
+            kinds = ", ".join(get_args(Kind))
+            raise ValueError(f"{path}: column {name}: {error.errors()[0]['msg']} (kinds: {kinds})") from None
+    return Schema(columns, raw["namespaces"])
+
+
+SCHEMA = load(Path(__file__).with_name("schema.yml"))
