@@ -5,7 +5,7 @@ Both event stores pass one shared test suite, and so do both journals and both s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -131,6 +131,32 @@ class Parsed:
     line_no: Ints
     faults: list[Fault] = field(default_factory=list)
     merged: list[int] = field(default_factory=list)
+
+
+class FrameFault(NamedTuple):
+    """A line of one of several frames that no format could read."""
+
+    frame: int
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFrames:
+    """What collectors/parse.py makes of many frames at once, whatever their formats.
+
+    Event i came from line `line_no[i]` of frame `frame_no[i]`; the batch has the column soc.format. `merged` holds
+    (frame, line). Events stand in the order of (frame, line), several of one line side by side.
+    """
+
+    batch: EventBatch
+    frame_no: Ints
+    line_no: Ints
+    faults: list[FrameFault] = field(default_factory=list)
+    merged: list[tuple[int, int]] = field(default_factory=list)
+
+
+Parse = Callable[[Sequence[Frame]], ParsedFrames]
 
 
 class Format(Protocol):
