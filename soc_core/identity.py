@@ -14,10 +14,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from soc_core.protocols import Ints
 
+Keys = npt.NDArray[np.uint64]
 POSITION_LIMIT = 1 << 48
 NTH_LIMIT = 1 << 16
 
@@ -36,20 +38,25 @@ def source_key(source: str) -> str:
     return hashlib.blake2b(source.encode(), digest_size=8).hexdigest()
 
 
+def source_number(source: str) -> np.uint64:
+    """The same as a number."""
+    return np.uint64(int(source_key(source), 16))
+
+
 def journal_source(epoch: str, partition: int) -> str:
     """The source id of records whose source has no position of its own: the journal partition itself."""
     return f"journal:{epoch}:{partition}"
 
 
-def event_ids(key: str, positions: Ints, nth: Ints) -> pl.Series:
-    """Ids of the events at these positions; `key` from source_key.
+def event_ids(keys: Keys, positions: Ints, nth: Ints) -> pl.Series:
+    """Ids of the events at these positions; `keys` from source_number, one for each event.
 
     Raises ValueError when a position or n does not fit its digits.
     """
     if len(positions) and (int(positions.max()) >= POSITION_LIMIT or int(nth.max()) >= NTH_LIMIT):
         raise ValueError("position or event number out of range")
     packed = np.empty((len(positions), 2), dtype=">u8")
-    packed[:, 0] = int(key, 16)
+    packed[:, 0] = keys
     packed[:, 1] = (positions.astype(np.uint64) << np.uint64(16)) | nth.astype(np.uint64)
     text = packed.tobytes().hex()
     return pl.Series("event.id", [text[at : at + 32] for at in range(0, len(text), 32)], dtype=pl.String)

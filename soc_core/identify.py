@@ -1,0 +1,108 @@
+"""From parsed frames to events with identity: who they are, where they came from, when they were received."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from soc_core import identity
+from soc_core.events import EventBatch
+from soc_core.protocols import Frame, Ints, ParsedFrames
+from soc_core.text import decode_all
+
+STAMP = pl.Datetime("us", "UTC")
+
+
+class Records(NamedTuple):
+    """The records (lines) of several frames as columns: what is known of each before it is parsed."""
+
+    frames: Sequence[Frame]
+    start: Ints  # number of the first record of each frame, and their total at the end
+    frame: Ints  # per record: its frame
+    offset: Ints  # per record: its number in the journal partition
+    position: Ints  # per record: its place in the source, or in the journal
+    key: identity.Keys  # per record: the number of its source
+
+    @property
+    def total(self) -> int:
+        return int(self.start[-1])
+
+    def index(self, frame_no: Ints, line_no: Ints) -> Ints:
+        """Record numbers of (frame, line) pairs."""
+        found: Ints = self.start[frame_no] + line_no
+        return found
+
+
+def records(frames: Sequence[Frame], epoch: str) -> Records:
+    """Lay the records of the frames out in columns."""
+    sizes = np.array([len(frame.raws.lines) for frame in frames], dtype=np.int64)
+    start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    offsets, positions, keys = [], [], []
+    for frame, size in zip(frames, sizes, strict=True):
+        own = np.arange(frame.first, frame.first + size, dtype=np.int64)
+        source = frame.raws.origin.source
+        if frame.raws.positions is None:
+            source = identity.journal_source(epoch, frame.partition)
+        offsets.append(own)
+        positions.append(own if frame.raws.positions is None else frame.raws.positions)
+        keys.append(np.full(size, identity.source_number(source), dtype=np.uint64))
+    empty = np.empty(0, dtype=np.int64)
+    return Records(
+        frames,
+        start,
+        np.repeat(np.arange(len(frames), dtype=np.int64), sizes),
+        np.concatenate(offsets) if offsets else empty,
+        np.concatenate(positions) if positions else empty,
+        np.concatenate(keys) if keys else empty.astype(np.uint64),
+    )
+
+
+def record_ids(known: Records, rows: Ints) -> list[str]:
+    """Ids of whole records (as of their first event): the names of quarantine rows."""
+    return identity.event_ids(known.key[rows], known.position[rows], np.zeros(len(rows), dtype=np.int64)).to_list()
+
+
+def identify(parsed: ParsedFrames, known: Records) -> tuple[EventBatch, Ints]:
+    """The batch with identity, receipt, original and origin added; and the record number of each event."""
+    batch = parsed.batch
+    record = known.index(parsed.frame_no, parsed.line_no)
+    fresh = np.ones(len(record), dtype=bool)
+    fresh[1:] = record[1:] != record[:-1]
+    first = np.maximum.accumulate(np.where(fresh, np.arange(len(record)), 0)) if len(record) else record
+    nth = np.arange(len(record), dtype=np.int64) - first
+    received = np.array([frame.raws.received for frame in known.frames], dtype=np.int64)[parsed.frame_no]
+    ingested = pl.Series("event.ingested", received, dtype=pl.Int64).cast(STAMP)
+    at = batch.column("@timestamp")
+    columns: dict[str, pl.Series | str | int | None] = {
+        "event.id": identity.event_ids(known.key[record], known.position[record], nth),
+        "event.ingested": ingested,
+        "event.original": _originals(known, record),
+        "soc.offset": pl.Series("soc.offset", known.offset[record], dtype=pl.Int64),
+        "soc.partition": known.frames[0].partition if known.frames else 0,
+    }
+    if at.null_count():
+        columns["@timestamp"] = at.zip_with(at.is_not_null(), ingested)
+    for name, values in (
+        ("soc.source", [frame.raws.origin.source for frame in known.frames]),
+        ("soc.zone", [frame.raws.origin.zone for frame in known.frames]),
+        ("soc.realm", [frame.raws.origin.realm for frame in known.frames]),
+        ("soc.peer", [frame.raws.origin.peer or None for frame in known.frames]),
+    ):
+        if len(set(values)) == 1:
+            columns[name] = values[0]
+        else:
+            columns[name] = pl.Series(name, values, dtype=pl.String).gather(parsed.frame_no)
+    return batch.with_columns(columns), record
+
+
+def _originals(known: Records, record: Ints) -> pl.Series:
+    lines: list[str] = []
+    for frame in known.frames:
+        lines += decode_all(frame.raws.lines, frame.raws.origin.encoding)
+    whole = pl.Series("event.original", lines, dtype=pl.String)
+    if len(record) == len(whole) and np.array_equal(record, np.arange(len(record))):
+        return whole
+    return whole.gather(record)

@@ -1,0 +1,266 @@
+"""The loop: journal → parse → identify → enrich → store → detect → one state transaction.
+
+One worker owns its partitions. A step takes some records of one partition through everything and commits them; the
+order of its two commits (events first, then state) makes a crash between them harmless: the events are met again as
+our own replay, and count once.
+
+The events are stored *before* they are judged, so that a duplicate never reaches a detector.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from sqlalchemy.orm import Session
+
+from soc_core import clock
+from soc_core.events import EventBatch
+from soc_core.identify import Records, identify, record_ids, records
+from soc_core.models import Finding
+from soc_core.protocols import Detector, Enricher, EventStore, Ints, Journal, Parse, ParsedFrames
+from soc_core.state import commits, quarantine
+from soc_core.state.database import Database
+
+log = logging.getLogger(__name__)
+
+LIMIT = 16_384  # records a step: large enough for columns to pay, small enough for a one-second answer
+CHECKPOINT_EVERY = 30 * clock.SECOND
+WATERMARK_AHEAD = 5 * clock.MINUTE
+
+NO_FATE, STORED, DUPLICATE, MERGED, QUARANTINED = range(5)
+Fates = npt.NDArray[np.int8]
+Triage = Callable[[Session, Sequence[Finding], clock.Micros], Any]
+
+
+@dataclass
+class Parts:
+    """What the loop is made of; wired in soc_cli, so that this file knows only the seams."""
+
+    journal: Journal
+    state: Database
+    stores: Callable[[str], EventStore]
+    parse: Parse
+    enrichers: Sequence[Enricher]
+    detectors: Sequence[Detector]
+    triage: Triage
+
+
+@dataclass
+class Step:
+    """What one step made, before it is committed."""
+
+    known: Records
+    fates: Fates
+    reasons: dict[int, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    events: dict[int, int] = field(default_factory=dict)  # frame → events stored
+    latest: dict[int, clock.Micros] = field(default_factory=dict)  # frame → latest event time
+
+
+class Worker:
+    """Takes the records of its partitions through the loop. Use one instance from one thread."""
+
+    def __init__(self, parts: Parts, partitions: Iterable[int] | None = None) -> None:
+        self.parts = parts
+        self.partitions = list(partitions if partitions is not None else parts.journal.partitions())
+        self.detector_errors: Counter[str] = Counter()
+        self._checked = clock.now()
+        self._dirty = False
+        with parts.state.begin() as session:
+            commits.adopt_epoch(session, parts.journal.epoch)
+            self.marks = {p: commits.mark(session, p) for p in self.partitions}
+            saved = {p: commits.checkpoint(session, p) for p in self.partitions}
+        self.cursor = {p: saved[p].offset if saved[p] else 0 for p in self.partitions}
+        self._restore({p: kept.state for p, kept in saved.items() if kept})
+        for partition in self.partitions:  # all replays come first: what was judged before stays judged
+            while self.cursor[partition] < self.marks[partition]:
+                self._run(partition)
+
+    def step(self) -> int:
+        """One step over every partition that has something new. Returns the records committed; 0 when idle."""
+        done = sum(self._run(partition) for partition in self.partitions)
+        if done == 0 or clock.now() - self._checked > CHECKPOINT_EVERY:
+            self.checkpoint()
+        return done
+
+    def drain(self) -> int:
+        """Step until nothing is pending. Returns the records committed."""
+        total = 0
+        while done := self.step():
+            total += done
+        return total
+
+    def checkpoint(self) -> None:
+        """Save the detectors' state with the offsets it stands for, and let the journal drop what is before."""
+        if not self._dirty:
+            return
+        state = [(f"{type(d).__module__}.{type(d).__name__}", d.snapshot()) for d in self.parts.detectors]
+        blob = _pack(state)
+        with self.parts.state.begin() as session:
+            for number, partition in enumerate(self.partitions):
+                commits.save_checkpoint(session, partition, self.cursor[partition], b"" if number else blob)
+        for partition in self.partitions:
+            self.parts.journal.release(partition, self.cursor[partition])
+        self._checked, self._dirty = clock.now(), False
+
+    def _restore(self, blobs: dict[int, bytes]) -> None:
+        state = dict(_unpack(next((blob for blob in blobs.values() if blob), b"")))
+        for detector in self.parts.detectors:
+            kept = state.get(f"{type(detector).__module__}.{type(detector).__name__}")
+            if kept is not None:
+                detector.restore(kept)
+
+    def _run(self, partition: int) -> int:
+        at, mark = self.cursor[partition], self.marks[partition]
+        replay = at < mark
+        frames = self.parts.journal.read(partition, at, min(LIMIT, mark - at) if replay else LIMIT)
+        if not frames:
+            if replay:  # the journal lost what the state has: going on would skip records in silence
+                raise RuntimeError(f"journal partition {partition} ends at {at}, before the committed {mark}")
+            return 0
+        known = records(frames, self.parts.journal.epoch)
+        done = self._judge(known)
+        end = int(known.offset[-1]) + 1
+        if not replay:
+            self._commit(partition, done, at, end)
+            self.marks[partition] = end
+        self.cursor[partition] = end
+        self._dirty = True
+        return 0 if replay else known.total
+
+    def _judge(self, known: Records) -> Step:
+        parsed = self.parts.parse(known.frames)
+        step = Step(known, np.full(known.total, NO_FATE, dtype=np.int8))
+        batch, record = identify(parsed, known)
+        for enricher in self.parts.enrichers:
+            batch = enricher.enrich(batch)
+        kept = self._store(batch, record, step)
+        self._settle(parsed, step)
+        fresh = batch if kept.all() else batch.take(kept)
+        if fresh.height:
+            self._count(fresh, record[kept], step)
+            self._detect(fresh, step)
+        return step
+
+    def _store(self, batch: EventBatch, record: Ints, step: Step) -> npt.NDArray[np.bool_]:
+        """Write each realm's events to its own store; mark the fates; return which rows are stored."""
+        kept = np.zeros(batch.height, dtype=bool)
+        fates = np.full(batch.height, NO_FATE, dtype=np.int8)
+        codes, realms = batch.distinct("soc.realm") if batch.height else (np.empty(0, np.int32), [])
+        for code, realm in enumerate(realms):
+            rows = np.flatnonzero(codes == code)
+            result = self.parts.stores(realm).write(batch if len(rows) == batch.height else batch.take(codes == code))
+            kept[rows[result.stored]] = True
+            fates[rows[result.stored]] = STORED
+            fates[rows[result.duplicate]] = DUPLICATE
+            for row, reason in result.rejected:
+                fates[rows[row]] = QUARANTINED
+                step.reasons[int(record[rows[row]])] = reason
+        # A record of several events is stored if any is, and quarantined if any was refused.
+        for fate in (DUPLICATE, STORED, QUARANTINED):
+            step.fates[record[fates == fate]] = fate
+        return kept
+
+    def _settle(self, parsed: ParsedFrames, step: Step) -> None:
+        """Faults, merged lines, and the net below: a record that nobody accounted for is quarantined as such."""
+        for fault in parsed.faults:
+            row = int(step.known.start[fault.frame]) + fault.line
+            step.fates[row] = QUARANTINED
+            step.reasons[row] = fault.reason
+        for frame, line in parsed.merged:
+            step.fates[int(step.known.start[frame]) + line] = MERGED
+        for row in np.flatnonzero(step.fates == NO_FATE):
+            step.fates[row] = QUARANTINED
+            step.reasons[int(row)] = "the format returned neither an event nor a fault for this record"
+
+    def _count(self, fresh: EventBatch, record: Ints, step: Step) -> None:
+        frame = step.known.frame[record]
+        stamps = fresh.column("@timestamp").cast(pl.Int64).to_numpy()
+        for number in np.unique(frame):
+            mine = frame == number
+            step.events[int(number)] = int(mine.sum())
+            step.latest[int(number)] = int(stamps[mine].max())
+
+    def _detect(self, fresh: EventBatch, step: Step) -> None:
+        ahead = max(frame.raws.received for frame in step.known.frames) + WATERMARK_AHEAD
+        watermark = min(max(step.latest.values()), ahead)
+        for detector in self.parts.detectors:
+            try:
+                step.findings += detector.detect(fresh)
+                step.findings += detector.tick(watermark)
+            except Exception:  # one broken detector must not stop the others, nor the storing of events
+                name = type(detector).__name__
+                self.detector_errors[name] += 1
+                log.exception("detector %s failed on a batch of %d events", name, fresh.height)
+
+    def _commit(self, partition: int, step: Step, at: int, end: int) -> None:
+        now = clock.now()
+        with self.parts.state.begin() as session:
+            commits.advance(session, partition, end, _deltas(step), expect=at)
+            quarantine.add(session, _quarantined(step))
+            if step.findings:
+                self.parts.triage(session, step.findings, now)
+
+
+def _deltas(step: Step) -> list[commits.FateDelta]:
+    """Counts per source of one step."""
+    sums: dict[tuple[str, str], Counter[str]] = {}
+    for number, frame in enumerate(step.known.frames):
+        origin = frame.raws.origin
+        count = sums.setdefault((origin.source, origin.realm), Counter())
+        mine = step.fates[step.known.start[number] : step.known.start[number + 1]]
+        count["received"] += len(mine)
+        for name, fate in (("stored", STORED), ("duplicate", DUPLICATE), ("merged", MERGED), ("quarantined", QUARANTINED)):
+            count[name] += int((mine == fate).sum())
+        count["events"] += step.events.get(number, 0)
+        count["last_event"] = max(count["last_event"], step.latest.get(number, 0))
+    return [commits.FateDelta(source=source, realm=realm, **count) for (source, realm), count in sums.items()]
+
+
+def _quarantined(step: Step) -> list[quarantine.Item]:
+    rows = np.array(sorted(step.reasons), dtype=np.int64)
+    if not len(rows):
+        return []
+    items = []
+    for row, record_id in zip(rows.tolist(), record_ids(step.known, rows), strict=True):
+        number = int(step.known.frame[row])
+        frame = step.known.frames[number]
+        origin = frame.raws.origin
+        items.append(
+            quarantine.Item(
+                id=record_id,
+                source=origin.source,
+                realm=origin.realm,
+                format=origin.format,
+                received=frame.raws.received,
+                reason=step.reasons[row],
+                raw=bytes(frame.raws.lines[row - int(step.known.start[number])]),
+                partition=frame.partition,
+                offset=int(step.known.offset[row]),
+            )
+        )
+    return items
+
+
+def _pack(parts: Sequence[tuple[str, bytes]]) -> bytes:
+    out = bytearray()
+    for name, body in parts:
+        for piece in (name.encode(), body):
+            out += len(piece).to_bytes(8, "big") + piece
+    return bytes(out)
+
+
+def _unpack(blob: bytes) -> list[tuple[str, bytes]]:
+    pieces, at = [], 0
+    while at < len(blob):
+        size = int.from_bytes(blob[at : at + 8], "big")
+        pieces.append(blob[at + 8 : at + 8 + size])
+        at += 8 + size
+    return [(pieces[i].decode(), pieces[i + 1]) for i in range(0, len(pieces), 2)]
