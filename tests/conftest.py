@@ -1,0 +1,20 @@
+"""What every test shares; and in CI (SOC_STRICT_SKIPS=1) a skip is a failure unless this machine truly cannot run it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+CANNOT = "cannot run here: "  # the only kind of skip that CI accepts
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped and os.environ.get("SOC_STRICT_SKIPS") == "1" and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if CANNOT not in reason:
+            report.outcome = "failed"
+            report.longrepr = f"skipped, although this machine can have what it needs: {reason}"
