@@ -22,7 +22,8 @@ class UsageError(ValueError):
 
 def overview() -> str:
     """The list of commands, one line each, from the modules' own first docstring lines."""
-    lines = ["CitySOC, the operations centre for a city's cyber security 城市网络安全运营中心", "", "usage: ./soc COMMAND …", ""]
+    lines = ["CitySOC, the operations centre for a city's cyber security 城市网络安全运营中心", ""]
+    lines += ["usage: ./soc COMMAND …", ""]
     for name in registry.names(PACKAGE):
         doc = (registry.get(PACKAGE, name).__doc__ or "").strip().splitlines()
         lines.append(f"  {name:<10} {doc[0] if doc else ''}")

@@ -38,10 +38,11 @@ def provide() -> None:
         if still:
             print(f"soc: could not install {' '.join(still)}; what needs them is skipped", file=sys.stderr)
     else:
-        print(f"soc: for all tests: sudo apt-get install {' '.join(wanted)}; what needs them is skipped", file=sys.stderr)
+        line = f"sudo apt-get install {' '.join(wanted)}"
+        print(f"soc: for all tests: {line}; until then, what needs them is skipped", file=sys.stderr)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--help"]})
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(ctx: typer.Context) -> None:
     """Run pytest with the given arguments (./soc test tests/soc_core -x), or everything on all cores."""
     import pytest

@@ -1,0 +1,118 @@
+"""The one place where concrete parts meet: which journal, which stores, which detectors make this platform."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soc_core.config import Settings
+from soc_core.inventory import Inventory
+from soc_core.inventory import load as load_inventory
+from soc_core.journal.files import FileJournal
+from soc_core.state.database import Database
+from soc_core.store.embedded import EmbeddedStore
+
+if TYPE_CHECKING:
+    from soc_core.pipeline import Worker
+    from soc_core.protocols import Detector, EventStore
+
+
+class Busy(OSError):
+    """Another process holds what only one may hold."""
+
+
+@dataclass
+class Platform:
+    """The opened engines of one data directory. Close it, or use it in `with`."""
+
+    settings: Settings
+    _stores: dict[str, EventStore] = field(default_factory=dict)
+
+    @cached_property
+    def state(self) -> Database:
+        self.settings.data.mkdir(parents=True, exist_ok=True)
+        state = Database(self.settings.state_url)
+        state.migrate()
+        return state
+
+    @cached_property
+    def journal(self) -> FileJournal:
+        return FileJournal(self.settings.journal, partitions=self.settings.partitions)
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        return load_inventory(self.settings.city)
+
+    def store(self, realm: str) -> EventStore:
+        """The event store of one realm, opened at first use."""
+        if realm not in self._stores:
+            self._stores[realm] = EmbeddedStore(self.settings.events(realm))
+        return self._stores[realm]
+
+    def detectors(self, rules: Sequence[Path] = ()) -> list[Detector]:
+        """Every active detector: Sigma rules and their correlations, and the learned ones."""
+        from detections import learn
+        from detections.sigma.detector import build
+
+        return [*build(list(rules) or self.settings.rules, cache=self.settings.data / "cache"), *learn.detectors(self.settings)]
+
+    def worker(self, rules: Sequence[Path] = ()) -> Worker:
+        """The loop over all partitions. Hold `working` while it runs."""
+        from collectors.enrich import Enricher
+        from collectors.parse import parse
+        from detections.triage import apply
+        from soc_core.pipeline import Parts, Worker
+
+        return Worker(
+            Parts(
+                journal=self.journal,
+                state=self.state,
+                stores=self.store,
+                parse=parse,
+                enrichers=[Enricher(self.inventory)],
+                detectors=self.detectors(rules),
+                triage=apply,
+            )
+        )
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Be the one process that works on this data directory. Raises Busy when another is."""
+        with held(self.settings.data / "run" / "worker.lock", "another process works on this data directory"):
+            yield
+
+    def close(self) -> None:
+        for store in self._stores.values():
+            store.close()
+        for name in ("journal", "state"):
+            if name in self.__dict__:
+                getattr(self, name).close()
+
+    def __enter__(self) -> Platform:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextmanager
+def held(path: Path, why: str) -> Iterator[None]:
+    """Hold an exclusive lock file for as long as the block runs; the kernel frees it whatever happens to us."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Busy(f"{why} ({path.parent.parent})") from None
+        os.ftruncate(handle, 0)
+        os.write(handle, str(os.getpid()).encode())
+        yield
+    finally:
+        os.close(handle)
