@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soc_core import clock
 from soc_core.config import Settings
 from soc_core.inventory import Inventory
 from soc_core.inventory import load as load_inventory
@@ -20,7 +22,7 @@ from soc_core.store.embedded import EmbeddedStore
 
 if TYPE_CHECKING:
     from soc_core.pipeline import Worker
-    from soc_core.protocols import Detector, EventStore
+    from soc_core.protocols import Detector
 
 
 class Busy(OSError):
@@ -32,7 +34,7 @@ class Platform:
     """The opened engines of one data directory. Close it, or use it in `with`."""
 
     settings: Settings
-    _stores: dict[str, EventStore] = field(default_factory=dict)
+    _stores: dict[str, EmbeddedStore] = field(default_factory=dict)
 
     @cached_property
     def state(self) -> Database:
@@ -49,7 +51,7 @@ class Platform:
     def inventory(self) -> Inventory:
         return load_inventory(self.settings.city)
 
-    def store(self, realm: str) -> EventStore:
+    def store(self, realm: str) -> EmbeddedStore:
         """The event store of one realm, opened at first use."""
         if realm not in self._stores:
             self._stores[realm] = EmbeddedStore(self.settings.events(realm))
@@ -81,11 +83,14 @@ class Platform:
             )
         )
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """Be the one process that works on this data directory. Raises Busy when another is."""
-        with held(self.settings.data / "run" / "worker.lock", "another process works on this data directory"):
-            yield
+    def working(self, patience: float = 0.0) -> AbstractContextManager[None]:
+        """Be the one process that works on this data directory. Raises Busy when another still is after `patience` s."""
+        return held(self.settings.data / "run" / "worker.lock", "another process works on this data directory", patience)
+
+    def compact(self) -> None:
+        """Merge small segments of the stores that are open, where it is time."""
+        for store in self._stores.values():
+            store.compact(clock.now())
 
     def close(self) -> None:
         for store in self._stores.values():
@@ -102,15 +107,23 @@ class Platform:
 
 
 @contextmanager
-def held(path: Path, why: str) -> Iterator[None]:
-    """Hold an exclusive lock file for as long as the block runs; the kernel frees it whatever happens to us."""
+def held(path: Path, why: str, patience: float = 0.0) -> Iterator[None]:
+    """Hold an exclusive lock file for as long as the block runs; the kernel frees it whatever happens to us.
+
+    Raises Busy when another process still holds it after `patience` seconds.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    until = time.monotonic() + patience
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Busy(f"{why} ({path.parent.parent})") from None
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > until:
+                    raise Busy(f"{why} ({path.parent.parent})") from None
+                time.sleep(0.05)
         os.ftruncate(handle, 0)
         os.write(handle, str(os.getpid()).encode())
         yield

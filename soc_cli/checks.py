@@ -1,0 +1,141 @@
+"""The checks of `./soc doctor`: each says what was tried, what came out, and how to mend it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from soc_core import registry
+from soc_core.config import Settings
+
+State = Literal["works", "limited", "broken"]
+
+
+class Check(NamedTuple):
+    """One line of the report. `mend` is empty when nothing needs mending."""
+
+    name: str
+    state: State
+    found: str
+    mend: str = ""
+
+
+def python(settings: Settings) -> Check:
+    """The interpreter and its packages, against the lock file."""
+    from importlib.metadata import version
+
+    names = ["polars", "streamlit", "pysigma", "SQLAlchemy", "evtx"]
+    found = ", ".join(f"{name} {version(name)}" for name in names)
+    return Check("python", "works", f"{sys.version.split()[0]}; {found}")
+
+
+def patterns(settings: Settings) -> Check:
+    """Hyperscan judges patterns fastest; RE2 gives the same results everywhere else."""
+    try:
+        import hyperscan
+    except ImportError:
+        return Check("patterns", "limited", "google-re2 (equal results, slower)", "Hyperscan is built for x86-64 alone")
+    return Check("patterns", "works", f"hyperscan {hyperscan.__version__}")
+
+
+def disk(settings: Settings) -> Check:
+    """Room, and how long a durable write takes: every acknowledged batch pays it once."""
+    place = settings.data
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free / 2**30
+    try:
+        with tempfile.NamedTemporaryFile(dir=place) as probe:
+            began = time.perf_counter()
+            for _ in range(5):
+                probe.write(b"x" * 4096)
+                probe.flush()
+                os.fsync(probe.fileno())
+            sync = (time.perf_counter() - began) / 5 * 1000
+    except OSError as error:
+        return Check("disk", "broken", f"{place}: {error.strerror}", "give a writable directory by --data")
+    found = f"{place}: {free:.0f} GiB free, a durable write takes {sync:.1f} ms"
+    if free < 2:
+        return Check("disk", "limited", found, "free some space: below 2 GiB the platform stops taking logs in")
+    return Check("disk", "works", found)
+
+
+def doors(settings: Settings) -> Check:
+    """The ports that collectors bind; taken ones are fine while ./soc up runs."""
+    taken = []
+    for port in (settings.listen.syslog_tcp, settings.listen.http):
+        with socket.socket() as probe:
+            if port and probe.connect_ex((settings.listen.host, port)) == 0:
+                taken.append(str(port))
+    if taken:
+        return Check("doors", "limited", f"in use: {', '.join(taken)}", "well if ./soc up runs; else listen: in soc.yaml")
+    return Check("doors", "works", f"free on {settings.listen.host}")
+
+
+def city(settings: Settings) -> Check:
+    """The city pack."""
+    from soc_core.inventory import load
+
+    began = time.perf_counter()
+    inventory = load(settings.city)
+    seconds = time.perf_counter() - began
+    counts = f"{len(inventory.organisations):,} organisations, {len(inventory.systems):,} systems"
+    return Check("city", "works", f"{settings.city.name}: {counts} in {seconds:.2f} s")
+
+
+def rules(settings: Settings) -> Check:
+    """The Sigma rules that would run."""
+    from detections.sigma.load import load_rules
+
+    loaded = load_rules(settings.rules)
+    found = f"{len(loaded.rules)} rules"
+    if loaded.failed:
+        return Check("rules", "limited", f"{found}, {len(loaded.failed)} set aside", "./soc rules check names file and line")
+    return Check("rules", "works", found)
+
+
+def formats(settings: Settings) -> Check:
+    """The formats that are read."""
+    return Check("formats", "works", ", ".join(registry.names("collectors.formats")))
+
+
+def tests(settings: Settings) -> Check:
+    """System packages that the tests use; the product itself needs none."""
+    from soc_cli.commands.test import missing
+
+    wanted = missing()
+    if wanted:
+        return Check("tests", "limited", "for all tests: " + ", ".join(wanted), f"sudo apt-get install {' '.join(wanted)}")
+    return Check("tests", "works", "everything that the tests use is here")
+
+
+CHECKS: tuple[Callable[[Settings], Check], ...] = (python, patterns, disk, doors, city, rules, formats, tests)
+
+
+def all_checks(settings: Settings) -> list[Check]:
+    """Run every check; one that fails is a line of the report, not the end of it."""
+    results = []
+    for check in CHECKS:
+        try:
+            results.append(check(settings))
+        except (OSError, ValueError, LookupError, ImportError) as error:
+            results.append(Check(check.__name__, "broken", str(error), "see the sentence before"))
+    return results
+
+
+def show(results: list[Check]) -> None:
+    """One line a check."""
+    from rich.console import Console
+
+    console = Console()
+    marks = {"works": "[green]✔[/green]", "limited": "[yellow]![/yellow]", "broken": "[red]✘[/red]"}
+    for result in results:
+        console.print(f"{marks[result.state]} {result.name:<10} {result.found}", highlight=False)
+        if result.mend:
+            console.print(f"    → {result.mend}", highlight=False)

@@ -1,0 +1,32 @@
+"""Show the pipeline stage by stage, with the fate of every record. 查看状态"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def status(
+    data: Annotated[Path | None, typer.Option(help="directory that holds everything the platform keeps")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on the last line")] = False,
+) -> None:
+    """Received = stored + duplicate + merged + quarantined + shed + pending, per source; exit 1 when it is not."""
+    import orjson
+
+    from soc_cli.stages import show, stages
+    from soc_core.config import load
+
+    settings = load(data)
+    if not settings.journal.exists():
+        raise OSError(f"nothing was ever received in {settings.data}; start with ./soc up or ./soc ingest FILE")
+    whole = stages(settings)
+    if as_json:
+        print(orjson.dumps(whole).decode())
+    else:
+        show(whole)
+    raise typer.Exit(0 if whole["balanced"] else 1)

@@ -1,0 +1,93 @@
+"""The pipeline as numbers: what each source delivered, and what became of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from soc_cli.wiring import Platform
+from soc_core import clock
+from soc_core.access import EVERYTHING
+from soc_core.config import Settings
+from soc_core.models import DEMO, REAL
+from soc_core.protocols import Query
+from soc_core.state import alerts, commits, quarantine
+
+FATES = ("stored", "duplicate", "merged", "quarantined", "shed", "pending")
+
+
+def stages(settings: Settings) -> dict[str, Any]:
+    """Everything `./soc status` shows, as plain data. Counts are records; `events` are what they became."""
+    with Platform(settings) as platform:
+        with platform.state.read() as session:
+            known = {(row.source, row.realm): row for row in commits.fates(session)}
+            marks = {p: commits.mark(session, p) for p in platform.journal.partitions()}
+            raised = {realm: alerts.counts(session, EVERYTHING, realm) for realm in (REAL, DEMO)}
+            waiting = sum(group.count for group in quarantine.groups(session))
+        pending: dict[tuple[str, str], int] = {}
+        for partition, mark in marks.items():
+            for source, (realm, count) in platform.journal.pending(partition, mark).items():
+                pending[source, realm] = pending.get((source, realm), 0) + count
+        sources = [_source(key, known.get(key), pending.get(key, 0)) for key in sorted({*known, *pending})]
+        stored = {
+            realm: platform.reader(realm).search(Query(), EVERYTHING).total
+            for realm in (REAL, DEMO) if settings.events(realm).exists()
+        }
+    totals = {name: sum(source[name] for source in sources) for name in ("received", *FATES, "events")}
+    return {
+        "data": str(settings.data),
+        "collect": _live(settings.data / "run" / "collect.json"),
+        "sources": sources,
+        "totals": totals,
+        "balanced": all(source["balanced"] for source in sources),
+        "journal": {str(p): {"end": platform.journal.end(p), "committed": mark} for p, mark in marks.items()},
+        "events": stored,
+        "quarantine": waiting,
+        "alerts": raised,
+    }
+
+
+def _source(key: tuple[str, str], row: Any, pending: int) -> dict[str, Any]:
+    counts = {name: getattr(row, name, 0) if row else 0 for name in ("received", *FATES[:-1])}
+    counts["received"] += pending + counts["shed"]
+    counts["pending"] = pending
+    return {
+        "source": key[0],
+        "realm": key[1],
+        **counts,
+        "events": row.events if row else 0,
+        "last_event": clock.to_text(row.last_event) if row and row.last_event else None,
+        "balanced": counts["received"] == sum(counts[name] for name in FATES),
+    }
+
+
+def _live(path: Path) -> Any:
+    try:
+        return orjson.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def show(whole: dict[str, Any]) -> None:
+    """A table for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{whole['data']}", title_justify="left")
+    table.add_column("source")
+    for name in ("received", *FATES, "events"):
+        table.add_column(name, justify="right")
+    table.add_column("last event")
+    for source in whole["sources"]:
+        name = source["source"] + (" 演示" if source["realm"] == DEMO else "")
+        numbers = [f"{source[key]:,}" for key in ("received", *FATES, "events")]
+        table.add_row(name, *numbers, source["last_event"] or "—", style=None if source["balanced"] else "red")
+    table.add_section()
+    table.add_row("all", *[f"{whole['totals'][key]:,}" for key in ("received", *FATES, "events")], "")
+    console = Console()
+    console.print(table)
+    console.print(f"alerts {whole['alerts']}  quarantine {whole['quarantine']:,}  events {whole['events']}")
+    if not whole["balanced"]:
+        console.print("[red]the fates of a source do not add up: see the red line[/red]")

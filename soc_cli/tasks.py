@@ -1,0 +1,57 @@
+"""What happens by the clock beside the loop: playbooks, silent sources, retention. One process runs them."""
+
+from __future__ import annotations
+
+import logging
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from detections import silence
+from detections.triage import apply
+from playbooks import engine
+from soc_cli.wiring import Platform
+from soc_core import clock
+from soc_core.models import DEMO, REAL
+
+log = logging.getLogger(__name__)
+
+RETENTION = {REAL: 190 * clock.DAY, DEMO: 2 * clock.DAY}  # logs are kept six months by law, and some days
+
+
+class Tasks:
+    """The schedule. The worker's lock makes its process the only one; jobs of one kind never overlap."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(1)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600},
+            timezone="UTC",
+        )
+        self.scheduler.add_job(self.respond, "interval", seconds=2)
+        self.scheduler.add_job(self.listen_for_silence, "interval", seconds=60)
+        self.scheduler.add_job(self.prune, "interval", hours=6)
+        self.scheduler.start()
+
+    def respond(self) -> None:
+        """Run the playbooks that the outbox asks for."""
+        engine.run_once(self.platform.state, self.platform.settings)
+
+    def listen_for_silence(self) -> None:
+        """A source that stays silent beyond its own limit raises an alert."""
+        now = clock.now()
+        with self.platform.state.begin() as session:
+            if findings := silence.findings(session, now):
+                apply(session, findings, now)
+
+    def prune(self) -> None:
+        """Remove events past the retention of their realm."""
+        for realm, age in RETENTION.items():
+            if self.platform.settings.events(realm).exists():
+                removed = self.platform.store(realm).prune(clock.now() - age)
+                log.info("retention: %d events of realm %s removed", removed, realm)
+
+    def close(self) -> None:
+        """Let the running job finish, and stop."""
+        self.scheduler.shutdown(wait=True)
