@@ -40,13 +40,13 @@ def zone_of(kind: str, sector: str, owner: str, id_: str = "") -> str:
 
 def placed(named: list[System], made: list[Row]) -> list[tuple[str, str, str, list[str], int, bool]]:
     """(system, owner, zone, codes, place in its zone, named) for every system."""
-    found = []
+    found: list[tuple[str, str, str, list[str], int, bool]] = []
     count: dict[str, int] = {}
     for item in named:
         zone = zone_of(item.kind, item.sector, item.owner, item.id)
         count[zone] = count.get(zone, 0) + 1
-        found.append((item.id, item.owner, zone, [s.code for s in item.sources], count[zone], True))
-    count = {}
+        found.append((item.id, item.owner, zone, [str(s.code) for s in item.sources], count[zone], True))
+    count.clear()
     for row in made:
         zone = zone_of(row["kind"], row["sector"], row["owner"])
         count[zone] = count.get(zone, 0) + 1

@@ -24,7 +24,8 @@ office 政府办公厅 government office|parking 城市停车公司 parking comp
 civil 民政局 civil affairs bureau|hr 人力资源和社会保障局 social security bureau|justice 司法局 justice bureau
 audit 审计局 audit bureau|stats 统计局 statistics bureau|agri 农业农村局 agriculture bureau
 commerce 商务局 commerce bureau|sasac 国资委 state assets commission|medins 医疗保障局 medical insurance bureau
-fund 住房公积金管理中心 housing fund centre|veterans 退役军人事务局 veterans bureau|industry 工业和信息化局 industry bureau
+fund 住房公积金管理中心 housing fund centre|veterans 退役军人事务局 veterans bureau
+industry 工业和信息化局 industry bureau
 reform 发展和改革委员会 development and reform commission|procur 人民检察院 procuratorate|archive 档案馆 archives
 """.replace("\n", "|")
 SECTORS = {
@@ -34,18 +35,22 @@ SECTORS = {
 }  # fmt: skip
 # what fills the city's 471: sector, name, share
 FILL = (
-    ("education", "长沙{a}{b}学校", 110.0), ("health", "长沙{a}{b}医院", 60.0), ("utility", "长沙{a}{b}供水供气公司", 25.0),
+    ("education", "长沙{a}{b}学校", 110.0), ("health", "长沙{a}{b}医院", 60.0),
+    ("utility", "长沙{a}{b}供水供气公司", 25.0),
     ("soe", "长沙{a}{b}集团", 55.0), ("transport", "长沙{a}{b}场站", 30.0), ("research", "长沙{a}{b}研究院", 40.0),
     ("culture", "长沙{a}{b}文化馆", 30.0), ("government", "长沙市{a}{b}事务中心", 78.0),
 )  # fmt: skip
-DEPARTMENTS = (
-    "委办公室 委组织部 委宣传部 委政法委 委网信办 政府办公室 发展和改革局 教育局 科技局 公安分局 民政局 司法局 财政局 "
-    "人力资源和社会保障局 自然资源局 住房和城乡建设局 交通运输局 水利局 农业农村局 商务局 文化旅游局 卫生健康局 应急管理局 "
-    "审计局 市场监督管理局 统计局 城市管理局 行政审批服务局 数据资源中心 医疗保障局 信访局 退役军人事务局 林业局 税务服务站 "
-    "生态环境分局 人民法院 人民检察院 档案馆 融媒体中心 疾病预防控制中心"
-).split()
+DEPARTMENTS_TEXT = """
+委办公室 委组织部 委宣传部 委政法委 委网信办 政府办公室 发展和改革局 教育局
+科技局 公安分局 民政局 司法局 财政局 人力资源和社会保障局 自然资源局 住房和城乡建设局
+交通运输局 水利局 农业农村局 商务局 文化旅游局 卫生健康局 应急管理局 审计局
+市场监督管理局 统计局 城市管理局 行政审批服务局 数据资源中心 医疗保障局 信访局 退役军人事务局
+林业局 税务服务站 生态环境分局 人民法院 人民检察院 档案馆 融媒体中心 疾病预防控制中心
+"""
+DEPARTMENTS = DEPARTMENTS_TEXT.split()
 DEPARTMENT_SECTORS = {"教育局": "education", "公安分局": "police", "卫生健康局": "health", "应急管理局": "emergency",
-                      "疾病预防控制中心": "health", "水利局": "water", "生态环境分局": "environment", "财政局": "finance"}
+                      "疾病预防控制中心": "health", "水利局": "water", "生态环境分局": "environment",
+                      "财政局": "finance"}
 FIRST = "云松竹溪岚霞杉泉榆槐枫柏桐菱荷苇葭棠梧樟"
 SECOND = "岫汀涧坪垄塅陂圩浦畈坳岭湾塘洲渚沚屿坞垸"
 
@@ -87,7 +92,8 @@ def _city_units(root: str, city: str, dice: Dice) -> list[Row]:
     for entry in BUREAUS.split("|"):
         if entry:
             key, name, name_en = entry.split(" ", 2)
-            rows.append(_row(f"cs-{key}", f"{city}市{name}", name_en, "city_unit", root, "", SECTORS.get(key, "government")))
+            sector = SECTORS.get(key, "government")
+            rows.append(_row(f"cs-{key}", f"{city}市{name}", name_en, "city_unit", root, "", sector))
     parents = {"education": "cs-edu", "health": "cs-health", "utility": "cs-sasac", "soe": "cs-sasac",
                "transport": "cs-transport", "research": root, "culture": "cs-tourism", "government": root}
     taken: set[str] = set()
@@ -96,7 +102,8 @@ def _city_units(root: str, city: str, dice: Dice) -> list[Row]:
         sector, pattern = dice.weighted(fill)
         number = len(rows) + 1
         name = _invented(dice, taken, pattern)
-        rows.append(_row(f"cs-u{number:03d}", name, f"{sector} unit {number}", "city_unit", parents[sector], "", sector))
+        name_en = f"{sector} unit {number}"
+        rows.append(_row(f"cs-u{number:03d}", name, name_en, "city_unit", parents[sector], "", sector))
     return rows
 
 
@@ -136,8 +143,9 @@ def _villages(townships: list[Row], dice: Dice) -> list[Row]:
         nth = number // len(townships) + 1
         rural = above["name"].endswith("镇")
         name = above["name"] + _invented(dice, taken, "{a}{b}村" if rural else "{a}{b}社区")
-        rows.append(_row(f"{above['id']}-v{nth:02d}", name, f"{above['id']} {'village' if rural else 'community'} {nth}",
-                         "village" if rural else "community", above["id"], above["district"]))
+        kind = "village" if rural else "community"
+        rows.append(_row(f"{above['id']}-v{nth:02d}", name, f"{above['id']} {kind} {nth}", kind, above["id"],
+                         above["district"]))
     return rows
 
 
