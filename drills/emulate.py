@@ -48,7 +48,7 @@ class Recording(NamedTuple):
 
     def raws(self, attack: bool = True) -> list[Raws]:
         """What the sources deliver, oldest first; without `attack` the placebo: the rest, at the same positions."""
-        hostile = set() if attack else {step.no for step in self.scenario.attacks}
+        hostile = set() if attack else {step.number for step in self.scenario.attacks}
         kept = [line for line in self.lines if line.step not in hostile]
         kept.sort(key=lambda line: (line.at // SLICE, line.source, line.position))
         batches = groupby(kept, key=lambda line: (line.at // SLICE, line.source))
@@ -64,11 +64,11 @@ class Recording(NamedTuple):
         """Which lines belong to which step."""
         facts = []
         for step in self.scenario.steps:
-            own = [line for line in self.lines if line.step == step.no]
+            own = [line for line in self.lines if line.step == step.number]
             places: dict[str, tuple[int, ...]] = {}
             for line in own:
                 places[line.source] = (*places.get(line.source, ()), line.position)
-            facts.append(Fact(step.no, step.kind, tuple(step.techniques), own[0].at, own[-1].at, places))
+            facts.append(Fact(step.number, step.kind, tuple(step.techniques), own[0].at, own[-1].at, places))
         return Truth(self.scenario.id, self.seed, tuple(facts))
 
 
@@ -125,14 +125,14 @@ def _draw(draw: Draw, rng: random.Random) -> str:
 
 
 def _step(scenario: Scenario, seed: int, step: Step, cast: Mapping[str, str], start: Micros) -> Iterator[Piece]:
-    rng = _generator(scenario, seed, f"step {step.no}")
+    rng = _generator(scenario, seed, f"step {step.number}")
     for emission in step.emit:
         at = start + int((step.offset + emission.after) * SECOND)
         for _ in range(emission.repeat):
             own = {**cast, **_cast(emission.vary, rng)}
             for number, template in enumerate(emission.lines):
                 moment = at + int(number * emission.gap * SECOND)
-                yield moment, emission.source, render(template, own, scenario.feeds[emission.source], moment), step.no
+                yield moment, emission.source, render(template, own, scenario.feeds[emission.source], moment), step.number
             # a hand or a script is never quite regular
             at += int(emission.every * SECOND * rng.uniform(0.8, 1.2))
 

@@ -24,7 +24,7 @@ WORDS = {
 def as_object(result: Result) -> dict[str, Any]:
     """What `./soc drill run --json` prints and the console shows."""
     matched, score, scenario = result.matched, result.score, result.scenario
-    titles = {step.no: step.title for step in scenario.steps}
+    titles = {step.number: step.title for step in scenario.steps}
     return {
         "id": scenario.id,
         "name": scenario.name.model_dump(),
@@ -98,7 +98,7 @@ def nightly(results: Sequence[Result]) -> dict[str, Any]:
 def as_text(result: Result, language: str = "zh") -> str:
     """One page: every step, then the sums."""
     words, matched, score = WORDS[language], result.matched, result.score
-    titles = {step.no: step.title for step in result.scenario.steps}
+    titles = {step.number: step.title for step in result.scenario.steps}
     lines = [f"{result.scenario.id} {getattr(result.scenario.name, language)}  seed {result.seed}", ""]
     for step in matched.steps:
         mark = "✓ " + words["seen"] if step.detected else "✗ " + words["missed"]

@@ -98,7 +98,7 @@ class Emission(Document):
 class Step(Document):
     """One thing that happens. A decoy is a harmless act that looks like an attack: flagging it is a false alarm."""
 
-    no: str
+    number: str
     kind: Literal["attack", "decoy"] = "attack"
     title: Text
     offset: float = Field(ge=0)  # seconds from the start
@@ -109,7 +109,7 @@ class Step(Document):
     @model_validator(mode="after")
     def named(self) -> Step:
         if self.kind == "attack" and not self.techniques:
-            raise ValueError(f"step {self.no}: an attack step names its techniques")
+            raise ValueError(f"step {self.number}: an attack step names its techniques")
         return self
 
 
@@ -159,7 +159,7 @@ class Scenario(Document):
     def consistent(self) -> Scenario:
         if len(self.attacks) < 5 or len(self.decoys) < 2:
             raise ValueError("a scenario has at least five attack steps and two decoys")
-        if len({step.no for step in self.steps}) < len(self.steps):
+        if len({step.number for step in self.steps}) < len(self.steps):
             raise ValueError("two steps have the same number")
         for where, emission in self.emissions():
             if emission.source not in self.feeds:
@@ -175,7 +175,7 @@ class Scenario(Document):
     def emissions(self) -> Iterator[tuple[str, Emission]]:
         for step in self.steps:
             for emission in step.emit:
-                yield f"step {step.no}", emission
+                yield f"step {step.number}", emission
 
     @staticmethod
     def _drawn(draws: dict[str, Draw]) -> set[str]:
