@@ -1,0 +1,69 @@
+"""Log lines of other formats that travel inside syslog messages: an nginx access line, an EVE record.
+
+The payload's own format parses it; the syslog header's host and priority are added where the payload is silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from collectors.formats._frames import Piece
+from soc_core import registry
+from soc_core.protocols import Context, Ints
+
+PACKAGE = "collectors.formats"
+PROGRAMS = {"nginx": ("nginx",), "httpd": ("apache",), "apache2": ("apache",), "suricata": ("suricata_eve",)}
+JSON_FORMATS = ("suricata_eve", "windows_event", "ecs")
+HEADER = (
+    "host.hostname", "host.name", "log.syslog.priority", "log.syslog.facility.code", "log.syslog.facility.name",
+    "log.syslog.severity.code", "log.syslog.severity.name", "log.syslog.appname", "log.syslog.procid", "process.pid",
+    "process.name",
+)
+
+
+def carried(lines: Ints, header: pl.DataFrame, ctx: Context) -> tuple[npt.NDArray[np.bool_], list[Piece]]:
+    """(rows taken, their events): payloads that another format reads; the rest stays with syslog."""
+    taken = np.zeros(header.height, dtype=bool)
+    pieces: list[Piece] = []
+    for names, rows in _candidates(header):
+        text = [line.encode() for line in header["message"].gather(rows).str.strip_prefix("@cee:").str.strip_chars_start()]
+        name = _best(names, text)
+        if name is None:
+            continue
+        parsed = registry.get(PACKAGE, name).parse(text, Context(ctx.received, ctx.timezone, "utf-8"))
+        came = rows[parsed.line_no]
+        for part in parsed.batch.parts:
+            pieces.append(Piece(lines[came[part.rows]], _with_header(part.frame, header[came[part.rows]])))
+        taken[came] = True
+    return taken, pieces
+
+
+def _candidates(header: pl.DataFrame) -> list[tuple[tuple[str, ...], Ints]]:
+    found = []
+    braced = header["message"].str.contains(r"^(?:@cee:)? ?\{")
+    if braced.any():
+        found.append((JSON_FORMATS, np.flatnonzero(braced.to_numpy())))
+    if "process.name" in header.columns:
+        name = header["process.name"].str.extract(r"^([a-z0-9]+)")
+        for program, formats in PROGRAMS.items():
+            mine = (name == program) & ~braced
+            if mine.any():
+                found.append((formats, np.flatnonzero(mine.fill_null(False).to_numpy())))
+    return found
+
+
+def _best(names: tuple[str, ...], text: Sequence[bytes]) -> str | None:
+    known = [name for name in names if name in registry.names(PACKAGE)]
+    scored: list[tuple[float, str]] = [(registry.get(PACKAGE, name).sniff(text[:20]), name) for name in known]
+    best: tuple[float, Any] = max(scored, default=(0.0, None))
+    return best[1] if best[0] > 0.3 else None
+
+
+def _with_header(frame: pl.DataFrame, header: pl.DataFrame) -> pl.DataFrame:
+    add = [header[name] for name in HEADER if name in header.columns and name not in frame.columns]
+    return frame.with_columns(add)
