@@ -49,7 +49,8 @@ class Alert(Stored):
     """An episode: every finding of one rule and group key, close in time. 告警
 
     `count` is exact under replay; `events` holds the ids of the first and the latest contributing events (at most
-    100; the whole set is a query on rule and group). Times in microseconds, event time.
+    100; the whole set is a query on rule and group). Times in microseconds, event time. `entities_cut` counts
+    findings that named an entity beyond those kept; `incident` is the incident it belongs to, or "".
     """
 
     id: str
@@ -73,6 +74,8 @@ class Alert(Stored):
     assignee: str
     explanation: str
     version: int
+    entities_cut: int = 0
+    incident: str = ""
 
 
 class Incident(Stored):

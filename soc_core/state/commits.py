@@ -1,0 +1,158 @@
+"""How far each journal partition is committed, the checkpoints behind it, and the fates counted per source.
+
+A worker calls `advance` in the same transaction as what the records led to, so that a crash loses or repeats
+nothing. Records received by a worker are counted here once they are committed; what still waits in the journal is
+the journal's own to count (its end less the mark).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from soc_core.clock import Micros, now
+from soc_core.models import REAL
+from soc_core.state.database import insert
+from soc_core.state.tables import AlertRow, CheckpointRow, EntityRow, MarkRow, MetaRow, SourceRow
+
+EPOCH = "journal.epoch"
+
+
+class OtherJournal(ValueError):
+    """The marks belong to another journal: this one was made anew, or another data directory was given."""
+
+
+class OtherWorker(RuntimeError):
+    """The stored mark is not where this worker left it: another one committed the same partition."""
+
+
+class FateDelta(NamedTuple):
+    """What became of one source's records in one commit. `events` counts events, all others records.
+
+    `last_event` is the latest event time among them, 0 when there is none.
+    """
+
+    source: str
+    realm: str = REAL
+    received: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    merged: int = 0
+    quarantined: int = 0
+    events: int = 0
+    last_event: Micros = 0
+
+
+class Fates(NamedTuple):
+    """One source's records by fate: received = stored + duplicate + merged + quarantined + shed + pending.
+
+    `pending` are records that an assembler still holds.
+    """
+
+    source: str
+    realm: str
+    received: int
+    stored: int
+    duplicate: int
+    merged: int
+    quarantined: int
+    shed: int
+    pending: int
+    events: int
+    last_event: Micros
+    last_ingest: Micros
+
+
+class Checkpoint(NamedTuple):
+    """State of everything with a memory, as it was before record `offset`."""
+
+    offset: int
+    state: bytes
+    at: Micros
+
+
+def adopt_epoch(session: Session, epoch: str) -> None:
+    """Tie the marks to the journal of this epoch, once. Raises OtherJournal when they belong to another."""
+    known = session.get(MetaRow, EPOCH)
+    if known is None:
+        session.add(MetaRow(name=EPOCH, value=epoch))
+    elif known.value != epoch:
+        raise OtherJournal(f"the journal here (epoch {epoch}) is not the one that the state was written with "
+                           f"({known.value}): restore that journal, or accept the new one and its first offsets")
+
+
+def replace_epoch(session: Session, epoch: str) -> None:
+    """Accept a journal made anew: marks, checkpoints and the marks in alerts start again from its first record."""
+    for table in (MarkRow, CheckpointRow):
+        session.execute(delete(table))
+    session.execute(update(AlertRow).values(marks={}))
+    session.execute(update(EntityRow).values(marks={}))
+    session.execute(delete(MetaRow).where(MetaRow.name == EPOCH))
+    adopt_epoch(session, epoch)
+
+
+def mark(session: Session, partition: int) -> int:
+    """The next record of the partition that is not committed; 0 when nothing is."""
+    return session.scalar(select(MarkRow.offset).where(MarkRow.partition == partition)) or 0
+
+
+def marks(session: Session) -> dict[int, int]:
+    """Partition → mark."""
+    return {row.partition: row.offset for row in session.scalars(select(MarkRow))}
+
+
+def advance(session: Session, partition: int, offset: int, deltas: Iterable[FateDelta], expect: int) -> None:
+    """Move the mark from `expect` to `offset` and add the fates. Raises OtherWorker when it is not at `expect`."""
+    at = mark(session, partition)
+    if at != expect or offset < expect:
+        raise OtherWorker(f"partition {partition} is committed up to {at}, not {expect}: another worker has it")
+    statement = insert(session, MarkRow).values(partition=partition, offset=offset)
+    session.execute(statement.on_conflict_do_update(index_elements=["partition"], set_={"offset": offset}))
+    add(session, deltas)
+
+
+def add(session: Session, deltas: Iterable[FateDelta], shed: int = 0) -> None:
+    """Add to the counters of sources, without any mark."""
+    at = now()
+    rows = [{**delta._asdict(), "shed": shed, "last_ingest": at} for delta in deltas]
+    if not rows:
+        return
+    statement = insert(session, SourceRow)
+    new, sums = statement.excluded, ("received", "stored", "duplicate", "merged", "quarantined", "shed", "events")
+    latest = func.max if session.get_bind().dialect.name == "sqlite" else func.greatest
+    changes = {name: getattr(SourceRow, name) + new[name] for name in sums}
+    changes |= {name: latest(getattr(SourceRow, name), new[name]) for name in ("last_event", "last_ingest")}
+    session.execute(statement.on_conflict_do_update(index_elements=["source", "realm"], set_=changes), rows)
+
+
+def shed(session: Session, source: str, realm: str, n: int) -> None:
+    """Count records that were refused before they were acknowledged: received, and shed."""
+    add(session, [FateDelta(source, realm, received=n)], shed=n)
+
+
+def fates(session: Session) -> list[Fates]:
+    """Every source's records by fate, by name."""
+    return [
+        Fates(
+            row.source, row.realm, row.received, row.stored, row.duplicate, row.merged, row.quarantined, row.shed,
+            row.received - row.stored - row.duplicate - row.merged - row.quarantined - row.shed,
+            row.events, row.last_event, row.last_ingest,
+        )
+        for row in session.scalars(select(SourceRow).order_by(SourceRow.source, SourceRow.realm))
+    ]
+
+
+def save_checkpoint(session: Session, partition: int, offset: int, state: bytes) -> None:
+    """Keep the state as of `offset` in place of the one before."""
+    values = {"offset": offset, "state": state, "at": now()}
+    statement = insert(session, CheckpointRow).values(partition=partition, **values)
+    session.execute(statement.on_conflict_do_update(index_elements=["partition"], set_=values))
+
+
+def checkpoint(session: Session, partition: int) -> Checkpoint | None:
+    """The last checkpoint of a partition, or None."""
+    row = session.get(CheckpointRow, partition)
+    return Checkpoint(row.offset, row.state, row.at) if row else None
