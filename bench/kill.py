@@ -133,7 +133,7 @@ def outcome(data: Path) -> dict[str, Any]:
     ).stdout.splitlines()[-1]
     ids: Counter[str] = Counter()
     with Platform(settings) as platform:
-        for batch in platform.reader("real").scan(Query(), EVERYTHING):
+        for batch in platform.store("real").scan(Query(), EVERYTHING):
             ids.update(batch.column("event.id").to_list())
     whole = stages(settings)
     return {

@@ -32,7 +32,7 @@ def stages(settings: Settings) -> dict[str, Any]:
                 pending[source, realm] = pending.get((source, realm), 0) + count
         sources = [_source(key, known.get(key), pending.get(key, 0)) for key in sorted({*known, *pending})]
         stored = {
-            realm: platform.reader(realm).search(Query(), EVERYTHING).total
+            realm: platform.store(realm).search(Query(), EVERYTHING).total
             for realm in (REAL, DEMO) if settings.events(realm).exists()
         }
     totals = {name: sum(source[name] for source in sources) for name in ("received", *FATES, "events")}

@@ -10,6 +10,7 @@ The events are stored *before* they are judged, so that a duplicate never reache
 from __future__ import annotations
 
 import logging
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ CHECKPOINT_EVERY = 30 * clock.SECOND
 WATERMARK_AHEAD = 5 * clock.MINUTE
 
 NO_FATE, STORED, DUPLICATE, MERGED, QUARANTINED = range(5)
+COUNTED = (("stored", STORED), ("duplicate", DUPLICATE), ("merged", MERGED), ("quarantined", QUARANTINED))
 Fates = npt.NDArray[np.int8]
 Triage = Callable[[Session, Sequence[Finding], clock.Micros], Any]
 
@@ -203,8 +205,13 @@ class Worker:
     def _commit(self, partition: int, step: Step, at: int, end: int) -> None:
         now = clock.now()
         with self.parts.state.begin() as session:
+            items = _quarantined(step)
+            known = quarantine.present(session, [item.id for item in items.values()])
+            for row, item in items.items():
+                if item.id in known:  # the same bad record again: quarantined once, like a good one is stored once
+                    step.fates[row] = DUPLICATE
+            quarantine.add(session, (item for item in items.values() if item.id not in known))
             commits.advance(session, partition, end, _deltas(step), expect=at)
-            quarantine.add(session, _quarantined(step))
             if step.findings:
                 self.parts.triage(session, step.findings, now)
 
@@ -217,34 +224,35 @@ def _deltas(step: Step) -> list[commits.FateDelta]:
         count = sums.setdefault((origin.source, origin.realm), Counter())
         mine = step.fates[step.known.start[number] : step.known.start[number + 1]]
         count["received"] += len(mine)
-        for name, fate in (("stored", STORED), ("duplicate", DUPLICATE), ("merged", MERGED), ("quarantined", QUARANTINED)):
+        for name, fate in COUNTED:
             count[name] += int((mine == fate).sum())
         count["events"] += step.events.get(number, 0)
         count["last_event"] = max(count["last_event"], step.latest.get(number, 0))
     return [commits.FateDelta(source=source, realm=realm, **count) for (source, realm), count in sums.items()]
 
 
-def _quarantined(step: Step) -> list[quarantine.Item]:
+def _quarantined(step: Step) -> dict[int, quarantine.Item]:
+    """Row → item of what goes to quarantine. The id is made of place and content: a changed record is another one."""
     rows = np.array(sorted(step.reasons), dtype=np.int64)
     if not len(rows):
-        return []
-    items = []
+        return {}
+    items = {}
     for row, record_id in zip(rows.tolist(), record_ids(step.known, rows), strict=True):
         number = int(step.known.frame[row])
         frame = step.known.frames[number]
         origin = frame.raws.origin
-        items.append(
-            quarantine.Item(
-                id=record_id,
-                source=origin.source,
-                realm=origin.realm,
-                format=origin.format,
-                received=frame.raws.received,
-                reason=step.reasons[row],
-                raw=bytes(frame.raws.lines[row - int(step.known.start[number])]),
-                partition=frame.partition,
-                offset=int(step.known.offset[row]),
-            )
+        raw = bytes(frame.raws.lines[row - int(step.known.start[number])])
+        items[row] = quarantine.Item(
+            id=f"{record_id}{zlib.crc32(raw):08x}",
+            source=origin.source,
+            realm=origin.realm,
+            format=origin.format,
+            received=frame.raws.received,
+            reason=step.reasons[row],
+            raw=raw,
+            partition=frame.partition,
+            offset=int(step.known.offset[row]),
+            position=int(step.known.position[row]),
         )
     return items
 
