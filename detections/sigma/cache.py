@@ -1,0 +1,124 @@
+"""Disk cache: parsed rules by content, and compiled pattern databases. Losing it costs seconds, never results."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+
+from detections.sigma.rule import Correlation, Filter, Head, LogSource, Rule
+from detections.sigma.terms import from_plain, to_plain
+
+VERSION = 1
+MOST_FILES = 64
+Loaded = Rule | Correlation | Filter
+
+
+def default() -> Path:
+    """Where caches go when no data directory is named: XDG_CACHE_HOME or ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "citysoc" / "sigma"
+
+
+def digest(*parts: bytes) -> str:
+    """A key for what these bytes give."""
+    whole = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        whole.update(len(part).to_bytes(8, "big") + part)
+    return whole.hexdigest()
+
+
+def write(path: Path, data: bytes) -> None:
+    """Put a file in place whole; a folder that cannot be written is no error, the cache is only speed."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(name, path)
+        _trim(path.parent)
+    except OSError:
+        return
+
+
+def read(path: Path) -> bytes | None:
+    """Contents, or None. A file that was read counts as used (its time is set)."""
+    try:
+        data = path.read_bytes()
+        os.utime(path)
+    except OSError:
+        return None
+    return data
+
+
+def _trim(folder: Path) -> None:
+    """Keep the newest files only."""
+    found = sorted((p for p in folder.iterdir() if p.is_file()), key=lambda p: p.stat().st_mtime, reverse=True)
+    for path in found[MOST_FILES:]:
+        path.unlink(missing_ok=True)
+
+
+class Cache:
+    """Parsed documents of one set of rule folders, in one file, by the content of each rule file."""
+
+    def __init__(self, folder: Path | None, paths: Sequence[Path], placeholders: Any) -> None:
+        key = digest(*(str(path.resolve()).encode() for path in paths), orjson.dumps(dict(placeholders)))
+        self.path = folder / f"rules-{VERSION}-{key}.json" if folder else None
+        self.known: dict[str, list[Any]] = {}
+        self.used: dict[str, list[Any]] = {}
+        self.changed = False
+
+    def __enter__(self) -> Self:
+        data = read(self.path) if self.path else None
+        if data:
+            try:
+                self.known = orjson.loads(data)
+            except orjson.JSONDecodeError:
+                self.known = {}
+        return self
+
+    def get(self, data: bytes, path: str) -> list[Loaded] | None:
+        """The documents of a file with this content, or None."""
+        key = digest(data)
+        plain = self.known.get(key)
+        if plain is None:
+            return None
+        self.used[key] = plain
+        return [_item(each, path) for each in plain]
+
+    def put(self, data: bytes, items: list[Loaded]) -> None:
+        """Remember what a file's content gave."""
+        if self.path:
+            self.used[digest(data)] = [_plain(item) for item in items]
+            self.changed = True
+
+    def __exit__(self, *_: object) -> None:
+        if self.path and (self.changed or len(self.used) != len(self.known)):
+            write(self.path, orjson.dumps(self.used))
+
+
+def _plain(item: Loaded) -> dict[str, Any]:
+    head = asdict(item.head)
+    match item:
+        case Rule():
+            return {"kind": "rule", "head": head, "logsource": list(item.logsource), "tree": to_plain(item.tree)}
+        case Filter():
+            return {"kind": "filter", "head": head, "logsource": list(item.logsource), "rules": item.rules,
+                    "tree": to_plain(item.tree)}
+        case Correlation():
+            return {"kind": "correlation", **asdict(item)}
+
+
+def _item(plain: dict[str, Any], path: str) -> Loaded:
+    rest = dict(plain)
+    kind, raw = rest.pop("kind"), rest.pop("head")
+    head = replace(Head(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}), path=path)
+    if kind == "correlation":
+        return Correlation(head=head, **{k: tuple(v) if isinstance(v, list) else v for k, v in rest.items()})
+    source, tree = LogSource(*rest["logsource"]), from_plain(rest["tree"])
+    return Rule(head, source, tree) if kind == "rule" else Filter(head, source, tuple(rest["rules"]), tree)

@@ -1,0 +1,146 @@
+"""Values of a field, row by row, as the judge takes them: text, None, or a tuple of texts.
+
+A list is a tuple of its elements; an empty list is absent; JSON paths lead through arrays. Nothing is trimmed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import polars as pl
+
+from detections.sigma.judge import Value
+from detections.sigma.map import Reader
+from detections.sigma.terms import as_text
+
+WHOLE = "original record, message and, where the record is JSON, its values"
+
+
+class Rows:
+    """The rows of one part, with parsed JSON kept for the paths of several fields."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self.frame = frame
+        self.have = frozenset(frame.columns)
+        self.parsed: dict[str, dict[int, Any]] = {}
+
+    def read(self, reader: Reader) -> list[Any] | None:
+        """Values of all rows; None when no row has any (then every row's value is None)."""
+        held = [self._source(s.column, s.path) for s in reader.sources if s.column in self.have]
+        held += [_labelled(label, texts(self.frame[column])) for label, column in reader.labelled if column in self.have]
+        found = [values for values in held if values is not None]
+        if len(found) < 2:
+            return found[0] if found else None
+        return [_join(values) for values in zip(*found, strict=True)]
+
+    def _source(self, column: str, path: str) -> list[Any] | None:
+        series = self.frame[column]
+        if not path:
+            return texts(series)
+        last = path.rpartition(".")[2]
+        near = series.str.contains_any([last], ascii_case_insensitive=True).fill_null(False)
+        places = near.arg_true().to_list()
+        if not places:
+            return None
+        known = self.parsed.setdefault(column, {})
+        out: list[Any] = [None] * len(series)
+        for row in places:
+            if row not in known:
+                known[row] = _json(series[row])
+            out[row] = value(follow(known[row], path))
+        return out
+
+
+def texts(series: pl.Series) -> list[Any] | None:
+    """A column as texts (tuples of texts for lists), None where null; None for a column without values."""
+    if series.null_count() == len(series):
+        return None
+    dtype = series.dtype
+    if dtype == pl.String:
+        return series.to_list()
+    if isinstance(dtype, pl.List):
+        if dtype.inner != pl.String and not dtype.inner.is_float():
+            series = series.cast(pl.List(pl.String))
+        return [value(item) if item is not None else None for item in series.to_list()]
+    if isinstance(dtype, pl.Datetime):
+        return series.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_list()
+    if dtype.is_float():
+        return [None if item is None else as_text(item) for item in series.to_list()]
+    return series.cast(pl.String).to_list()
+
+
+def _labelled(label: str, found: list[Any] | None) -> list[Any] | None:
+    if found is None:
+        return None
+    return [None if item is None else f"{label}={item}" for item in found]
+
+
+def _join(values: tuple[Value, ...]) -> Value:
+    held = [item for item in values if item is not None]
+    if len(held) < 2:
+        return held[0] if held else None
+    return tuple(text for item in held for text in (item if isinstance(item, tuple) else (item,)))
+
+
+def _json(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def follow(node: Any, path: str) -> Any:
+    """What a dotted path leads to: through objects by name (as written, else without case) and through arrays."""
+    if isinstance(node, list):
+        found = [item for item in (follow(each, path) for each in node) if item is not None]
+        return found or None
+    if not isinstance(node, dict):
+        return None
+    at = len(path)
+    while at > 0:
+        name, rest = path[:at], path[at + 1 :]
+        child = node.get(name)
+        if child is None:
+            low = name.lower()
+            child = next((each for key, each in node.items() if key.lower() == low), None)
+        if child is not None:
+            found = follow(child, rest) if rest else child
+            if found is not None:
+                return found
+        at = path.rfind(".", 0, at)
+    return None
+
+
+def value(found: Any) -> Value:
+    """Anything from JSON or a list column as a value: scalars as text, arrays as tuples, objects as JSON text."""
+    if found is None:
+        return None
+    if isinstance(found, list):
+        flat = [text for item in found for text in _flat(value(item))]
+        return tuple(flat) if len(flat) > 1 else flat[0] if flat else None
+    if isinstance(found, dict):
+        return orjson.dumps(found).decode()
+    return as_text(found)
+
+
+def _flat(item: Value) -> tuple[str, ...]:
+    return () if item is None else item if isinstance(item, tuple) else (item,)
+
+
+def whole(original: str | None, message: str | None) -> Value:
+    """The text of an event that keywords are looked for in: its record, its message, and its JSON values."""
+    found = [text for text in (original, message) if text]
+    if original and original[:1] == "{" and "\\" in original:
+        inner = "\n".join(_scalars(_json(original)))
+        if inner:
+            found.append(inner)
+    return tuple(found) or None
+
+
+def _scalars(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        return [text for item in node.values() for text in _scalars(item)]
+    if isinstance(node, list):
+        return [text for item in node for text in _scalars(item)]
+    return [] if node is None else [as_text(node)]

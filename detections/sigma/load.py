@@ -1,0 +1,213 @@
+"""Rule files and folders → RuleSet. Each bad rule is set aside alone, with file, line and reason.
+
+A document is a rule, a correlation or a global filter of Sigma 2.1; a file may hold several (`---`). Files named
+`*.test.yml` are the rules' own tests and are passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sigma.collection import SigmaCollection
+from sigma.correlations import SigmaCorrelationRule
+from sigma.exceptions import SigmaConditionError, SigmaError, SigmaLogsourceError
+from sigma.filters import SigmaFilter
+from sigma.rule import SigmaRule
+
+from detections.sigma import convert, modifiers
+from detections.sigma.cache import Cache
+from detections.sigma.convert import Placeholders
+from detections.sigma.rule import Correlation, Failure, Filter, Rule, RuleSet
+from detections.sigma.terms import And, leaves
+from soc_core.documents import LOADER
+
+modifiers.register()
+Loaded = Rule | Correlation | Filter
+# What pySigma may raise on a document that is YAML but no rule: its own errors, or Python's on odd shapes.
+BAD = (SigmaError, ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError)
+
+
+def files(paths: Iterable[Path]) -> list[Path]:
+    """Rule files below these paths, sorted. Raises FileNotFoundError for a path that is not there."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(p for p in path.rglob("*.y*ml") if p.suffix in (".yml", ".yaml") and p.is_file())
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise FileNotFoundError(f"no rule file or folder {path}")
+    return [path for path in dict.fromkeys(found) if not path.stem.endswith(".test")]
+
+
+def load_rules(paths: Sequence[Path], placeholders: Placeholders | None = None, cache: Path | None = None) -> RuleSet:
+    """Everything below the paths, references resolved and filters applied. `cache` is a folder for parsed rules."""
+    found = RuleSet()
+    items: list[Loaded] = []
+    with Cache(cache, paths, placeholders or {}) as store:
+        for path in files(paths):
+            items += _file(path, placeholders or {}, store, found)
+    _unique(items, found)
+    _resolve(found)
+    return found
+
+
+def parse(text: str, path: str = "rule.yml", placeholders: Placeholders | None = None) -> RuleSet:
+    """The documents of one text as a rule set of their own."""
+    found = RuleSet()
+    _unique(_text(text, path, placeholders or {}, found), found)
+    _resolve(found)
+    return found
+
+
+def _file(path: Path, placeholders: Placeholders, store: Cache, found: RuleSet) -> list[Loaded]:
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        found.documents += 1
+        found.failed.append(Failure(str(path), 1, f"cannot be read: {error}"))
+        return []
+    known = store.get(data, str(path))
+    if known is not None:
+        found.documents += len(known)
+        return known
+    before = len(found.failed)
+    items = _text(text, str(path), placeholders, found)
+    if len(found.failed) == before:
+        store.put(data, items)
+    return items
+
+
+def _text(text: str, path: str, placeholders: Placeholders, found: RuleSet) -> list[Loaded]:
+    documents: list[Any] = []
+    try:
+        documents.extend(yaml.load_all(text, Loader=LOADER))  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        found.documents += 1
+        found.failed.append(Failure(path, line, f"not YAML: {getattr(error, 'problem', None) or error}"))
+        return []
+    starts = [1]
+    if len(documents) > 1:
+        starts = [node.start_mark.line + 1 if node else 1 for node in yaml.compose_all(text, Loader=LOADER)]
+    if any(isinstance(document, dict) and "action" in document for document in documents):
+        groups = [(documents, 1)]  # a collection: later documents build on earlier ones
+    else:
+        groups = [([document], line) for document, line in zip(documents, starts, strict=False) if document is not None]
+    items: list[Loaded] = []
+    for group, line in groups:
+        items += _documents(group, text, path, line, placeholders, found)
+    return items
+
+
+def _documents(
+    group: list[Any], text: str, path: str, line: int, placeholders: Placeholders, found: RuleSet
+) -> list[Loaded]:
+    items: list[Loaded] = []
+    try:
+        if not all(isinstance(document, dict) for document in group):
+            raise ValueError("a rule must be a map of keys")
+        if len(group) == 1 and not {"detection", "correlation", "filter"} & set(group[0]):
+            raise ValueError("neither detection, correlation nor filter in it: not a Sigma rule")
+        parsed = SigmaCollection.from_dicts(group, collect_filters=True, resolve_references=False)
+        stem = Path(path).stem
+        for number, source in enumerate([*parsed.rules, *parsed.filters]):
+            top = convert.head(source, path, line, f"{stem}-{number}" if number or line > 1 else stem)
+            match source:
+                case SigmaRule():
+                    item: Loaded = convert.rule(source, top, placeholders)
+                case SigmaCorrelationRule():
+                    item = convert.correlation(source, top)
+                case SigmaFilter():
+                    item = convert.filter_(source, top, placeholders)
+            if not isinstance(item, Correlation) and sum(1 for _ in leaves(item.tree)) > convert.MOST_LEAVES:
+                raise ValueError(f"more than {convert.MOST_LEAVES} tests in one rule")
+            items.append(item)
+    except BAD as error:
+        found.failed.append(Failure(path, _line(error, text, line), _reason(error)))
+        found.documents += 1
+        return []
+    found.documents += len(items)
+    return items
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    return text.split(" in /")[0] if isinstance(error, SigmaError) else text
+
+
+def _line(error: BaseException, text: str, start: int) -> int:
+    """The line that the error speaks of: where a word it quotes stands, else the section it is about."""
+    lines = text.splitlines()
+    for word in re.findall(r"'\s*([^']+?)\s*'", str(error)):
+        for number in range(start - 1, len(lines)):
+            if word in lines[number]:
+                return number + 1
+    section = "condition:" if isinstance(error, SigmaConditionError) else "detection:"
+    section = "logsource:" if isinstance(error, SigmaLogsourceError) else section
+    for number in range(start - 1, len(lines)):
+        if lines[number].strip().startswith(section):
+            return number + 1
+    return start
+
+
+def _unique(items: list[Loaded], found: RuleSet) -> None:
+    """Sort into the set; a second document with a known id is set aside."""
+    seen: dict[str, str] = {}
+    for item in items:
+        if item.head.id in seen:
+            where = seen[item.head.id]
+            found.failed.append(Failure(item.head.path, item.head.line, f"id {item.head.id} is used by {where}"))
+            continue
+        seen[item.head.id] = item.head.path
+        match item:
+            case Rule():
+                found.rules.append(item)
+            case Correlation():
+                found.correlations.append(item)
+            case Filter():
+                found.filters.append(item)
+
+
+def _resolve(found: RuleSet) -> None:
+    """References by name become ids; correlations without their rules are set aside; filters are applied."""
+    ids: dict[str, str] = {}
+    for item in (*found.rules, *found.correlations):
+        ids[item.head.id] = item.head.id
+        if item.head.name:
+            ids.setdefault(item.head.name, item.head.id)
+    kept = list(found.correlations)
+    while True:  # setting one aside may take another's base away
+        known = {rule.id for rule in found.rules} | {c.id for c in kept}
+        lost = [c for c in kept if any(ids.get(ref) not in known for ref in c.rules) or not c.rules]
+        if not lost:
+            break
+        for item in lost:
+            names = ", ".join(ref for ref in item.rules if ids.get(ref) not in known) or "none named"
+            found.failed.append(Failure(item.head.path, item.head.line, f"rules it correlates are missing: {names}"))
+        kept = [c for c in kept if c not in lost]
+    found.correlations = [
+        replace(
+            c,
+            rules=tuple(ids[ref] for ref in c.rules),
+            aliases={a: {ids.get(r, r): f for r, f in m.items()} for a, m in c.aliases.items()},
+        )
+        for c in kept
+    ]
+    quiet = {ref for c in found.correlations if not c.generate for ref in c.rules}
+    quiet -= {ref for c in found.correlations if c.generate for ref in c.rules}
+    found.rules = [replace(rule, quiet=True) if rule.id in quiet else rule for rule in found.rules]
+    for each in found.filters:
+        wanted = {ids.get(ref, ref) for ref in each.rules}
+        found.rules = [
+            replace(rule, tree=And((rule.tree, each.tree)))
+            if (not wanted or rule.id in wanted) and each.logsource.takes(rule.logsource) else rule
+            for rule in found.rules
+        ]

@@ -1,0 +1,212 @@
+"""Many patterns in one pass over a text: Hyperscan where it is built, google-re2 elsewhere, with equal results.
+
+Both are automata: the cost is linear in the text whatever it holds. Patterns and texts are UTF-8 bytes. Classes such
+as \\d, \\s and \\w mean ASCII, `$` also stands before a final line feed (PCRE's default), case folds as in Unicode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import orjson
+import re2
+
+from detections.sigma import cache
+
+try:
+    import hyperscan
+except ImportError:  # no build for this machine (ARM): google-re2 does the same, slower
+    hyperscan = None
+
+EngineName = Literal["auto", "hyperscan", "re2"]
+CHUNK = 256  # patterns in one re2 set: its automaton must fit the memory below
+MEMORY = 256 << 20
+
+
+class Scanner(Protocol):
+    """Finds which patterns occur in a text."""
+
+    def scan(self, data: bytes) -> Sequence[int]: ...
+
+
+class Expression:
+    """A regular expression with its Sigma flags; raises ValueError when neither engine can run it."""
+
+    __slots__ = ("flags", "text")
+
+    def __init__(self, text: str, flags: str) -> None:
+        self.text, self.flags = text, flags
+        compile_re2(text, flags)  # whatever Hyperscan takes or not, the other engine must be able to run it
+
+
+def compile_re2(text: str, flags: str) -> Any:
+    """A google-re2 expression. Raises ValueError with its reason."""
+    try:
+        return re2.compile(for_re2(text, flags).encode(), _options())
+    except re2.error as error:
+        reason = error.args[0]
+        reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason
+        raise ValueError(f"regular expression {text!r} cannot run in linear time: {reason}") from None
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.max_mem = MEMORY
+    options.log_errors = False
+    options.encoding = re2.Options.Encoding.UTF8
+    return options
+
+
+def for_re2(text: str, flags: str) -> str:
+    """The expression with its flags in front, and `$` as PCRE reads it outside multi-line mode."""
+    if "m" not in flags:
+        text = _ends(text)
+    return f"(?{flags}){text}" if flags else text
+
+
+def _ends(text: str) -> str:
+    """Replace each `$` that is an anchor by `\\n?\\z` in a group."""
+    out, in_class, at = [], False, 0
+    while at < len(text):
+        char = text[at]
+        if char == "\\":
+            out.append(text[at : at + 2])
+            at += 2
+            continue
+        if char == "[" and not in_class:
+            in_class = True
+            out.append(char)
+            if text[at + 1 : at + 2] in ("]", "^"):  # a bracket in first place is itself
+                step = 2 if text[at + 1 : at + 3] == "^]" else 1
+                out.append(text[at + 1 : at + 1 + step])
+                at += step
+        else:
+            in_class = in_class and char != "]"
+            out.append(r"(?:\n?\z)" if char == "$" and not in_class else char)
+        at += 1
+    return "".join(out)
+
+
+class HyperscanScanner:
+    """One Hyperscan database, serialised in the cache folder by its patterns."""
+
+    def __init__(self, patterns: Sequence[bytes], flags: int | Sequence[int], literal: bool, folder: Path | None):
+        both = repr(flags).encode()
+        version = hyperscan.__version__.encode()
+        path = folder / f"hs-{cache.digest(version, both, str(literal).encode(), *patterns)}.db" if folder else None
+        self.database = self._load(path) or self._compile(patterns, flags, literal, path)
+        self.database.scratch = hyperscan.Scratch(self.database)
+        self.found: list[int] = []
+
+    @staticmethod
+    def _load(path: Path | None) -> Any:
+        data = cache.read(path) if path else None
+        if not data:
+            return None
+        try:
+            return hyperscan.loadb(data, hyperscan.HS_MODE_BLOCK)
+        except hyperscan.HyperscanError:  # made for another processor, or cut short: made anew
+            return None
+
+    @staticmethod
+    def _compile(patterns: Sequence[bytes], flags: int | Sequence[int], literal: bool, path: Path | None) -> Any:
+        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        database.compile(expressions=list(patterns), ids=list(range(len(patterns))), flags=flags, literal=literal)
+        if path:
+            cache.write(path, hyperscan.dumpb(database))
+        return database
+
+    def _hit(self, number: int, _start: int, _end: int, _flags: int, _context: object) -> None:
+        self.found.append(number)
+
+    def scan(self, data: bytes) -> Sequence[int]:
+        self.found = found = []
+        self.database.scan(data, match_event_handler=self._hit)
+        return found
+
+
+class Re2Scanner:
+    """Sets of google-re2 expressions; each reports all its patterns that occur."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self.sets = []
+        for start in range(0, len(patterns), CHUNK):
+            group = re2.Set.SearchSet(_options())
+            for pattern in patterns[start : start + CHUNK]:
+                group.Add(pattern.encode())
+            group.Compile()
+            self.sets.append((start, group))
+
+    def scan(self, data: bytes) -> Sequence[int]:
+        return [start + number for start, group in self.sets for number in group.Match(data)]
+
+
+class Both:
+    """Hyperscan for most, google-re2 for the few that it does not take."""
+
+    def __init__(self, parts: Sequence[tuple[Scanner, Sequence[int]]]) -> None:
+        self.parts = parts
+
+    def scan(self, data: bytes) -> Sequence[int]:
+        return [numbers[n] for scanner, numbers in self.parts for n in scanner.scan(data)]
+
+
+def available(engine: EngineName) -> bool:
+    """Whether this means Hyperscan. Raises ValueError when Hyperscan is asked for and not there."""
+    if engine == "hyperscan" and hyperscan is None:
+        raise ValueError("Hyperscan is not built for this machine; use the engine re2")
+    return engine != "re2" and hyperscan is not None
+
+
+def literals(texts: Sequence[str], engine: EngineName, folder: Path | None) -> Scanner:
+    """Finds plain texts anywhere."""
+    if available(engine):
+        return HyperscanScanner([t.encode() for t in texts], hyperscan.HS_FLAG_SINGLEMATCH, True, folder)
+    return Re2Scanner([re2.escape(text) for text in texts])
+
+
+def expressions(items: Sequence[Expression], engine: EngineName, folder: Path | None) -> Scanner:
+    """Finds regular expressions anywhere."""
+    if not available(engine):
+        return Re2Scanner([for_re2(item.text, item.flags) for item in items])
+    hard = _hard(items, folder)
+    easy = [number for number in range(len(items)) if number not in hard]
+    parts: list[tuple[Scanner, Sequence[int]]] = []
+    if easy:
+        patterns = [items[n].text.encode() for n in easy]
+        parts.append((HyperscanScanner(patterns, [_flags(items[n]) for n in easy], False, folder), easy))
+    if hard:
+        parts.append((Re2Scanner([for_re2(items[n].text, items[n].flags) for n in hard]), hard))
+    return parts[0][0] if len(parts) == 1 and len(parts[0][1]) == len(items) else Both(parts)
+
+
+def _hard(items: Sequence[Expression], folder: Path | None) -> list[int]:
+    """Numbers of the expressions that Hyperscan does not take; remembered, since trying each is slow."""
+    key = cache.digest(hyperscan.__version__.encode(), *(f"{i.flags}/{i.text}".encode() for i in items))
+    path = folder / f"hard-{key}.json" if folder else None
+    known = cache.read(path) if path else None
+    if known:
+        return [int(number) for number in orjson.loads(known)]
+    hard = [number for number, item in enumerate(items) if not _compiles(item)]
+    if path:
+        cache.write(path, orjson.dumps(hard))
+    return hard
+
+
+def _flags(item: Expression) -> int:
+    flags: int = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_ALLOWEMPTY | hyperscan.HS_FLAG_SINGLEMATCH
+    extra = {"i": hyperscan.HS_FLAG_CASELESS, "m": hyperscan.HS_FLAG_MULTILINE, "s": hyperscan.HS_FLAG_DOTALL}
+    for flag in item.flags:
+        flags |= extra[flag]
+    return flags
+
+
+def _compiles(item: Expression) -> bool:
+    try:
+        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        database.compile(expressions=[item.text.encode()], ids=[0], flags=[_flags(item)])
+    except hyperscan.HyperscanError:
+        return False
+    return True

@@ -1,0 +1,215 @@
+"""One plan for each combination of log-source tags: its rules, the fields they read, and what was decided before.
+
+An event's signature is, for each field, which of the plan's tests are true of its value. Rules are judged once for
+each signature. Every table here is bounded: `Memory.full` says when the engine forgets and starts anew.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from detections.sigma import columns
+from detections.sigma.columns import Rows
+from detections.sigma.compile import Compiled, Key, Program, Truth, holds
+from detections.sigma.fold import fold
+from detections.sigma.map import Reader
+from detections.sigma.terms import Part
+
+EMPTY: Truth = frozenset()
+Ids = npt.NDArray[np.int32]
+ENTRY = 150  # bytes that an entry of a table costs beside its key
+
+
+class Memory:
+    """Bytes held by all caches together, estimated, and the bound."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.used = limit, 0
+
+    @property
+    def full(self) -> bool:
+        return self.used > self.limit
+
+
+class Field:
+    """One key's judge with its cache: value → number of the set of tests that are true of it."""
+
+    def __init__(self, key: Key, program: Program, memory: Memory) -> None:
+        self.key, self.memory = key, memory
+        self.judge: Any = program.judge(key)
+        self.numbers: dict[Truth, int] = {EMPTY: 0}
+        self.sets: list[Truth] = [EMPTY]
+        self.known = _Table(self)
+
+    def number(self, true: Truth) -> int:
+        known = self.numbers.get(true)
+        if known is None:
+            known = self.numbers[true] = len(self.sets)
+            self.sets.append(true)
+            self.memory.used += ENTRY + 32 * len(true)
+        return known
+
+    def ids(self, rows: Rows, height: int) -> Ids | int:
+        """Set numbers of all rows, or one number for them all."""
+        if self.key.other is not None:
+            left, right = rows.read(self.key.reader), rows.read(self.key.other)
+            if left is None or right is None:
+                return 0
+            return self._look(list(zip(left, right, strict=True)), height)
+        values = rows.read(self.key.reader)
+        return self.known[None] if values is None else self._look(values, height)
+
+    def _look(self, values: list[Any], height: int) -> Ids:
+        return np.fromiter(map(self.known.__getitem__, values), np.int32, height)
+
+
+class _Table(dict[Any, int]):
+    """The cache of a field: a missing value is judged on the spot."""
+
+    def __init__(self, field: Field) -> None:
+        super().__init__()
+        self.field = field
+
+    def __missing__(self, value: Any) -> int:
+        field = self.field
+        found = self[value] = field.number(field.judge.judge(value))
+        size = len(value) if isinstance(value, str) else sum(len(v) for v in value or () if v)
+        field.memory.used += ENTRY + size
+        return found
+
+
+class Search:
+    """Keywords: a first pass over the whole column in one scan, then the judge for rows that may hit. Not cached."""
+
+    def __init__(self, field: Field, wanted: Truth, tests: Sequence[tuple[int, Any]]) -> None:
+        self.field, self.wanted = field, wanted
+        literals = [_longest(test.value) if test.kind in ("text", "cased") else "" for n, test in tests if n in wanted]
+        self.literals = sorted({form for literal in literals for form in _forms(literal)})
+        self.unsure = any(not literal for literal in literals)
+
+    def ids(self, rows: Rows, height: int) -> Ids | int:
+        held = [rows.frame[name] for name in ("event.original", "message") if name in rows.have]
+        if not held:
+            return 0
+        near = pl.repeat(self.unsure, height, dtype=pl.Boolean, eager=True)
+        for series in held:
+            if self.unsure:
+                break
+            odd = series.str.len_bytes() != series.str.len_chars()
+            near = near | (
+                series.str.contains_any(self.literals, ascii_case_insensitive=True)
+                | odd | series.str.contains("\\u", literal=True)
+            ).fill_null(False)
+        places = near.arg_true()
+        if not len(places):
+            return 0
+        out = np.zeros(height, np.int32)
+        texts = [series.gather(places).to_list() for series in held]
+        names = [series.name for series in held]
+        for place, found in zip(places.to_list(), zip(*texts, strict=True), strict=True):
+            by_name = dict(zip(names, found, strict=True))
+            text = columns.whole(by_name.get("event.original"), by_name.get("message"))
+            out[place] = self.field.number(self.field.judge.judge(text) & self.wanted)
+        return out
+
+
+def _longest(parts: Sequence[Part]) -> str:
+    return fold(max((part for part in parts if isinstance(part, str)), key=len, default=""))
+
+
+def _forms(literal: str) -> tuple[str, ...]:
+    """A literal as it may stand in a record: plain, and with the escapes of JSON."""
+    escaped = literal.replace("\\", "\\\\").replace('"', '\\"').replace("/", "\\/")
+    return (literal, escaped, literal.replace("\\", "\\\\").replace('"', '\\"'))
+
+
+class Plan:
+    """The rules that apply to events with one combination of tags."""
+
+    def __init__(self, rules: Sequence[int], program: Program, fields: dict[Key, Field], memory: Memory) -> None:
+        self.rules, self.memory = rules, memory
+        self.compiled: list[Compiled] = program.rules
+        wanted: dict[Key, set[int]] = defaultdict(set)
+        for rule in rules:
+            for test in program.rules[rule].tests:
+                wanted[program.owner[test]].add(test)
+        self.fields: list[tuple[Field, Truth, Search | None, list[int], dict[Truth, int]]] = []
+        for key, tests in wanted.items():
+            if key not in fields:
+                fields[key] = Field(key, program, memory)
+            true = frozenset(tests)
+            search = Search(fields[key], true, program.tests[key]) if _is_search(key.reader) else None
+            self.fields.append((fields[key], true, search, [], {EMPTY: 0}))
+        self.sets: list[list[Truth]] = [[EMPTY] for _ in self.fields]
+        self.index: dict[int, list[int]] = defaultdict(list)
+        self.always: list[int] = []
+        for rule in rules:
+            anchor = program.rules[rule].anchor
+            if anchor is None:
+                self.always.append(rule)
+            for test in anchor or ():
+                self.index[test].append(rule)
+        self.decided: dict[tuple[int, ...], dict[tuple[int, ...], tuple[int, ...]]] = {}
+
+    def hits(self, rows: Rows) -> list[tuple[int, tuple[int, ...]]]:
+        """(row, rules) for every row that some rule fires on."""
+        height = rows.frame.height
+        varying: list[list[int]] = []
+        places: list[int] = []
+        base = [0] * len(self.fields)
+        for place, (field, true, search, narrow, numbers) in enumerate(self.fields):
+            ids = (search or field).ids(rows, height)
+            if len(narrow) < len(field.sets):
+                self._narrow(place, field, true, narrow, numbers)
+            if isinstance(ids, int):
+                base[place] = narrow[ids]
+            else:
+                varying.append(np.asarray(narrow, np.int32)[ids].tolist())
+                places.append(place)
+        if not varying:
+            found = self._decide(tuple(base))
+            return [(row, found) for row in range(height)] if found else []
+        return self._rows(varying, places, tuple(base))
+
+    def _rows(self, varying: list[list[int]], places: list[int], base: tuple[int, ...]) -> list[Any]:
+        known = self.decided.setdefault((*places, -1, *base), {})
+        out = []
+        for row, signature in enumerate(zip(*varying, strict=True)):
+            found = known.get(signature)
+            if found is None:
+                full = list(base)
+                for place, number in zip(places, signature, strict=True):
+                    full[place] = number
+                found = known[signature] = self._decide(tuple(full))
+                self.memory.used += ENTRY + 16 * len(signature)
+            if found:
+                out.append((row, found))
+        return out
+
+    def _narrow(self, place: int, field: Field, true: Truth, narrow: list[int], numbers: dict[Truth, int]) -> None:
+        """Numbers of the field's sets with only this plan's tests left in them."""
+        for full in field.sets[len(narrow) :]:
+            left = full & true
+            known = numbers.get(left)
+            if known is None:
+                known = numbers[left] = len(self.sets[place])
+                self.sets[place].append(left)
+            narrow.append(known)
+
+    def _decide(self, signature: tuple[int, ...]) -> tuple[int, ...]:
+        """Rules that fire where these tests are true."""
+        true = EMPTY.union(*(self.sets[place][number] for place, number in enumerate(signature)))
+        candidates = set(self.always)
+        for test in true:
+            candidates.update(self.index.get(test, ()))
+        return tuple(sorted(rule for rule in candidates if holds(self.compiled[rule].node, true)))
+
+
+def _is_search(reader: Reader) -> bool:
+    return reader.decode == "search"

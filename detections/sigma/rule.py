@@ -1,0 +1,130 @@
+"""The nouns of a loaded rule set: rules, correlations, global filters, and what could not be loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from detections.sigma.terms import Tree
+from soc_core.clock import Micros
+from soc_core.models import Level
+
+
+class LogSource(NamedTuple):
+    """What a rule applies to. An empty part means any."""
+
+    product: str = ""
+    category: str = ""
+    service: str = ""
+
+    @classmethod
+    def parse(cls, tag: str) -> LogSource:
+        """From an event's tag `product/category/service`; parts at the end may be left out."""
+        parts = [*tag.split("/"), "", "", ""]
+        return cls(parts[0], parts[1], parts[2])
+
+    def takes(self, other: LogSource) -> bool:
+        """Whether every part that this one states is the same in the other."""
+        return all(not mine or mine == theirs for mine, theirs in zip(self, other, strict=True))
+
+    def __str__(self) -> str:
+        return "/".join(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What rules and correlations share. `path` and `line` say where the document begins."""
+
+    id: str
+    title: str
+    level: Level
+    path: str
+    line: int = 1
+    name: str = ""
+    title_zh: str = ""
+    status: str = ""
+    description: str = ""
+    author: str = ""
+    license: str = ""
+    tags: tuple[str, ...] = ()
+    falsepositives: tuple[str, ...] = ()
+    group_by: tuple[str, ...] = ()  # custom key citysoc.group_by: what makes an alert of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A detection rule. `quiet`: it only serves correlations and raises nothing itself."""
+
+    head: Head
+    logsource: LogSource
+    tree: Tree
+    quiet: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.head.id
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """A correlation rule: how many, how many different, or which together, within a span, by key.
+
+    `rules` are ids after loading. `aliases`: name → rule id → field. `op` and `count` are the condition, `fields`
+    what is counted or measured.
+    """
+
+    head: Head
+    kind: str
+    rules: tuple[str, ...]
+    span: Micros
+    group_by: tuple[str, ...] = ()
+    op: str = "gte"
+    count: float = 1
+    fields: tuple[str, ...] = ()
+    percentile: int = 50
+    aliases: dict[str, dict[str, str]] = field(default_factory=dict)
+    generate: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.head.id
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A global filter: `rules` (ids or names; empty: all of the log source) fire only where its tree holds too."""
+
+    head: Head
+    logsource: LogSource
+    rules: tuple[str, ...]
+    tree: Tree
+
+
+class Failure(NamedTuple):
+    """A document that was set aside, alone, with the reason."""
+
+    path: str
+    line: int
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"path": self.path, "line": self.line, "error": self.reason}
+
+
+@dataclass(slots=True)
+class RuleSet:
+    """What loading gives: everything usable, everything set aside, and what is odd but usable."""
+
+    rules: list[Rule] = field(default_factory=list)
+    correlations: list[Correlation] = field(default_factory=list)
+    filters: list[Filter] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    warnings: list[Failure] = field(default_factory=list)
+    documents: int = 0
+
+    def head(self, rule_id: str) -> Head:
+        """Head of a rule or correlation. Raises LookupError."""
+        for item in (*self.rules, *self.correlations):
+            if item.id == rule_id:
+                return item.head
+        raise LookupError(f"no rule with id {rule_id!r}")
