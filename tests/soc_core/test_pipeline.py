@@ -1,0 +1,243 @@
+"""The loop over real engines: file journal, embedded store, SQLite. Every record one fate, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy.orm import Session
+
+from soc_core import clock
+from soc_core.access import EVERYTHING
+from soc_core.events import EventBatch
+from soc_core.journal.files import FileJournal
+from soc_core.models import Finding
+from soc_core.pipeline import Parts, Worker
+from soc_core.protocols import Frame, FrameFault, Origin, ParsedFrames, Query, Raws
+from soc_core.state import commits, quarantine
+from soc_core.state.database import Database
+from soc_core.store.embedded import EmbeddedStore
+
+
+def parse(frames: Sequence[Frame]) -> ParsedFrames:
+    """A small real format: `word=number` lines; `bad` is a fault, `two` gives two events, `join` is merged."""
+    rows: list[dict[str, Any]] = []
+    places: list[tuple[int, int]] = []
+    faults, merged = [], []
+    for number, frame in enumerate(frames):
+        for line, raw in enumerate(frame.raws.lines):
+            text = raw.decode()
+            if text.startswith("bad"):
+                faults.append(FrameFault(number, line, "begins with bad"))
+            elif text.startswith("join"):
+                merged.append((number, line))
+            elif not text.startswith("lost"):
+                for _ in range(2 if text.startswith("two") else 1):
+                    rows.append({"message": text, "@timestamp": None})
+                    places.append((number, line))
+    at = np.array(places, dtype=np.int64).reshape(-1, 2)
+    return ParsedFrames(EventBatch.from_dicts(rows), at[:, 0], at[:, 1], faults, merged)
+
+
+class Counter:
+    """A detector with a memory: a finding at every third event that says `hit`."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def detect(self, batch: EventBatch) -> list[Finding]:
+        findings = []
+        names = ("message", "event.id", "soc.realm", "soc.partition", "soc.offset")
+        for message, event, *place in zip(*(batch.column(name).to_list() for name in names), strict=True):
+            if "hit" in message:
+                self.seen += 1
+                if self.seen % 3 == 0:
+                    findings.append(Finding("every-third", event, 0, "high", "third", (), (), (), "", "", *place))
+        return findings
+
+    def tick(self, now: clock.Micros) -> list[Finding]:
+        return []
+
+    def snapshot(self) -> bytes:
+        return str(self.seen).encode()
+
+    def restore(self, state: bytes) -> None:
+        self.seen = int(state)
+
+
+class Broken(Counter):
+    def detect(self, batch: EventBatch) -> list[Finding]:
+        raise RuntimeError("a defect in one detector")
+
+
+class House:
+    """One data directory, opened again as often as a test wants: each `worker` is a new process's view."""
+
+    def __init__(self, folder: Path) -> None:
+        self.journal = FileJournal(folder / "journal", partitions=2)
+        self.state = Database(f"sqlite:///{folder / 'state.db'}", synchronous="NORMAL")
+        self.state.migrate()
+        self.folder = folder
+        self.stores: dict[str, EmbeddedStore] = {}
+        self.found: list[Finding] = []
+
+    def store(self, realm: str) -> EmbeddedStore:
+        return self.stores.setdefault(realm, EmbeddedStore(self.folder / "events" / realm))
+
+    def worker(self, triage: Any = None, detectors: Sequence[Any] | None = None) -> Worker:
+        def collect(session: Session, findings: Sequence[Finding], at: clock.Micros) -> None:
+            self.found += findings
+
+        chosen = [Counter()] if detectors is None else detectors
+        return Worker(Parts(self.journal, self.state, self.store, parse, [], chosen, triage or collect))
+
+    def put(self, lines: Sequence[str], source: str = "s", start: int | None = 0, realm: str = "real") -> None:
+        positions = None if start is None else np.arange(start, start + len(lines), dtype=np.int64)
+        raws = Raws(Origin(source=source, realm=realm), [line.encode() for line in lines], clock.now(), positions)
+        self.journal.append([raws])
+
+    def fates(self) -> dict[str, tuple[int, ...]]:
+        with self.state.read() as session:
+            return {
+                row.source: (row.received, row.stored, row.duplicate, row.merged, row.quarantined, row.events)
+                for row in commits.fates(session)
+            }
+
+    def stored(self, realm: str = "real") -> list[str]:
+        return sorted(row["message"] for row in self.store(realm).search(Query(), EVERYTHING).rows)
+
+    def close(self) -> None:
+        for store in self.stores.values():
+            store.close()
+        self.journal.close()
+        self.state.close()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Any:
+    made = House(tmp_path)
+    yield made
+    made.close()
+
+
+def test_every_record_has_one_fate(house: House) -> None:
+    house.put(["hit 1", "bad 2", "two 3", "join 4", "lost 5"])
+    assert house.worker().drain() == 5
+    assert house.fates() == {"s": (5, 2, 0, 1, 2, 3)}
+    assert house.stored() == ["hit 1", "two 3", "two 3"]
+    with house.state.read() as session:
+        reasons = {group.reason: group.count for group in quarantine.groups(session)}
+    assert reasons == {
+        "begins with bad": 1,
+        "the format returned neither an event nor a fault for this record": 1,
+    }
+
+
+def test_the_same_records_again_are_duplicates_and_judge_nothing(house: House) -> None:
+    lines = ["hit 1", "hit 2", "hit 3", "bad 4"]
+    house.put(lines)
+    worker = house.worker()
+    worker.drain()
+    assert len(house.found) == 1
+    house.put(lines)
+    worker.drain()
+    assert house.fates() == {"s": (8, 3, 4, 0, 1, 3)}
+    assert len(house.found) == 1
+
+
+def test_another_content_under_a_known_identity_is_quarantined(house: House) -> None:
+    house.put(["hit 1"])
+    house.put(["hit 2"])
+    house.worker().drain()
+    assert house.fates() == {"s": (2, 1, 0, 0, 1, 1)}
+    assert house.stored() == ["hit 1"]
+
+
+def test_records_without_a_position_are_never_duplicates(house: House) -> None:
+    house.put(["hit 1"], start=None)
+    house.put(["hit 1"], start=None)
+    house.worker().drain()
+    assert house.fates() == {"s": (2, 2, 0, 0, 0, 2)}
+
+
+def test_realms_lie_apart(house: House) -> None:
+    house.put(["hit real"])
+    house.put(["hit demo"], source="d", realm="demo")
+    house.worker().drain()
+    assert house.stored() == ["hit real"]
+    assert house.stored("demo") == ["hit demo"]
+
+
+def test_a_crash_between_the_two_commits_counts_once(house: House) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("killed here")
+
+    house.put(["hit 1", "hit 2", "hit 3"])
+    with pytest.raises(RuntimeError, match="killed here"):
+        house.worker(triage=fail).drain()
+    assert house.fates() == {}
+    house.worker().drain()
+    assert house.fates() == {"s": (3, 3, 0, 0, 0, 3)}
+    assert len(house.found) == 1
+    assert house.stored() == ["hit 1", "hit 2", "hit 3"]
+
+
+def test_a_broken_detector_stops_neither_the_others_nor_the_events(house: House) -> None:
+    house.put(["hit 1", "hit 2", "hit 3"])
+    worker = house.worker(detectors=[Broken(), Counter()])
+    worker.drain()
+    assert house.fates()["s"][1] == 3
+    assert len(house.found) == 1
+    assert worker.detector_errors == {"Broken": 1}
+
+
+def test_a_lost_journal_is_an_error_and_not_a_silence(house: House, tmp_path: Path) -> None:
+    house.put(["hit 1"])
+    house.worker().drain()
+    house.journal = FileJournal(tmp_path / "another", partitions=2)
+    with pytest.raises(ValueError, match="epoch"):
+        house.worker()
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.data())
+def test_any_cut_and_any_crash_finds_the_same(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """Workers die (are dropped without a word) at any step; checkpoints come or not; findings stay the same."""
+    lines = data.draw(st.lists(st.sampled_from(["hit", "calm", "bad", "two hit", "join"]), min_size=1, max_size=40))
+    cuts = data.draw(st.lists(st.integers(0, len(lines)), max_size=4).map(sorted))
+    calm = House(tmp_path_factory.mktemp("calm"))
+    wild = House(tmp_path_factory.mktemp("wild"))
+    try:
+        calm.put(lines)
+        calm.worker().drain()
+        worker = wild.worker()
+        for start, end in zip([0, *cuts], [*cuts, len(lines)], strict=True):
+            wild.put(lines[start:end], start=start)
+            worker.step()
+            if data.draw(st.booleans()):
+                worker.checkpoint()
+            if data.draw(st.booleans()):
+                worker = wild.worker()
+        worker.drain()
+        assert [finding.event_id for finding in wild.found] == [finding.event_id for finding in calm.found]
+        assert wild.fates() == calm.fates()
+        assert wild.stored() == calm.stored()
+    finally:
+        calm.close()
+        wild.close()
+
+
+def test_events_carry_where_they_came_from(house: House) -> None:
+    house.put(["hit 1"], source="gate")
+    house.worker().drain()
+    row = house.store("real").search(Query(), EVERYTHING).rows[0]
+    assert row["soc.source"] == "gate"
+    assert row["soc.offset"] == 0
+    assert row["event.original"] == "hit 1"
+    assert row["@timestamp"] == row["event.ingested"]
+    assert len(row["event.id"]) == 32
