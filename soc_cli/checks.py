@@ -74,7 +74,8 @@ def doors(settings: Settings) -> Check:
             if port and probe.connect_ex((settings.listen.host, port)) == 0:
                 taken.append(str(port))
     if taken:
-        return Check("doors", "limited", f"in use: {', '.join(taken)}", "well if ./soc up runs; else listen: in soc.yaml")
+        mend = "well if ./soc up runs; else listen: in soc.yaml"
+        return Check("doors", "limited", f"in use: {', '.join(taken)}", mend)
     return Check("doors", "works", f"free on {settings.listen.host}")
 
 
@@ -111,7 +112,8 @@ def tests(settings: Settings) -> Check:
 
     wanted = missing()
     if wanted:
-        return Check("tests", "limited", "for all tests: " + ", ".join(wanted), f"sudo apt-get install {' '.join(wanted)}")
+        mend = f"sudo apt-get install {' '.join(wanted)}"
+        return Check("tests", "limited", "for all tests: " + ", ".join(wanted), mend)
     return Check("tests", "works", "everything that the tests use is here")
 
 

@@ -61,7 +61,8 @@ def refuse_busy(doors: Sequence[tuple[str, str, int]], host: str) -> None:
                 probe.bind((host, port))
             except OSError as error:
                 hint = "--port" if name in ("console", "API") else "listen: in soc.yaml"
-                raise OSError(f"{name} cannot listen on {host}:{port} ({error.strerror}); choose another by {hint}") from None
+                why = f"{name} cannot listen on {host}:{port} ({error.strerror}); choose another by {hint}"
+                raise OSError(why) from None
 
 
 def first_account(settings: Settings) -> str:

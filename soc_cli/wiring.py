@@ -62,7 +62,8 @@ class Platform:
         from detections import learn
         from detections.sigma.detector import build
 
-        return [*build(list(rules) or self.settings.rules, cache=self.settings.data / "cache"), *learn.detectors(self.settings)]
+        sigma = build(list(rules) or self.settings.rules, cache=self.settings.data / "cache")
+        return [*sigma, *learn.detectors(self.settings)]
 
     def worker(self, rules: Sequence[Path] = ()) -> Worker:
         """The loop over all partitions. Hold `working` while it runs."""
@@ -84,8 +85,9 @@ class Platform:
         )
 
     def working(self, patience: float = 0.0) -> AbstractContextManager[None]:
-        """Be the one process that works on this data directory. Raises Busy when another still is after `patience` s."""
-        return held(self.settings.data / "run" / "worker.lock", "another process works on this data directory", patience)
+        """Be the one process that works on this data. Raises Busy when another still is after `patience` seconds."""
+        lock = self.settings.data / "run" / "worker.lock"
+        return held(lock, "another process works on this data directory", patience)
 
     def compact(self) -> None:
         """Merge small segments of the stores that are open, where it is time."""

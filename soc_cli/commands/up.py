@@ -15,7 +15,7 @@ def up(
     data: Annotated[Path | None, typer.Option(help="directory that holds everything the platform keeps")] = None,
     port: Annotated[int, typer.Option(help="port of the console on 127.0.0.1")] = 8501,
     city: Annotated[Path | None, typer.Option(help="city pack: organisations, systems, networks")] = None,
-    demo: Annotated[bool, typer.Option("--demo/--no-demo", help="demo traffic until the first real source sends")] = True,
+    demo: Annotated[bool, typer.Option("--demo/--no-demo", help="demo traffic until a real source sends")] = True,
 ) -> None:
     """Start journal, worker, detectors, store, API and console, and keep them running until Ctrl-C."""
     from soc_cli.platform_up import run

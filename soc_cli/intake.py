@@ -1,0 +1,182 @@
+"""`./soc ingest`: files into the journal, the journal worked off, and an account of every record."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from collectors.parse import detect
+from collectors.sources.files import FileSource, Ledger, Refused, expand
+from soc_cli.wiring import Busy, Platform
+from soc_core import registry
+from soc_core.access import EVERYTHING
+from soc_core.config import Settings
+from soc_core.models import LEVELS, REAL, Alert
+from soc_core.pipeline import LIMIT, Worker
+from soc_core.protocols import Query
+from soc_core.state import alerts, commits
+
+QUIET = 2.0  # seconds before a progress bar appears
+FATES = ("stored", "merged", "quarantined", "duplicate")
+
+
+class Intake:
+    """One run over some paths. `run` returns the summary that --json prints."""
+
+    def __init__(self, settings: Settings, format: str, source: str, zone: str, timezone: str,
+                 rules: list[Path]) -> None:
+        if format:
+            registry.get("collectors.formats", format)  # an unknown name is refused before anything is read
+        self.settings, self.rules = settings, rules
+        self.given = {"format": format, "source": source, "zone": zone, "timezone": timezone}
+        self.sources: set[str] = set()
+        self.ends: dict[int, int] = {}
+        self.read = self.bytes = 0
+        self.began = time.monotonic()
+
+    def run(self, paths: Sequence[Path]) -> dict[str, Any]:
+        """Take everything in, wait until it is committed, and sum up."""
+        found = expand(paths)
+        refused = list(found.refused)
+        total = sum(path.stat().st_size for path in found.files)
+        with ExitStack() as stack:
+            platform = stack.enter_context(Platform(self.settings))
+            before, known = self._fates(platform), self._alerts(platform)
+            worker: Worker | None = None
+            try:
+                stack.enter_context(platform.working())
+                worker = platform.worker(self.rules)
+            except Busy:
+                if self.rules:
+                    raise
+            bar = stack.enter_context(progress())
+            task = bar.add_task("read", total=total, visible=False)
+            ledger = Ledger(self.settings.journal / "files.jsonl")
+            for path in found.files:
+                try:
+                    self._take(platform, path, ledger, worker, bar, task)
+                except Refused as error:
+                    refused.append((path, str(error)))
+                except OSError as error:
+                    refused.append((path, f"{path}: {error.strerror or error}"))
+            self._finish(platform, worker)
+            if worker:
+                worker.checkpoint()
+            return self._summary(platform, before, known, refused)
+
+    def _take(self, platform: Platform, path: Path, ledger: Ledger, worker: Worker | None,
+              bar: Progress, task: TaskID) -> None:
+        """One file into the journal, the worker following close behind so that little waits on disk."""
+        source = FileSource(path, ledger, detect, **self.given)
+        start, waiting = self.bytes, 0
+        self.sources.add(source.source)
+        try:
+            while not source.done:
+                raws, _ = source.next_batch()
+                if not raws:
+                    continue
+                for offset in platform.journal.append(raws):
+                    self.ends[offset.partition] = max(self.ends.get(offset.partition, 0), offset.offset)
+                waiting += sum(len(batch.lines) for batch in raws)
+                self.bytes = start + source.taken
+                bar.update(task, completed=self.bytes, visible=time.monotonic() - self.began > QUIET)
+                while worker and waiting >= LIMIT:
+                    waiting -= max(worker.step(), 1)
+        finally:
+            self.read += source.read
+            self.bytes = start + source.size
+            source.close()
+
+    def _finish(self, platform: Platform, worker: Worker | None) -> None:
+        if worker:
+            worker.drain()
+            return
+        while True:  # another process works on this data: wait for it
+            with platform.state.read() as session:
+                if all(commits.mark(session, partition) >= end for partition, end in self.ends.items()):
+                    return
+            time.sleep(0.05)
+
+    def _fates(self, platform: Platform) -> dict[str, commits.Fates]:
+        with platform.state.read() as session:
+            return {row.source: row for row in commits.fates(session) if row.realm == REAL}
+
+    def _alerts(self, platform: Platform) -> dict[str, Alert]:
+        found: dict[str, Alert] = {}
+        with platform.state.read() as session:
+            after = ""
+            while True:
+                rows, _ = alerts.find(session, EVERYTHING, alerts.Filter(realm=REAL), after, 1000)
+                found |= {row.id: row for row in rows}
+                if len(rows) < 1000:
+                    return found
+                after = alerts.cursor(rows[-1])
+
+    def _summary(self, platform: Platform, before: dict[str, commits.Fates], known: dict[str, Alert],
+                 refused: list[tuple[Path, str]]) -> dict[str, Any]:
+        after = self._fates(platform)
+        counts = Counter(dict.fromkeys(FATES, 0))
+        for source in self.sources & set(after):
+            for name in FATES:
+                counts[name] += getattr(after[source], name) - getattr(before.get(source), name, 0)
+        changed = self._alerts(platform).values()
+        raised = [row for row in changed if row.id not in known or known[row.id].count != row.count]
+        raised.sort(key=lambda row: (-LEVELS.index(row.level), row.rule_id, row.id))
+        return {
+            "read": self.read,
+            "normalised": self.read - counts["quarantined"] - self._plain(platform),
+            **counts,
+            "seconds": round(time.monotonic() - self.began, 3),
+            "alerts": [summed(row, known.get(row.id)) for row in raised],
+            "files": len(self.sources),
+            "refused": [{"path": str(path), "reason": reason} for path, reason in refused],
+        }
+
+    def _plain(self, platform: Platform) -> int:
+        """Records of these sources that no format knew and that were kept as text."""
+        plain = platform.store(REAL).aggregate(Query(text="soc.format:text"), EVERYTHING, "soc.source", limit=1_000_000)
+        return sum(bucket.n for bucket in plain if bucket.key in self.sources)
+
+
+def summed(row: Alert, known: Alert | None) -> dict[str, Any]:
+    """An alert as the summary shows it; `count` is the whole episode's, `added` what this run added."""
+    return {
+        "id": row.id, "rule_id": row.rule_id, "level": row.level, "count": row.count,
+        "added": row.count - (known.count if known else 0), "entities": row.entities, "title": row.title,
+        "organisation": row.organisation, "system": row.system,
+    }
+
+
+def progress() -> Progress:
+    """A bar on a terminal, nothing elsewhere."""
+    percent = TextColumn("{task.percentage:>3.0f}%")
+    columns = (TextColumn("{task.description}"), BarColumn(), percent, TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+
+
+def show(summary: dict[str, Any]) -> None:
+    """The account for people."""
+    console = Console()
+    for entry in summary["refused"]:
+        console.print(f"[red]refused[/red] {entry['reason']}", highlight=False)
+    table = Table(show_header=False, box=None)
+    for name in ("read", "normalised", *FATES):
+        table.add_row(name, f"{summary[name]:,}")
+    console.print(table)
+    levels = Counter(alert["level"] for alert in summary["alerts"])
+    by_level = ", ".join(f"{levels[level]} {level}" for level in reversed(LEVELS) if levels[level])
+    console.print(f"{len(summary['alerts'])} alerts" + (f": {by_level}" if by_level else ""))
+    for alert in summary["alerts"]:
+        names = "  ".join(f"{kind}={','.join(values[:3])}" for kind, values in alert["entities"].items())
+        console.print(f"  {alert['level']:<13} {alert['count']:>6} × {alert['title']}  {names}", highlight=False)
+    rate = summary["read"] / summary["seconds"] if summary["seconds"] else 0.0
+    console.print(f"{summary['files']} files in {summary['seconds']:.1f} s ({rate:,.0f} records/s)")
