@@ -17,14 +17,14 @@ START = 1_790_000_000_000_000  # 2026-09-21T14:13:20Z
 SECOND = 1_000_000
 
 
-def identified(rows: Iterable[Row], source: str = "s", first: int = 0, partition: int = 0, offset: int = 0) -> list[Row]:
+def identified(rows: Iterable[Row], source: str = "s", first: int = 0) -> list[Row]:
     """Rows with id, place in the journal, time and original where they have none of their own."""
     made = []
     for n, row in enumerate(rows):
         ids = event_ids(np.array([source_number(source)]), np.array([first + n]), np.zeros(1, dtype=np.int64))
         made.append({
-            "event.id": ids[0], "@timestamp": START + (first + n) * SECOND, "soc.partition": partition,
-            "soc.offset": offset + first + n, "event.original": f"line {source} {first + n}", **row,
+            "event.id": ids[0], "@timestamp": START + (first + n) * SECOND, "soc.partition": 0,
+            "soc.offset": first + n, "event.original": f"line {source} {first + n}", **row,
         })
     return made
 
@@ -49,12 +49,12 @@ def ids(rows: Iterable[Row]) -> list[str]:
     return sorted(row["event.id"] for row in rows)
 
 
-def paged(store: EventStore, scope: Scope = EVERYTHING, limit: int = 7, text: str = "", newest: bool = True) -> list[Row]:
+def paged(store: EventStore, limit: int, newest: bool, text: str = "") -> list[Row]:
     """Every row, page by page."""
     rows: list[Row] = []
     after = ""
     while True:
-        hits = store.search(Query(text=text), scope, Page(limit, after, newest))
+        hits = store.search(Query(text=text), EVERYTHING, Page(limit, after, newest))
         rows += hits.rows
         after = hits.next
         if not after:

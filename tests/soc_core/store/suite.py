@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,10 @@ EVENTS = identified([
     {"organization.id": "one", "user.name": "administrator", "source.ip": "10.200.0.1", "source.port": 1024,
      "related.ip": ["10.200.0.1"], "related.user": ["administrator", "root"], "message": "accepted"},
     {"organization.id": "two", "user.name": "张伟", "source.ip": "203.0.113.9", "source.port": 65535,
-     "event.original": "登录失败 用户=张伟 路径=C:\\Windows\\Temp", "overflow": '{"vendor":{"score":7,"tags":["a","B"]}}'},
-    {"organization.id": "two", "user.name": "ÄÖÜ", "source.ip": "2001:db8::7", "process.command_line": 'cmd.exe /c "dir *"',
-     "overflow": '{"vendor.score":"8","flag":true}'},
+     "event.original": "登录失败 用户=张伟 路径=C:\\Windows\\Temp",
+     "overflow": '{"vendor":{"score":7,"tags":["a","B"]}}'},
+    {"organization.id": "two", "user.name": "ÄÖÜ", "source.ip": "2001:db8::7",
+     "process.command_line": 'cmd.exe /c "dir *"', "overflow": '{"vendor.score":"8","flag":true}'},
     {"organization.id": "two", "process.pid": BIG, "process.command_line": "powershell -enc AAAA",
      "winlog.event_data.Image": "C:\\Windows\\System32\\cmd.exe", "event.category": ["process", "host"]},
     {"user.name": "nobody", "process.pid": -BIG, "event.category": [], "tags": ["clock_skew"]},
@@ -122,7 +123,7 @@ class StoreSuite:
     def settle(self, store: EventStore) -> None:
         """Do all upkeep that is due."""
 
-    @pytest.fixture()
+    @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[EventStore]:
         store = self.make(tmp_path / "events")
         yield store
@@ -223,7 +224,8 @@ class StoreSuite:
     def test_a_batch_of_several_shapes(self, store: EventStore) -> None:
         rows = plain(6)
         for n, row in enumerate(rows):
-            row.update({"event.dataset": "a", "user.name": f"u{n}"} if n % 2 else {"event.dataset": "b", "source.port": n})
+            row["event.dataset"] = "ba"[n % 2]
+            row.update({"user.name": f"u{n}"} if n % 2 else {"source.port": n})
         shapes = [[row for row in rows if row["event.dataset"] == name] for name in ("a", "b")]
         parts = [
             Part(pl.Series([rows.index(row) for row in shape], dtype=pl.Int64).to_numpy(), batch(shape).frame())
@@ -247,7 +249,7 @@ class StoreSuite:
 
     def test_a_bad_question_names_the_place(self, filled: EventStore) -> None:
         for text, position in BAD:
-            for ask in (filled.search, lambda q, s: filled.histogram(q, s), lambda q, s: filled.aggregate(q, s, "user.name"),
+            for ask in (filled.search, filled.histogram, lambda q, s: filled.aggregate(q, s, "user.name"),
                         lambda q, s: list(filled.scan(q, s))):
                 with pytest.raises(QueryError) as caught:
                     ask(Query(text=text), EVERYTHING)
@@ -274,10 +276,9 @@ class StoreSuite:
             store.write(batch(rows[at : at + 11]))
         key = [(row["@timestamp"], row["event.id"]) for row in rows]
         for limit, newest in product((1, 4, 5, 33, 100), (True, False)):
-            got = [(row["@timestamp"], row["event.id"]) for row in paged(store, limit=limit, newest=newest)]
-            assert got == sorted(key, reverse=newest), (limit, newest)
-            got = [(row["@timestamp"], row["event.id"]) for row in paged(store, limit=limit, newest=newest, text="line")]
-            assert got == sorted(key, reverse=newest), (limit, newest)
+            for text in ("", "line"):
+                got = [(row["@timestamp"], row["event.id"]) for row in paged(store, limit, newest, text)]
+                assert got == sorted(key, reverse=newest), (limit, newest, text)
 
     def test_paging_has_no_gap_and_no_double_under_writes(self, store: EventStore) -> None:
         rows = plain(60)
@@ -319,9 +320,9 @@ class StoreSuite:
         rng.shuffle(rows)
         for at in range(0, 300, 50):
             store.write(batch(rows[at : at + 50]))
-        leaves = ["user.name:root", "user.name:*", "user.name:(adm-1 OR 张三)", "user.name:a*", "source.ip:10.0.1.0/31",
-                  "source.ip:10.0.2.*", "source.port:[0 TO 22]", "source.port:>22", "related.user:root", "related.user:*",
-                  'user.name:""', "organization.id:one"]
+        leaves = ["user.name:root", "user.name:*", "user.name:(adm-1 OR 张三)", "user.name:a*",
+                  "source.ip:10.0.1.0/31", "source.ip:10.0.2.*", "source.port:[0 TO 22]", "source.port:>22",
+                  "related.user:root", "related.user:*", 'user.name:""', "organization.id:one"]
         for round_ in range(40):
             text = self._random_text(rng, leaves, 3)
             scope = rng.choice([EVERYTHING, ONE, BOTH])
@@ -381,7 +382,7 @@ class StoreSuite:
             spans = store.histogram(Query(text=text), EVERYTHING, buckets)
             edges = [*(bucket.key for bucket in spans), START + 10**8]
             assert len(spans) == buckets
-            for bucket, (low, high) in zip(spans, zip(edges, edges[1:], strict=False), strict=True):
+            for bucket, (low, high) in zip(spans, pairwise(edges), strict=True):
                 assert bucket.n == sum(low <= row["@timestamp"] < high for row in rows)
 
     # ------------------------------------------------------------ scope
