@@ -1,7 +1,7 @@
 """Windows event logs (EVTX), read in a child process: a damaged file can stall or end the reader, never us.
 
-The child writes frames to its standard output: kind (r record, d damage, e end), length (4 bytes, little endian),
-bytes. A record is the JSON of the evtx library in its default shape (`#attributes`, `#text`).
+The child writes frames to its standard output: kind (r record, x record that is no JSON, d damage, e end), length
+(4 bytes, little endian), bytes. A record is the JSON of the evtx library in its default shape (`#attributes`, `#text`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 FRAME = struct.Struct("<cI")
 MEMORY = 2 << 30  # address space of the child, bytes
@@ -39,6 +41,8 @@ def read(path: Path) -> Iterator[tuple[bytes, str]]:
         for kind, data in _frames(child.stdout.fileno()):
             if kind == b"r":
                 yield data, ""
+            elif kind == b"x":
+                yield data, "EVTX: the record does not come out as JSON"
             elif kind == b"d":
                 yield from _damage(data)
             else:
@@ -77,6 +81,15 @@ def _damage(message: bytes) -> Iterator[tuple[bytes, str]]:
         yield message, f"EVTX: {message.decode('utf-8', 'replace')}"
 
 
+def _is_json(record: bytes) -> bool:
+    """The library lets control characters of damaged texts through."""
+    try:
+        orjson.loads(record)
+    except ValueError:
+        return False
+    return True
+
+
 def main(path: str) -> None:
     """The child: read one file under limits of memory and time."""
     from evtx import PyEvtxParser
@@ -97,7 +110,8 @@ def main(path: str) -> None:
     damages = 0
     while damages < DAMAGES:
         try:
-            send(b"r", next(records)["data"].encode("utf-8", "surrogatepass"))
+            record = next(records)["data"].encode("utf-8", "surrogatepass")
+            send(b"r" if _is_json(record) else b"x", record)
         except StopIteration:
             break
         except RuntimeError as error:

@@ -116,15 +116,14 @@ class Elements:
     records.
     """
 
-    OPENING = re.compile(r'\s*(?:\[|\{\s*"Records"\s*:\s*\[)(?=\s*\{)')
+    OPENING = re.compile(r'(\{\s*"Records"\s*:\s*)?\[(?=\s*\{)')
     BETWEEN = re.compile(r"[\s,]*")
-    CLOSING = re.compile(r"\s*\](?:\s*\})?")
 
     def __init__(self) -> None:
         self._scan = json.JSONDecoder(strict=False).raw_decode
         self._text = ""  # bytes as Latin-1: a place in the text is a place in the bytes
         self._at = 0
-        self._inside = False
+        self._open = ""  # brackets that will close what is around the elements
         self._want = 0  # bytes to have before another attempt is worth it
         self._broken: Lines | None = None
 
@@ -145,18 +144,17 @@ class Elements:
         lines: list[bytes] = []
         starts: list[int] = []
         while True:
-            begin = self._skip(text, place)
-            if begin >= len(text):
-                place = begin
+            place = self._skip(text, place)
+            if place >= len(text):
                 break
             try:
-                _, end = self._scan(text, begin)
+                _, end = self._scan(text, place)
             except (ValueError, RecursionError):
                 break
             if end == len(text) and not final:
                 break  # a number or a word may go on
-            lines.append(text[begin:end].encode("latin-1"))
-            starts.append(self._at + begin)
+            lines.append(text[place:end].encode("latin-1"))
+            starts.append(self._at + place)
             place = end
         self._text, self._at = text[place:], self._at + place
         self._want = 2 * len(self._text)
@@ -168,16 +166,15 @@ class Elements:
         return found
 
     def _skip(self, text: str, place: int) -> int:
-        """Past commas, blanks and the brackets of the outer array."""
+        """Past commas, blanks and the brackets around the elements."""
         while True:
-            start = place
-            if match := self.BETWEEN.match(text, place):
-                place = match.end()
-            if not self._inside and (match := self.OPENING.match(text, place)):
-                self._inside, place = True, match.end()
-            elif self._inside and (match := self.CLOSING.match(text, place)):
-                self._inside, place = False, match.end()
-            if place == start:
+            match = self.BETWEEN.match(text, place)
+            place = match.end() if match else place
+            if self._open and text.startswith(self._open[0], place):
+                self._open, place = self._open[1:], place + 1
+            elif not self._open and (match := self.OPENING.match(text, place)):
+                self._open, place = "]}" if match[1] else "]", match.end()
+            else:
                 return place
 
     def _spoiled(self, found: Records) -> Records:

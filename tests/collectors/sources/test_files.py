@@ -1,0 +1,407 @@
+"""FileSource: what becomes of the bytes of a file, and that a file keeps its identity."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import zipfile
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collectors.sources import _content, _evtx
+from collectors.sources._framing import Elements, Lines, joined
+from collectors.sources.files import Expanded, FileSource, Ledger, Refused, expand
+from soc_core.journal.files import FileJournal
+from tests.corpora import ROOT, corpus, read
+
+Taken = tuple[list[bytes], list[int], dict[int, str]]
+
+
+def detect(sample: Sequence[bytes]) -> str:
+    return "json" if sample[0].startswith(b"{") else "text"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "journal" / "files.jsonl")
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    def write(data: bytes, name: str = "a.log") -> Path:
+        path = tmp_path / name
+        path.write_bytes(data)
+        return path
+
+    return write
+
+
+def take(path: Path, ledger: Ledger, **options: object) -> tuple[FileSource, Taken]:
+    source = FileSource(path, ledger, detect, **options)  # type: ignore[arg-type]
+    lines: list[bytes] = []
+    positions: list[int] = []
+    damaged: dict[int, str] = {}
+    while batch := source.next_batch()[0]:
+        for raws in batch:
+            assert raws.origin.source == source.source
+            assert raws.positions is not None
+            damaged |= {index + len(lines): reason for index, reason in raws.damaged.items()}
+            lines += raws.lines
+            positions += raws.positions.tolist()
+    assert source.done
+    assert source.read == len(lines)
+    assert source.taken == source.size
+    source.close()
+    return source, (lines, positions, damaged)
+
+
+# ---------------------------------------------------------------- lines
+
+
+@pytest.mark.parametrize(
+    ("data", "lines", "positions"),
+    [
+        (b"one\ntwo\n", [b"one", b"two"], [0, 4]),
+        (b"one\r\n\r\n\ntwo", [b"one", b"two"], [0, 8]),
+        (b"  kept \t\r\n\xff\x00\x80 as is\r\r\n", [b"  kept \t", b"\xff\x00\x80 as is\r"], [0, 10]),
+        (b"\xef\xbb\xbfmarked\nnext\n", [b"marked", b"next"], [0, 10]),
+        ("日志\n第二行".encode(), ["日志".encode(), "第二行".encode()], [0, 7]),
+        ("日志\n第二行\n".encode("gb18030"), ["日志".encode("gb18030"), "第二行".encode("gb18030")], [0, 5]),
+        (b"", [], []),
+        (b"\n\n\r\n", [], []),
+    ],
+)
+def test_lines_are_verbatim(
+    data: bytes, lines: list[bytes], positions: list[int], write: Callable[..., Path], ledger: Ledger
+) -> None:
+    for path in (write(data), write(gzip.compress(data), "a.log.gz"), write(gzip.compress(data), "named-otherwise")):
+        assert take(path, ledger)[1] == (lines, positions, {})
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf16_becomes_utf8(codec: str, write: Callable[..., Path], ledger: Ledger) -> None:
+    text = "2026-11-23 sshd started\r\n第二行 user=root\nlast"
+    source, (lines, positions, damaged) = take(write(text.encode(codec)), ledger)
+    assert lines == [b"2026-11-23 sshd started", "第二行 user=root".encode(), b"last"]
+    assert positions == [0, 25, 45]
+    assert not damaged
+    assert source._known is not None
+    assert source._known.encoding == "utf-8"
+
+
+def test_a_long_line_is_kept_whole_and_marked(write: Callable[..., Path], ledger: Ledger) -> None:
+    lines = [b"short", b"x" * (1 << 20), b"y" * ((1 << 20) + 1), b"end"]
+    _, (found, _, damaged) = take(write(b"\n".join(lines)), ledger)
+    assert found == lines
+    assert damaged == {2: "line over 1 MiB"}
+
+
+def test_a_file_without_line_ends_is_cut_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collectors.sources._framing.HOLD_LIMIT", 1000)
+    framer, whole = Lines(), b""
+    for _ in range(50):
+        found = framer.feed(b"z" * 300)
+        assert framer.waiting <= 1300
+        assert all("cut here" in reason for reason in found.damaged.values())
+        assert len(found.damaged) == len(found.lines)
+        whole += b"".join(found.lines)
+    assert whole + b"".join(framer.finish().lines) == b"z" * 15_000
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.sampled_from([b"a", b"bb", b"\n", b"\r", b"\r\n", b"\xff", b"\xef\xbb\xbf", b"ccc dd"]), max_size=30),
+    st.lists(st.integers(0, 60), max_size=5),
+)
+def test_lines_do_not_depend_on_how_the_bytes_came(pieces: list[bytes], cuts: list[int]) -> None:
+    data = b"".join(pieces)
+    framer, found = Lines(), Lines().finish()
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    for start, stop in pairwise(edges):
+        found = joined(found, framer.feed(data[start:stop]))
+    found = joined(found, framer.finish())
+    body = data.removeprefix(b"\xef\xbb\xbf")
+    expected = [line for line in (raw[:-1] if raw.endswith(b"\r") else raw for raw in body.split(b"\n")) if line]
+    assert found.lines == expected
+    for line, place in zip(found.lines, found.positions.tolist(), strict=True):
+        assert data[place:].removeprefix(b"\xef\xbb\xbf" if place == 0 else b"").startswith(line)
+
+
+# ---------------------------------------------------------------- gzip
+
+
+def test_damaged_gzip_gives_what_was_read_and_says_so(write: Callable[..., Path], ledger: Ledger) -> None:
+    lines = [b"line %d %d" % (n, random.Random(n).getrandbits(64)) for n in range(20_000)]
+    data = gzip.compress(b"\n".join(lines) + b"\n")
+    cases = {
+        "ends early": data[: len(data) // 2],
+        "damaged": data[:-8] + b"\0\0\0\0" + data[-4:],
+        "Not a gzipped file": data + b"something else",
+    }
+    for why, broken in cases.items():
+        _, (found, positions, damaged) = take(write(broken, f"{len(broken)}.gz"), ledger)
+        assert len(damaged) == 1
+        assert positions == sorted(set(positions))
+        ((index, reason),) = damaged.items()
+        assert why in reason
+        assert index == len(found) - 1
+        assert found[:index] == lines[:index]
+        assert index >= (len(lines) if why != "ends early" else 8000)
+
+
+def test_many_members_are_one_file(write: Callable[..., Path], ledger: Ledger) -> None:
+    data = gzip.compress(b"one\ntw") + gzip.compress(b"o\nthree\n") + b"\0" * 100
+    assert take(write(data), ledger)[1] == ([b"one", b"two", b"three"], [0, 4, 8], {})
+
+
+def test_a_gzip_bomb_is_stopped(write: Callable[..., Path], ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_content, "EXPANDED", 1 << 20)
+    _, (lines, _, damaged) = take(write(gzip.compress((b"x" * 99 + b"\n") * 400_000)), ledger)
+    assert sum(map(len, lines)) < 16 << 20  # of 40 MB
+    assert list(damaged) == [len(lines) - 1]
+    assert "grows more than 250 times" in damaged[len(lines) - 1]
+
+
+# ---------------------------------------------------------------- JSON documents
+
+
+RECORDS = [{"n": 1, "t": "a, ] } \" \\ b"}, {"n": [1, {"x": "城市"}], "deep": {"a": {}}}, {"n": 3}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(RECORDS),
+        json.dumps(RECORDS, indent=2, ensure_ascii=False),
+        json.dumps({"Records": RECORDS}),
+        json.dumps({"Records": RECORDS}, indent=4) + "\n",
+        "\n".join(json.dumps(record, indent=1) for record in RECORDS),
+        "\r\n".join(json.dumps(record, indent="\t") for record in RECORDS),
+        "\ufeff" + json.dumps(RECORDS[:2]) + "\n" + json.dumps(RECORDS[2:]),
+    ],
+)
+def test_a_json_document_is_one_record_an_element(text: str, write: Callable[..., Path], ledger: Ledger) -> None:
+    data = text.encode()
+    source, (lines, positions, damaged) = take(write(data), ledger)
+    assert [json.loads(line) for line in lines] == RECORDS
+    assert not damaged
+    shift = 3 if text.startswith("\ufeff") else 0
+    assert all(data[place + shift :].startswith(line) for line, place in zip(lines, positions, strict=True))
+    assert source._known is not None
+    assert source._known.format == "json"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1}\n{"a": 2}\n',
+        '{"Records": [{"a": 1}]}\n{"Records": [{"a": 2}]}\n',
+        "[2018-06-29T10:06:14,933][INFO ][index.search.slowlog] {\n[2018-06-29T10:06:15,000] more\n",
+        '{"a": 1, broken\n{"a": 2}\n',
+        "[Sat Aug 12 04:05:51 2006] [notice] Apache/1.3.11\n[Sat Aug 12 04:05:52 2006] [notice] x\n",
+        "{\nnot json at all\n",
+    ],
+)
+def test_lines_stay_lines(text: str, write: Callable[..., Path], ledger: Ledger) -> None:
+    assert take(write(text.encode()), ledger)[1][0] == text.encode().splitlines()
+
+
+VALUES = st.recursive(
+    st.none() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+).map(lambda value: {"v": value})
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(VALUES, max_size=6, min_size=1), st.integers(1, 40), st.sampled_from([None, 2]))
+def test_elements_do_not_depend_on_how_the_bytes_came(values: list[object], step: int, indent: int | None) -> None:
+    data = json.dumps(values, indent=indent, ensure_ascii=False).encode()
+    framer, found = Elements(), Elements().finish()
+    for start in range(0, len(data), step):
+        found = joined(found, framer.feed(data[start : start + step]))
+    found = joined(found, framer.finish())
+    assert [json.loads(line) for line in found.lines] == values
+    assert all(data[place:].startswith(line) for line, place in zip(found.lines, found.positions.tolist(), strict=True))
+    assert not found.damaged
+
+
+def test_a_broken_document_loses_nothing(write: Callable[..., Path], ledger: Ledger) -> None:
+    data = b'[{"a": 1},\n{"b": 2},\n{"c": oops},\n{"d": 4}]\n'
+    _, (lines, _, damaged) = take(write(data), ledger)
+    assert lines[:2] == [b'{"a": 1}', b'{"b": 2}']
+    assert b"\n".join(lines[2:]).strip(b",\n") == data[data.index(b'{"c"') : -1]
+    assert sorted(damaged) == list(range(2, len(lines)))
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def test_folders_are_walked_and_what_is_no_log_is_refused(tmp_path: Path, ledger: Ledger) -> None:
+    folder = tmp_path / "logs"
+    (folder / "b" / "deep").mkdir(parents=True)
+    (folder / ".hidden").mkdir()
+    for name in ("b/2.log", "a.log", "b/deep/3.log", ".hidden/x.log", ".dot"):
+        (folder / name).write_bytes(b"x\n")
+    os.mkfifo(folder / "pipe")
+    (folder / "gone").symlink_to(folder / "nowhere")
+    found = expand([folder])
+    assert [path.relative_to(folder).as_posix() for path in found.files] == ["a.log", "b/2.log", "b/deep/3.log"]
+    assert sorted(path.name for path, _ in found.refused) == ["gone", "pipe"]
+    assert expand([folder / ".dot"]) == Expanded([folder / ".dot"], [])
+    with pytest.raises(FileNotFoundError, match="there is no"):
+        expand([folder / "missing"])
+
+
+def test_other_containers_are_refused_in_one_sentence(tmp_path: Path, ledger: Ledger) -> None:
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.writestr("a.log", "x")
+    (tmp_path / "noise").write_bytes(random.Random(1).randbytes(5000))
+    (tmp_path / "p.pcap").write_bytes(b"\xd4\xc3\xb2\xa1" + bytes(100))
+    (tmp_path / "zeros").write_bytes(bytes(5000))
+    for name, why in (("z.zip", "ZIP"), ("noise", "binary"), ("p.pcap", "packet capture"), ("zeros", "binary")):
+        for path in (tmp_path / name, tmp_path / f"{name}.gz"):
+            if path.suffix == ".gz":
+                path.write_bytes(gzip.compress((tmp_path / name).read_bytes()))
+            with pytest.raises(Refused, match=why) as caught:
+                FileSource(path, ledger, detect)
+            assert "\n" not in str(caught.value)
+
+
+# ---------------------------------------------------------------- identity
+
+
+def test_a_file_is_the_same_renamed_copied_packed_and_grown(
+    tmp_path: Path, write: Callable[..., Path], ledger: Ledger
+) -> None:
+    lines = [b"line %d of the log" % n for n in range(100)]
+    first, taken = take(write(b"\n".join(lines[:40]) + b"\n"), ledger)
+    assert take(write(b"\n".join(lines[:40]) + b"\n", "renamed.log"), Ledger(ledger.path))[0].source == first.source
+    packed = write(gzip.compress(b"\n".join(lines[:40]) + b"\n"), "a.log.1.gz")
+    assert take(packed, ledger)[0].source == first.source
+    grown, (found, positions, _) = take(write(b"\n".join(lines[:70]) + b"\n"), ledger)
+    assert grown.source == first.source
+    assert (found[:40], positions[:40]) == (taken[0], taken[1])
+    again, (found, _, _) = take(write(b"\n".join(lines) + b"\n"), Ledger(ledger.path))
+    assert again.source == first.source
+    assert found == lines
+    assert take(packed, ledger)[0].source == first.source  # an old state is still that file
+
+
+def test_two_logs_with_the_same_beginning_stay_two(write: Callable[..., Path], ledger: Ledger) -> None:
+    head = b"#Fields: date time c-ip cs-method\n"
+    first = take(write(head), ledger)[0]
+    one = take(write(head + b"a\n", "one"), ledger)[0]
+    two = take(write(head + b"b\n", "two"), ledger)[0]
+    assert one.source == first.source
+    assert two.source != first.source
+    assert take(write(head + b"a\na2\n", "one"), ledger)[0].source == one.source
+    assert take(write(head + b"b\nb2\n", "two"), ledger)[0].source == two.source
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 257, (1 << 18) - 1, 1 << 18, (1 << 18) + 1])
+def test_growth_is_seen_at_any_size(size: int, write: Callable[..., Path], ledger: Ledger) -> None:
+    data = b"".join(b"%07d\n" % n for n in range(size // 8 + 100))
+    first = take(write(data[:size]), ledger)[0]
+    assert take(write(data[: size + 9]), ledger)[0].source == first.source
+    assert take(write(b"x" + data[: size + 9]), ledger)[0].source != first.source
+
+
+def test_a_torn_ledger_still_serves(write: Callable[..., Path], ledger: Ledger) -> None:
+    first = take(write(b"one\n"), ledger)[0]
+    with ledger.path.open("ab") as file:
+        file.write(b'{"id": "half')
+    second = take(write(b"other\n", "b"), Ledger(ledger.path))[0]
+    fresh = Ledger(ledger.path)
+    assert take(write(b"one\ntwo\n"), fresh)[0].source == first.source
+    assert take(write(b"other\nmore\n", "b"), fresh)[0].source == second.source
+
+
+def test_resume_passes_over_what_the_journal_holds(tmp_path: Path, write: Callable[..., Path], ledger: Ledger) -> None:
+    journal = FileJournal(tmp_path / "journal", partitions=1)
+    path = write(b"one\ntwo\n")
+    source = FileSource(path, ledger, detect)
+    while batch := source.next_batch()[0]:
+        journal.append(batch)
+    source.close()
+    path.write_bytes(b"one\ntwo\nthree\n")
+    assert take(path, ledger, tail=journal.tail)[1] == ([b"three"], [8], {})
+    assert take(path, ledger)[1][0] == [b"one", b"two", b"three"]
+    journal.close()
+
+
+def test_a_named_source_keeps_its_files_apart(write: Callable[..., Path], ledger: Ledger) -> None:
+    one = take(write(b"one\n", "1"), ledger, source="web01")[0]
+    two = take(write(b"two\n", "2"), ledger, source="web01")[0]
+    assert one.source.startswith("web01/file:")
+    assert one.source != two.source
+
+
+def test_the_origin_says_what_was_asked(write: Callable[..., Path], ledger: Ledger) -> None:
+    source = FileSource(write(b"x\n"), ledger, detect, format="syslog", zone="dmz", timezone="UTC", realm="demo")
+    origin = source.next_batch()[0][0].origin
+    assert (origin.format, origin.zone, origin.timezone, origin.realm) == ("syslog", "dmz", "UTC", "demo")
+
+
+# ---------------------------------------------------------------- Windows event logs
+
+
+def test_every_recorded_event_log_is_read(ledger: Ledger) -> None:
+    files = expand([corpus("evtx-parser-samples")]).files + expand([corpus("evtx-attack-samples")]).files[::12]
+    counts = {}
+    for path in [path for path in files if ".evtx" in path.name]:
+        _, (lines, positions, damaged) = take(path, ledger)
+        assert positions == list(range(len(lines)))
+        for index, line in enumerate(lines):
+            assert index in damaged or "Event" in json.loads(line)
+        counts[path.name] = (len(lines), len(damaged))
+    assert counts["security.evtx.gz"] == (2261, 0)
+    assert counts["sample-with-zero-data-size-event.evtx.gz"] == (336, 1)
+    assert min(total - bad for total, bad in counts.values()) >= 1
+
+
+def test_mangled_event_logs_end_neither_us_nor_in_silence(tmp_path: Path, ledger: Ledger) -> None:
+    whole = read(corpus("evtx-parser-samples") / "system.evtx.gz")
+    for seed in range(4):
+        chance, data = random.Random(seed), bytearray(whole)
+        for _ in range(200):
+            data[chance.randrange(4096, 400_000)] = chance.randrange(256)
+        path = tmp_path / f"{seed}.evtx"
+        path.write_bytes(data if seed % 2 else data[: chance.randrange(70_000, 400_000)])
+        _, (lines, _, damaged) = take(path, ledger)
+        assert damaged
+        assert len(lines) > 50
+        assert all(index in damaged or "Event" in json.loads(line) for index, line in enumerate(lines))
+
+
+def test_a_reader_that_dies_is_one_damaged_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.evtx"
+    path.write_bytes(b"ElfFile\x00" + bytes(100))
+    assert [bool(reason) for _, reason in _evtx.read(path)] == [True]
+    monkeypatch.setattr(_evtx, "SILENCE", 0.0)  # a child that stalls
+    ((line, reason),) = _evtx.read(path)
+    assert line == b""
+    assert "ended early" in reason
+
+
+def test_every_text_corpus_is_taken_whole(ledger: Ledger) -> None:
+    """Lines found are the file's own lines; only what is no text is refused."""
+    refused = []
+    for path in expand([corpus("plaso-testdata"), corpus("beats-oss-modules"), corpus("panther-cloud")]).files:
+        try:
+            source, (lines, _, damaged) = take(path, ledger)
+        except Refused:
+            refused.append(path.relative_to(ROOT).parts[1])
+            continue
+        if source._kind == "lines":
+            data = read(path).removeprefix(b"\xef\xbb\xbf")
+            assert lines == [line.removesuffix(b"\r") for line in data.split(b"\n") if line.removesuffix(b"\r")]
+        assert not damaged
+    assert set(refused) <= {"utmp", "ivanti_vc0"}
