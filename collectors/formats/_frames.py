@@ -31,7 +31,7 @@ RELATED = {
         f"{owner}.hash.{kind}" for owner in ("process", "file", "dll") for kind in ("md5", "sha1", "sha256", "sha512")
     ),
 }
-BLANKS = ("", "-")
+SMALL = 4096
 
 
 class Piece(NamedTuple):
@@ -43,10 +43,18 @@ class Piece(NamedTuple):
 
 def by_value(text: pl.Series, read: Callable[[str], Any], dtype: pl.DataType | type[pl.DataType] = pl.String) -> pl.Series:
     """`read` applied once to each distinct value of a column; null stays null."""
+    if len(text) < SMALL:  # below this a dictionary beats the fixed cost of Polars' replace
+        memo: dict[str | None, Any] = {None: None}
+        for value in text.to_list():
+            if value not in memo:
+                memo[value] = read(value)
+        return pl.Series(text.name, [memo[value] for value in text.to_list()], dtype=dtype)
     values = text.drop_nulls().unique()
     found = pl.Series([read(value) for value in values], dtype=dtype)
     if len(values) == 1 and not text.null_count():
         return found.new_from_index(0, len(text)).alias(text.name)
+    if isinstance(found.dtype, pl.List):
+        return found.gather(text.replace_strict(values, range(len(values)), default=None, return_dtype=pl.Int64)).alias(text.name)
     return text.replace_strict(values, found, default=None, return_dtype=dtype)
 
 
@@ -56,7 +64,7 @@ def addresses(text: pl.Series) -> pl.Series:
     if plain.all() and not text.null_count():
         return text
     odd = text.filter(~plain & text.str.contains(":", literal=True)).unique()
-    kept = pl.select(pl.when(plain).then(text)).to_series()
+    kept = text.set(~plain, None)
     if not len(odd):
         return kept
     return kept.fill_null(text.replace_strict(odd, [_address(value) for value in odd], default=None, return_dtype=pl.String))
@@ -78,6 +86,12 @@ def integers(text: pl.Series) -> pl.Series:
     return plain.fill_null(by_value(text, _hexadecimal, pl.Int64))
 
 
+def unblanked(text: pl.Series) -> pl.Series:
+    """The column with empty texts and lone dashes made null."""
+    blank = (text == "") | (text == "-")
+    return text.set(blank, None) if blank.any() else text
+
+
 def _hexadecimal(value: str) -> int | None:
     try:
         number = int(value, 16) if value[:2].lower() == "0x" else None
@@ -96,9 +110,11 @@ def endpoints(frame: pl.DataFrame, sides: Sequence[str] = ("source", "destinatio
     for side in sides:
         if f"{side}.address" in frame.columns:
             ip = addresses(frame[f"{side}.address"]).alias(f"{side}.ip")
-            frame = frame.with_columns(ip)
+            frame = frame.hstack([ip])
+            if not ip.null_count() or f"{side}.domain" in frame.columns:
+                continue
             named = ip.is_null() & frame[f"{side}.address"].str.contains(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
-            if named.any() and f"{side}.domain" not in frame.columns:
+            if named.any():
                 frame = frame.with_columns(pl.when(named).then(pl.col(f"{side}.address")).alias(f"{side}.domain"))
     return frame
 
@@ -136,8 +152,7 @@ def single_list(series: pl.Series, name: str) -> pl.Series:
     """A column of lists with the one value of each row; null where there is none."""
     if not series.null_count():
         return series.reshape((-1, 1)).arr.to_list().alias(name)
-    listed = series.reshape((-1, 1)).arr.to_list()
-    return pl.select(pl.when(series.is_not_null()).then(listed)).to_series().alias(name)
+    return series.reshape((-1, 1)).arr.to_list().set(series.is_null(), None).alias(name)
 
 
 def _related(name: str, sources: list[pl.Series]) -> pl.Series | None:
@@ -147,9 +162,7 @@ def _related(name: str, sources: list[pl.Series]) -> pl.Series | None:
         if isinstance(series.dtype, pl.List):
             kept.append(series)
             continue
-        blank = series.is_in(BLANKS)
-        if blank.any():
-            series = pl.select(pl.when(~blank).then(series)).to_series()
+        series = unblanked(series)
         if series.null_count() < len(series) and not any(series.equals(other) for other in kept):
             kept.append(series.alias(str(len(kept))))
     if not kept:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from collectors.formats._frames import by_value
 from soc_core.clock import DAY, MINUTE, SECOND, Micros, to_datetime
 
 STAMP = pl.Datetime("us", "UTC")
@@ -82,13 +84,9 @@ def _local(naive: pl.Expr, timezone: str) -> pl.Expr:
     return there.fill_null(later).dt.convert_time_zone("UTC").cast(STAMP)
 
 
-def _mapped(text: pl.Series, read: object) -> pl.Series:
+def _mapped(text: pl.Series, read: Callable[[str], int | None]) -> pl.Series:
     """`read` (text → whole number or None) applied once to each distinct value."""
-    values = text.drop_nulls().unique()
-    found = pl.Series([read(value) for value in values], dtype=pl.Int64)  # type: ignore[operator]
-    if len(values) == 1 and not text.null_count():
-        return found.new_from_index(0, len(text))
-    return text.replace_strict(values, found, default=None, return_dtype=pl.Int64)
+    return by_value(text, read, pl.Int64)
 
 
 def _days(year: int, month: int, day: int) -> int | None:

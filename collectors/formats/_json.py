@@ -1,0 +1,146 @@
+"""JSON lines to columns: reading, digging along paths for many records at once, and what is left over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+import polars as pl
+
+from collectors.formats._text import BOM, decode_line
+from soc_core.protocols import Fault
+from soc_core.schema import SCHEMA
+
+Record = dict[str, Any]
+Path = tuple[str, ...]
+
+
+def records(lines: Sequence[bytes], encoding: str = "") -> tuple[list[Record | None], list[Fault]]:
+    """(objects, faults): one JSON object a line, None where the line holds none."""
+    loads = orjson.loads
+    found: list[Record | None] = []
+    faults: list[Fault] = []
+    for number, line in enumerate(lines):
+        try:
+            value = loads(line)
+        except orjson.JSONDecodeError as error:
+            value = _again(line, encoding)
+            if value is None:
+                faults.append(Fault(number, f"not JSON: {error}"))
+                found.append(None)
+                continue
+        if type(value) is dict:
+            found.append(value)
+        else:
+            faults.append(Fault(number, "JSON, but not an object"))
+            found.append(None)
+    return found, faults
+
+
+def _again(line: bytes, encoding: str) -> Any:
+    """A second try: a byte order mark, a cookie before the brace, another codec, integers beyond 64 bits."""
+    text = decode_line(line.removeprefix(BOM), encoding)
+    if text is None or not (text := text.strip().removeprefix("@cee:").strip()):
+        return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def sample(lines: Sequence[bytes], limit: int = 20) -> list[Record]:
+    """The objects among the first lines, for sniffing."""
+    return [record for record in records(lines[:limit])[0] if record is not None]
+
+
+class Digger:
+    """Values along paths for a list of records, each step of a path taken once for all of them."""
+
+    def __init__(self, rows: Sequence[Record]) -> None:
+        self._known: dict[Path, list[Any]] = {(): list(rows)}
+        self._plain: dict[Path, bool] = {(): True}
+
+    def values(self, path: Path) -> list[Any]:
+        """One value a record, None where the path leads nowhere. Steps through a list take its first item."""
+        known = self._known.get(path)
+        if known is None:
+            above, key = path[:-1], path[-1]
+            rows = self.values(above)
+            if above not in self._plain:
+                self._plain[above] = all(type(row) is dict for row in rows)
+            if self._plain[above]:
+                known = [row.get(key) for row in rows]
+            else:
+                known = [row.get(key) if type(row) is dict else _first(row, key) for row in rows]
+            self._known[path] = known
+        return known
+
+
+def _first(row: Any, key: str) -> Any:
+    return row[0].get(key) if type(row) is list and row and type(row[0]) is dict else None
+
+
+def series(name: str, values: Sequence[Any]) -> pl.Series | None:
+    """A column of the schema's type made from JSON values; None when there is no value at all."""
+    want = SCHEMA.dtype(name)
+    if want == pl.String:
+        try:
+            made = pl.Series(name, values, dtype=pl.String)
+        except TypeError:
+            made = pl.Series(name, [text(value) for value in values], dtype=pl.String)
+    elif isinstance(want, pl.List):
+        made = pl.Series(name, [_items(value, want.inner) for value in values], dtype=want, strict=False)
+    elif want == pl.Int64:
+        made = pl.Series(name, [_whole(value) for value in values], dtype=pl.Int64)
+    elif want == pl.Float64:
+        made = pl.Series(name, [float(v) if isinstance(v, int | float) else None for v in values], dtype=pl.Float64)
+    elif want == pl.Boolean:
+        made = pl.Series(name, [_truth(value) for value in values], dtype=pl.Boolean)
+    else:
+        made = pl.Series(name, [text(value) for value in values], dtype=pl.String)
+    return made if made.null_count() < len(made) else None
+
+
+def text(value: Any) -> str | None:
+    """A JSON value as the text that a rule compares: numbers plain, truth in lower case, the rest as JSON."""
+    if value is None or type(value) is str:
+        return value
+    if value is True or value is False:
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    return orjson.dumps(value).decode()
+
+
+def _items(value: Any, inner: Any) -> list[Any] | None:
+    if value is None:
+        return None
+    listed = value if isinstance(value, list) else [value]
+    return [text(item) for item in listed if item is not None] if inner == pl.String else listed
+
+
+def _whole(value: Any) -> int | None:
+    if type(value) is int:
+        return value if -(1 << 63) <= value < 1 << 63 else None
+    if type(value) is float:
+        return int(value) if value == value and abs(value) < 1 << 62 else None
+    if type(value) is str:
+        try:
+            found = int(value, 16 if value[:2].lower() == "0x" else 10)
+        except ValueError:
+            return None
+        return found if -(1 << 63) <= found < 1 << 63 else None
+    return None
+
+
+def _truth(value: Any) -> bool | None:
+    if type(value) is bool:
+        return value
+    return {"true": True, "false": False, "1": True, "0": False}.get(str(value).lower())
+
+
+def leftovers(rows: Iterable[Record | None]) -> pl.Series | None:
+    """The overflow column: what is left of each record as JSON; None when nothing is left of any."""
+    kept = [orjson.dumps(row, option=orjson.OPT_NON_STR_KEYS).decode() if row else None for row in rows]
+    return pl.Series("overflow", kept, dtype=pl.String) if any(kept) else None

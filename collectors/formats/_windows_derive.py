@@ -1,0 +1,202 @@
+"""Columns made from other columns of a Windows event: names from paths, hashes apart, registry paths in one form.
+
+The verbatim values stay under winlog.event_data; nothing here is trimmed or repaired (domain rule: verbatim beats
+normalised). Each function works once on each distinct value.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+
+import polars as pl
+
+from collectors.formats._frames import by_value
+from soc_core.schema import SCHEMA
+
+DATA = "winlog.event_data."
+Columns = dict[str, pl.Series]
+HIVES = (
+    (re.compile(r"^\\REGISTRY\\MACHINE(?=\\|$)", re.I), "HKLM"), (re.compile(r"^\\REGISTRY\\USER(?=\\|$)", re.I), "HKU"),
+    (re.compile(r"^HKEY_LOCAL_MACHINE(?=\\|$)", re.I), "HKLM"), (re.compile(r"^HKEY_USERS(?=\\|$)", re.I), "HKU"),
+    (re.compile(r"^HKEY_CURRENT_USER(?=\\|$)", re.I), "HKCU"), (re.compile(r"^HKEY_CLASSES_ROOT(?=\\|$)", re.I), "HKCR"),
+    (re.compile(r"^HKEY_CURRENT_CONFIG(?=\\|$)", re.I), "HKCC"),
+    (re.compile(r"^(HKLM\\SYSTEM)\\ControlSet00\d(?=\\|$)", re.I), r"\1\\CurrentControlSet"),
+)
+REG_TYPES = {"%%1873": "SZ", "%%1874": "EXPAND_SZ", "%%1875": "BINARY", "%%1876": "DWORD", "%%1879": "MULTI_SZ", "%%1883": "QWORD"}
+
+
+def add(columns: Columns, name: str, source: str, read: Callable[[str], object]) -> None:
+    """`name` from each distinct value of `source`, where the one is absent and the other present."""
+    if source in columns and name not in columns:
+        made = by_value(columns[source], read, SCHEMA.dtype(name)).alias(name)
+        if made.null_count() < len(made):
+            columns[name] = made
+
+
+def base(path: str) -> str | None:
+    """The last part of a Windows or a Unix path; None where there is none."""
+    return path.replace("/", "\\").rpartition("\\")[2] or None
+
+
+def folder(path: str) -> str | None:
+    """All before the last part of a path."""
+    cut = max(path.rfind("\\"), path.rfind("/"))
+    return path[:cut] if cut > 0 else None
+
+
+def ending(path: str) -> str | None:
+    """The extension without its dot, of the last part only."""
+    name, dot, last = (base(path) or "").rpartition(".")
+    return last if dot and name and last else None
+
+
+def drive(path: str) -> str | None:
+    """The drive letter of a Windows path."""
+    return path[0].upper() if path[1:3] == ":\\" and path[0].isalpha() else None
+
+
+def names(columns: Columns) -> None:
+    """Names, folders and endings from the paths that the event has."""
+    add(columns, "process.name", "process.executable", base)
+    add(columns, "process.parent.name", "process.parent.executable", base)
+    if "dll.path" in columns:
+        add(columns, "dll.name", "dll.path", base)
+        columns.setdefault("file.path", columns["dll.path"].alias("file.path"))
+    for name, read in (("file.name", base), ("file.directory", folder), ("file.extension", ending), ("file.drive_letter", drive)):
+        add(columns, name, "file.path", read)
+
+
+def accounts(columns: Columns) -> None:
+    r"""user.name and user.domain from Sysmon's DOMAIN\user."""
+    source = next((name for name in (DATA + "User", DATA + "SourceUser") if name in columns), "")
+    add(columns, "user.name", source, lambda text: text.rpartition("\\")[2] or None)
+    add(columns, "user.domain", source, lambda text: text.rpartition("\\")[0] or None)
+
+
+def hashes(columns: Columns, owner: str) -> None:
+    """`SHA256=…,IMPHASH=…` taken apart into owner.hash.* and owner.pe.imphash, in lower case."""
+    source = next((name for name in (DATA + "Hashes", DATA + "Hash") if name in columns), None)
+    if source is None:
+        return
+    split: dict[str, dict[str, str]] = {}
+    values = columns[source].drop_nulls().unique().to_list()
+    for value in values:
+        split[value] = {
+            kind.strip().lower(): digest.strip().lower()
+            for kind, mark, digest in (part.partition("=") for part in value.split(",")) if mark
+        }
+    for kind, name in (("md5", "hash.md5"), ("sha1", "hash.sha1"), ("sha256", "hash.sha256"), ("imphash", "pe.imphash")):
+        if any(kind in parts for parts in split.values()):
+            columns[f"{owner}.{name}"] = by_value(columns[source], lambda v, k=kind: split[v].get(k)).alias(f"{owner}.{name}")  # type: ignore[misc]
+
+
+def logon_id(text: str) -> str:
+    """A logon id in lower-case hexadecimal without leading zeros; anything else as it is."""
+    lower = text.lower()
+    return "0x" + (lower[2:].lstrip("0") or "0") if lower.startswith("0x") else text
+
+
+def registry_path(text: str) -> str:
+    """Sysmon's form of a registry path: HKLM, HKU, CurrentControlSet."""
+    for pattern, short in HIVES:
+        text = pattern.sub(short, text, count=1)
+    return text
+
+
+def registry(columns: Columns) -> None:
+    """registry.* from Sysmon 12-14 and from Security 4657, and Sysmon's Details text for the latter."""
+    if DATA + "ObjectName" in columns and DATA + "ObjectValueName" in columns:
+        pair = pl.concat_str(columns[DATA + "ObjectName"], pl.lit("\\"), columns[DATA + "ObjectValueName"])
+        columns["registry.path"] = pl.select(pair).to_series().alias("registry.path")
+        _details(columns)
+    if "registry.path" not in columns:
+        return
+    columns["registry.path"] = by_value(columns["registry.path"], registry_path).alias("registry.path")
+    add(columns, "registry.hive", "registry.path", lambda text: text.partition("\\")[0] or None)
+    add(columns, "registry.key", "registry.path", lambda text: folder(text.partition("\\")[2]))
+    add(columns, "registry.value", "registry.path", base)
+    details = DATA + "Details"
+    add(columns, "registry.data.type", details, _data_type)
+    add(columns, "registry.data.strings", details, _strings)
+
+
+def _data_type(text: str) -> str:
+    if text.startswith(("DWORD (", "QWORD (")):
+        return "REG_" + text[:5]
+    return "REG_BINARY" if text == "Binary Data" else "REG_SZ"
+
+
+def _strings(text: str) -> list[str] | None:
+    if text.startswith(("DWORD (0x", "QWORD (0x")):
+        digits = text[7:].rstrip(")").replace("-0x", "")
+        try:
+            return [str(int(digits, 16))]
+        except ValueError:
+            return None
+    return None if text in ("Binary Data", "(Empty)") else [text]
+
+
+def _details(columns: Columns) -> None:
+    """Security 4657 gives a type and a value where Sysmon 13 gives one text, which rules expect."""
+    kind, value = DATA + "NewValueType", DATA + "NewValue"
+    if DATA + "Details" in columns or kind not in columns or value not in columns:
+        return
+    pairs = [_rendered(k, v) for k, v in zip(columns[kind], columns[value], strict=True)]
+    columns[DATA + "Details"] = pl.Series(DATA + "Details", pairs, dtype=pl.String)
+
+
+def _rendered(kind: str | None, value: str | None) -> str | None:
+    name = REG_TYPES.get(kind or "")
+    if value is None or name is None:
+        return None
+    if name == "BINARY":
+        return "Binary Data"
+    if name in ("DWORD", "QWORD"):
+        try:
+            number = int(value, 16 if value.lower().startswith("0x") else 10)
+        except ValueError:
+            return value
+        digits = f"{number:08x}" if name == "DWORD" else f"{number >> 32:08x}-0x{number & 0xFFFFFFFF:08x}"
+        return f"{name} (0x{digits})"
+    return value or "(Empty)"
+
+
+def dns(columns: Columns) -> None:
+    """Answers and status of Sysmon 22: `type:  5 name.example;::ffff:192.0.2.1;`."""
+    source = DATA + "QueryResults"
+    add(columns, "dns.answers.data", source, lambda text: [part.rpartition(" ")[2] for part in text.split(";") if part.strip(" -")] or None)
+    add(columns, "dns.resolved_ip", source, _resolved)
+
+
+def _resolved(text: str) -> list[str] | None:
+    found = []
+    for part in text.split(";"):
+        try:
+            address = ipaddress.ip_address(part.strip().rpartition(" ")[2])
+        except ValueError:
+            continue
+        mapped = getattr(address, "ipv4_mapped", None)
+        found.append(str(mapped or address))
+    return found or None
+
+
+def network(columns: Columns) -> None:
+    """Direction, transport and address family."""
+    add(columns, "network.direction", DATA + "Initiated", lambda t: {"true": "egress", "false": "ingress"}.get(t.lower()))
+    add(columns, "network.direction", DATA + "Direction", lambda t: {"%%14592": "ingress", "%%14593": "egress"}.get(t))
+    add(columns, "network.transport", DATA + "Protocol", lambda t: {"6": "tcp", "17": "udp", "1": "icmp", "58": "ipv6-icmp"}.get(t))
+    add(columns, "network.type", "source.address", lambda t: "ipv6" if ":" in t else "ipv4" if t.count(".") == 3 else None)
+
+
+def outcome(keywords: str) -> str | None:
+    """success or failure from the audit bits of the Security channel's keywords."""
+    lower = keywords.lower()
+    if "audit success" in lower or "audit failure" in lower:
+        return "success" if "success" in lower else "failure"
+    try:
+        bits = int(keywords, 16 if lower.startswith("0x") else 10) & 0xFFFFFFFFFFFFFFFF
+    except ValueError:
+        return None
+    return "success" if bits & 1 << 53 else "failure" if bits & 1 << 52 else None

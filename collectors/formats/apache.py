@@ -1,0 +1,67 @@
+"""Apache httpd: access log (common, combined, vhost, ssl_request) and error log.
+
+https://httpd.apache.org/docs/2.4/logs.html. Content alone cannot tell an Apache access log from an nginx one:
+this is the one that detection takes; name `nginx` to say otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from collectors.formats import _access_log, _times
+from collectors.formats._frames import Piece, endpoints, finish, gather
+from collectors.formats._text import Shape, decode, match
+from soc_core.protocols import Context, Fault, Parsed
+
+ERROR = (
+    Shape("[", r"^\[(?:[A-Z][a-z]{2} )?(?P<day>[A-Z][a-z]{2} +\d{1,2}) (?P<clock>\d\d:\d\d:\d\d)(?:\.(?P<part>\d{1,9}))? (?P<year>\d{4})\] "
+          r"\[(?:(?P<apache.error.module>[\w.]*):)?(?P<log.level>\w+)\] (?:\[pid (?P<process.pid>\d+)(?::tid (?P<process.thread.id>\d+))?\] )?"
+          r"(?:\(\d+\)[^:]*: )?(?:\[(?:client|remote) (?P<client_>[^\]\s]+\]?(?::\d+)?)\] )?(?P<message>(?s:.*))$"),
+)
+FIXED = {
+    "event.kind": "event", "event.category": ["web"], "event.type": ["error"], "event.module": "apache",
+    "event.dataset": "apache.error", "service.type": "apache", "sigma.logsource": ["//apache"],
+}
+SHAPES = (*_access_log.ACCESS, _access_log.SSL, *ERROR)
+
+
+def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
+    """Access and error lines, mixed as they come; anything else is a fault."""
+    text, faults = decode(lines, ctx.encoding)
+    undecoded = {fault.line for fault in faults}
+    pieces = []
+    for shape, rows, groups in match(text.fill_null("") if undecoded else text, SHAPES):
+        if shape is None:
+            faults += [Fault(int(row), "neither an access nor an error line of Apache") for row in rows if int(row) not in undecoded]
+        elif shape in ERROR:
+            pieces.append(Piece(rows, finish(_error(groups, ctx), FIXED)))
+        else:
+            frame = _access_log.columns(groups)
+            if "url.domain" in groups.columns:
+                frame = frame.with_columns(groups["url.domain"].alias("destination.domain"))
+            pieces.append(Piece(rows, finish(frame, _access_log.fixed("apache"))))
+    return gather(pieces, faults)
+
+
+def sniff(lines: Sequence[bytes]) -> float:
+    """Share of lines that are of one of the shapes."""
+    text, _ = decode(lines)
+    return 0.92 * sum(len(rows) for shape, rows, _ in match(text.fill_null(""), SHAPES) if shape) / max(len(lines), 1)
+
+
+def _error(groups: pl.DataFrame, ctx: Context) -> pl.DataFrame:
+    day = groups["day"] + " " + groups["year"]
+    stamp = _times.rfc3164(day, groups["clock"], ctx.received, ctx.timezone, groups["part"])
+    client = groups["client_"].str.extract_groups(r"^\[?(?P<address>[0-9a-fA-F:.]*?[^:\[\]]*?)\]?(?::(?P<port>\d{1,5}))?$").struct.unnest()
+    bare = groups["client_"].str.contains(r"^[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.]*$")  # IPv6 without brackets: no port in it
+    frame = groups.with_columns(
+        stamp.alias("@timestamp"),
+        pl.select(pl.when(bare).then(groups["client_"]).otherwise(client["address"])).to_series().alias("source.address"),
+        pl.select(pl.when(~bare).then(client["port"])).to_series().alias("source.port"),
+        groups["message"].str.extract(r"^(?:AH\d+: )?File does not exist: (.*?)(?:, referer: \S*)?$").alias("file.path"),
+        groups["message"].str.extract(r", referer: (\S+)$").alias("http.request.referrer"),
+        groups["message"].str.extract(r"^(AH\d+): ").alias("event.code"),
+    )
+    return endpoints(frame.drop("day", "year", "clock", "part", "client_"), ("source",))

@@ -1,0 +1,87 @@
+"""Documents that are ECS already, one JSON object a line, nested or with dotted keys, or both.
+
+https://www.elastic.co/docs/reference/ecs. Declared fields become columns; the rest goes whole to the overflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from collectors.formats import _times
+from collectors.formats._frames import Piece, finish, gather
+from collectors.formats._json import Record, leftovers, records, sample, series
+from soc_core.protocols import Context, Parsed
+from soc_core.schema import SCHEMA
+
+OURS = ("soc.", "event.id", "event.ingested", "event.original", "organization.", "overflow")  # set by the pipeline alone
+MARKS = ("ecs", "ecs.version", "event", "event.dataset", "event.kind", "event.category", "event.module", "event.action", "event.code")
+FIXED = {"event.kind": "event"}
+
+
+def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
+    """Each JSON object is one event; objects with the same fields are taken together."""
+    found, faults = records(lines, ctx.encoding)
+    groups: dict[tuple[str, ...], list[tuple[int, dict[str, Any], Record]]] = {}
+    for number, record in enumerate(found):
+        if record is not None:
+            flat, rest = split(record)
+            dataset = str(flat.get("event.dataset", ""))
+            groups.setdefault((dataset, str(flat.get("event.code", ""))), []).append((number, flat, rest))
+    return gather((_piece(group, ctx) for group in groups.values()), faults)
+
+
+def sniff(lines: Sequence[bytes]) -> float:
+    """Share of JSON objects with a time under @timestamp, higher where ECS's own marks are."""
+    found = sample(lines)
+    stamped = sum("@timestamp" in record for record in found)
+    marked = sum("@timestamp" in record and any(name in record for name in MARKS) for record in found)
+    return (0.5 * stamped + 0.45 * marked) / max(len(lines[:20]), 1)
+
+
+def split(record: Record) -> tuple[dict[str, Any], Record]:
+    """(declared fields by dotted name, what is left, nested as it came)."""
+    flat: dict[str, Any] = {}
+    return flat, _walk(record, "", flat)
+
+
+def _walk(node: Record, path: str, flat: dict[str, Any]) -> Record:
+    rest: Record = {}
+    for key, value in node.items():
+        name = f"{path}.{key}" if path else key
+        column = SCHEMA.get(name)
+        if column is not None and not name.startswith(OURS) and (type(value) is not dict or column.kind == "json"):
+            fits = type(value) is not list or column.many or len(value) <= 1
+            if fits and value is not None:
+                flat[name] = value[0] if type(value) is list and not column.many and value else value
+            if fits:
+                continue
+        if type(value) is dict:
+            value = _walk(value, name, flat)
+            if not value:
+                continue
+        rest[key] = value
+    return rest
+
+
+def _piece(group: list[tuple[int, dict[str, Any], Record]], ctx: Context) -> Piece:
+    names = sorted(set().union(*(flat for _, flat, _ in group)))
+    columns: list[pl.Series] = []
+    for name in names:
+        values = [flat.get(name) for _, flat, _ in group]
+        made = series(name, values)
+        if made is None:
+            continue
+        if SCHEMA.dtype(name) == pl.Datetime("us", "UTC"):
+            whole = made.cast(pl.Int64, strict=False)
+            times = _times.iso(made, "UTC")
+            made = times.fill_null(_times.epoch(whole / 1000)) if whole.null_count() < len(whole) else times
+        columns.append(made.alias(name))
+    left = leftovers([rest or None for _, _, rest in group])
+    if left is not None:
+        columns.append(left)
+    frame = pl.DataFrame(columns) if columns else pl.DataFrame({"message": [None] * len(group)})
+    return Piece(np.array([number for number, _, _ in group], dtype=np.int64), finish(frame, FIXED))

@@ -1,0 +1,239 @@
+"""Windows events as JSON or XML, one a line: evtx renderings, winlogbeat, NXLog and flat recordings; Sysmon for Linux.
+
+Every event data value is a column winlog.event_data.NAME, verbatim; ECS columns are filled besides, from the
+tables of _windows_map.py. https://www.elastic.co/guide/en/beats/winlogbeat/current/exported-fields-winlog.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from collectors.formats import _times
+from collectors.formats import _windows_derive as derive
+from collectors.formats import _windows_styles as styles
+from collectors.formats._frames import Piece, by_value, endpoints, finish, gather, integers, typed, unblanked
+from collectors.formats._json import Digger, Record, leftovers, records, sample, series, text
+from collectors.formats._text import decode_line
+from collectors.formats._windows_map import DATASETS, HASHED, LEVELS, SERVICE, TABLES, Kind
+from soc_core.protocols import Context, Fault, Parsed
+from soc_core.schema import SCHEMA
+
+DATA = derive.DATA
+LINUX = "linux-sysmon"
+Key = tuple[str, str, str]
+NAMED = ("source.", "destination.", "user.", "group.")  # where a dash stands for nobody
+
+
+def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
+    """Each record is one event; records are taken together by channel and event id. Others are faults."""
+    found, faults = _read(lines, ctx.encoding)
+    groups: dict[Key, list[int]] = {}
+    for number, record in enumerate(found):
+        if record is None:
+            continue
+        key = styles.place(record)
+        if key is None:
+            faults.append(Fault(number, "JSON, but no Windows event"))
+        else:
+            groups.setdefault(key, []).append(number)
+    pieces: list[Piece] = []
+    for key, numbers in groups.items():
+        pieces += _group(key, [found[n] or {} for n in numbers], np.array(numbers, dtype=np.int64), ctx)
+    return gather(pieces, faults)
+
+
+def sniff(lines: Sequence[bytes]) -> float:
+    """Share of the first lines that are Windows events, in JSON or XML."""
+    limit = lines[:20]
+    found = [record for record in sample(limit) if styles.place(record)]
+    xml = sum(line.lstrip()[:6] == b"<Event" for line in limit)
+    return 0.98 * (len(found) + xml) / max(len(limit), 1)
+
+
+def _read(lines: Sequence[bytes], encoding: str) -> tuple[list[Record | None], list[Fault]]:
+    if not any(line[:1] == b"<" for line in lines):
+        return records(lines, encoding)
+    found: list[Record | None] = [None] * len(lines)
+    rest = [n for n, line in enumerate(lines) if line[:1] != b"<"]
+    faults = []
+    for number, line in enumerate(lines):
+        if line[:1] == b"<":
+            found[number] = styles.from_xml(decode_line(line, encoding) or "")
+            if found[number] is None:
+                faults.append(Fault(number, "not a well-formed event in XML"))
+    read, more = records([lines[n] for n in rest], encoding)
+    for number, record in zip(rest, read, strict=True):
+        found[number] = record
+    return found, faults + [Fault(rest[fault.line], fault.reason) for fault in more]
+
+
+def _group(key: Key, rows: list[Record], numbers: np.ndarray[Any, np.dtype[np.int64]], ctx: Context) -> list[Piece]:
+    """The events of one channel and id, as one piece or, where a value decides more, a few."""
+    style, channel, code = key
+    digger = Digger(rows)
+    data, names = styles.data(style, digger, rows)
+    columns = _system(style, digger, ctx)
+    rest = styles.rest(style, rows)
+    service = _service(channel, columns)
+    kind = TABLES[service].get(code) if service in TABLES else None
+    columns |= _data(data, names, rest)
+    if style == "flat":
+        _untangle(columns, service)
+    left = leftovers(rest)
+    if left is not None:
+        columns["overflow"] = left
+    columns["winlog.channel"] = pl.Series("winlog.channel", [channel]).new_from_index(0, len(rows))
+    linux = LINUX in channel.lower() or _provider(columns).lower() == LINUX
+    if kind is not None:
+        _mapped(columns, kind, code, service)
+    _common(columns, service, linux)
+    if service == "sysmon" and linux and code in ("1", "5") and DATA + "LogonId" in columns:
+        columns["sysmon.logon_id"] = columns[DATA + "LogonId"].alias("sysmon.logon_id")
+    frame = endpoints(pl.DataFrame([typed(one.alias(name)) for name, one in columns.items() if not name.endswith("_")]))
+    return [
+        Piece(numbers[chosen], finish(frame if len(chosen) == frame.height else frame[chosen], fixed))
+        for chosen, fixed in _variants(columns, kind, code, service, linux)
+    ]
+
+
+def _system(style: str, digger: Digger, ctx: Context) -> dict[str, pl.Series]:
+    columns: dict[str, pl.Series] = {}
+    for name, values in styles.system(style, digger).items():
+        if name == "stamp":
+            stamps = pl.Series("@timestamp", [text(value) for value in values], dtype=pl.String)
+            columns["@timestamp"] = _times.iso(stamps, "UTC" if style != "flat" else ctx.timezone)
+        else:
+            made = series(name, values)
+            if made is not None:
+                columns[name] = made
+    return columns
+
+
+def _provider(columns: dict[str, pl.Series]) -> str:
+    held = columns.get("event.provider")
+    return (held[0] or "") if held is not None and len(held) else ""
+
+
+def _service(channel: str, columns: dict[str, pl.Series]) -> str:
+    known = SERVICE.get(channel.lower(), "")
+    if not known and ("sysmon" in channel.lower() or (not channel and "Sysmon" in _provider(columns))):
+        return "sysmon"
+    return known
+
+
+def _untangle(columns: dict[str, pl.Series], service: str) -> None:
+    """NXLog's own EventType hides that of the event, which then only the message still tells."""
+    name = DATA + "EventType"
+    held = columns.get(name)
+    if held is None or not set(held.unique().to_list()) & styles.NXLOG_TYPES:
+        return
+    values = [None if value in styles.NXLOG_TYPES else value for value in held.to_list()]
+    if service == "sysmon" and "message" in columns:
+        told = columns["message"].str.extract(r"(?m)^EventType: (\w+)").to_list()
+        values = [value or other for value, other in zip(values, told, strict=True)]
+    columns[name] = pl.Series(name, values, dtype=pl.String)
+    if columns[name].null_count() == len(values):
+        del columns[name]
+
+
+def _data(data: Sequence[Record], names: list[str], rest: list[Record | None]) -> dict[str, pl.Series]:
+    """winlog.event_data.*; names with spaces under two names; nested values to the overflow."""
+    columns: dict[str, pl.Series] = {}
+    for name in names:
+        values = [row.get(name) for row in data]
+        try:
+            made = pl.Series(DATA + name, values, dtype=pl.String)
+        except TypeError:
+            for number, value in enumerate(values):
+                if type(value) in (dict, list):
+                    rest[number] = (rest[number] or {}) | {f"{DATA}{name}": value}
+            made = pl.Series(DATA + name, [text(value) for value in values], dtype=pl.String)
+        if made.null_count() == len(made):
+            continue
+        if name.endswith("LogonId"):
+            made = by_value(made, derive.logon_id)
+        for written in {name.replace(" ", ""), name.replace(" ", "_")} if " " in name else (name,):
+            columns[DATA + written] = made.alias(DATA + written)
+    return columns
+
+
+def _mapped(columns: dict[str, pl.Series], kind: Kind, code: str, service: str) -> None:
+    """The ECS columns of this event id."""
+    for name, column in kind.fields.items():
+        held = columns.get(DATA + name)
+        if held is None or column in columns:
+            continue
+        if SCHEMA.dtype(column) == pl.Int64:
+            held = integers(held)
+        elif column.startswith(NAMED):
+            held = unblanked(held)
+        columns[column] = held.alias(column)
+    if service == "sysmon":
+        derive.accounts(columns)
+        derive.hashes(columns, HASHED.get(code, "process"))
+    if code == "4688" and service == "security":
+        _spawned(columns)
+    if service == "security" and code == "4657" or service == "sysmon" and code in ("12", "13", "14"):
+        derive.registry(columns)
+    if service == "sysmon" and code == "22":
+        derive.dns(columns)
+    if kind.category == "network":
+        derive.network(columns)
+    derive.names(columns)
+
+
+def _spawned(columns: dict[str, pl.Series]) -> None:
+    """Security 4688 under the names that process rules use: integrity level, logon id, DOMAIN\\user."""
+    for name, source in (("IntegrityLevel", "MandatoryLabel"), ("LogonId", "SubjectLogonId")):
+        if DATA + source in columns:
+            columns.setdefault(DATA + name, columns[DATA + source].alias(DATA + name))
+    if {DATA + "SubjectUserName", DATA + "SubjectDomainName"} <= columns.keys():
+        user = pl.concat_str(columns[DATA + "SubjectDomainName"], pl.lit("\\"), columns[DATA + "SubjectUserName"])
+        columns.setdefault(DATA + "User", pl.select(user).to_series().alias(DATA + "User"))
+
+
+def _common(columns: dict[str, pl.Series], service: str, linux: bool) -> None:
+    if "winlog.computer_name" in columns:
+        columns["host.name"] = columns["winlog.computer_name"].alias("host.name")
+    if service == "security" and "winlog.keywords" in columns:
+        derive.add(columns, "event.outcome", "winlog.keywords", derive.outcome)
+    if "winlog.level" in columns:
+        words = {word: number for number, word in reversed(LEVELS.items()) if number != "0"} | {"informational": "4", "info": "4"}
+        columns["winlog.level"] = by_value(columns["winlog.level"], lambda t: words.get(t.lower(), t)).alias("winlog.level")
+        derive.add(columns, "log.level", "winlog.level", LEVELS.get)
+    if linux:
+        derive.add(columns, "user.name", DATA + "User", lambda t: t)
+
+
+def _variants(
+    columns: dict[str, pl.Series], kind: Kind | None, code: str, service: str, linux: bool
+) -> list[tuple[np.ndarray[Any, np.dtype[np.int64]], dict[str, Any]]]:
+    """(rows, constants): one for most event ids, several where `split` decides."""
+    height = len(columns["winlog.channel"])
+    every = np.arange(height, dtype=np.int64)
+    product = "linux" if linux else "windows"
+    fixed: dict[str, Any] = {
+        "event.kind": "event", "event.code": code, "event.module": "sysmon" if linux else "windows",
+        "event.dataset": "sysmon.linux" if linux else DATASETS.get(service, "windows.other"),
+        "host.os.type": product, "event.category": ["host"], "event.type": ["info"],
+    }
+    services = [] if linux else ["windows//", *([f"windows//{service}"] if service else [])]
+    if kind is None:
+        return [(every, fixed | {"sigma.logsource": services or ["linux//"]})]
+    fixed |= {"event.action": kind.action, "event.category": [kind.category]}
+    cases = {"": (kind.types, kind.sigma)}
+    codes = np.array([""] * height, dtype=object)
+    if kind.split and kind.variants:
+        cases = dict(kind.variants)
+        held = columns.get(DATA + kind.split)
+        if held is not None:
+            codes = np.array([value if value in cases else "" for value in held.to_list()], dtype=object)
+    return [
+        (rows, fixed | {"event.type": list(types), "sigma.logsource": [f"{product}/{one}/" for one in sigma] + services})
+        for value, (types, sigma) in cases.items() if len(rows := np.flatnonzero(codes == value))
+    ]
+

@@ -1,0 +1,181 @@
+"""Frames from the journal to events: find each line's format, parse line sets of one format at once, lose nothing.
+
+A pure function of its frames. Every line ends in exactly one of: events, merged, faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from soc_core import registry
+from soc_core.clock import Micros
+from soc_core.events import EventBatch, Part
+from soc_core.protocols import Context, Fault, Frame, FrameFault, Ints, Parsed, ParsedFrames
+
+PACKAGE = "collectors.formats"
+FALLBACK = "text"
+SAMPLE = 50
+SURE = 0.9  # a second format must be this sure of a line that the first could not read
+SAME_DAY: Micros = 60 * 60 * 1_000_000  # receipt times are told apart by the hour: they only decide the year
+
+
+class Key(NamedTuple):
+    """Lines with equal keys are parsed in one call."""
+
+    format: str
+    timezone: str
+    encoding: str
+    hour: int
+
+
+class Lines(NamedTuple):
+    """Lines of many frames side by side, with where each stands."""
+
+    lines: list[bytes]
+    frames: Ints
+    numbers: Ints
+
+
+def formats() -> list[tuple[str, str]]:
+    """Every format there is: (name, one line on what it reads)."""
+    docs = ((name, registry.get(PACKAGE, name).__doc__ or "") for name in registry.names(PACKAGE))
+    return [(name, doc.strip().splitlines()[0] if doc.strip() else "") for name, doc in docs]
+
+
+def detect(lines: Sequence[bytes]) -> str:
+    """The format that is surest of a sample of lines; "text" when none is. Never raises."""
+    picked = _spread([line for line in lines if line.strip()])
+    if not picked:
+        return FALLBACK
+    scores = {name: _sniff(name, picked) for name in registry.names(PACKAGE)}
+    return max(scores, key=lambda name: (scores[name], name == FALLBACK), default=FALLBACK)
+
+
+def parse(frames: Sequence[Frame]) -> ParsedFrames:
+    """One batch over all frames, in the order of (frame, line); see ParsedFrames."""
+    faults: list[FrameFault] = []
+    groups: dict[Key, list[tuple[int, Ints]]] = {}
+    for at, frame in enumerate(frames):
+        raws = frame.raws
+        faults += [FrameFault(at, line, reason) for line, reason in sorted(raws.damaged.items())]
+        whole = np.array([n for n in range(len(raws.lines)) if n not in raws.damaged], dtype=np.int64)
+        for name, numbers in _formats_of(raws.origin.format, raws.lines, whole):
+            key = Key(name, raws.origin.timezone, raws.origin.encoding, raws.received // SAME_DAY)
+            groups.setdefault(key, []).append((at, numbers))
+    results: list[tuple[Lines, str, Parsed]] = []
+    for key, members in groups.items():
+        held = _collect(frames, members)
+        received = max(frames[at].raws.received for at, _ in members)
+        results += _with_second_chance(held, key, Context(received, key.timezone, key.encoding))
+    return _joined(results, faults)
+
+
+def _spread(lines: Sequence[bytes]) -> list[bytes]:
+    """At most SAMPLE lines from all over."""
+    step = max(len(lines) // SAMPLE, 1)
+    return list(lines[::step][:SAMPLE])
+
+
+def _sniff(name: str, lines: Sequence[bytes]) -> float:
+    try:
+        return float(registry.get(PACKAGE, name).sniff(lines))
+    except Exception:  # a format that cannot even look at these lines is no candidate for them
+        return 0.0
+
+
+def _formats_of(named: str, lines: Sequence[bytes], numbers: Ints) -> Iterable[tuple[str, Ints]]:
+    """The origin's format, or what the content tells. An unknown name counts as no name."""
+    if not len(numbers):
+        return
+    if named in registry.names(PACKAGE):
+        yield named, numbers
+        return
+    yield detect([lines[n] for n in numbers]), numbers
+
+
+def _collect(frames: Sequence[Frame], members: Sequence[tuple[int, Ints]]) -> Lines:
+    lines: list[bytes] = []
+    for at, numbers in members:
+        held = frames[at].raws.lines
+        lines += held if len(numbers) == len(held) else [held[n] for n in numbers]
+    return Lines(
+        lines,
+        np.concatenate([np.full(len(numbers), at, dtype=np.int64) for at, numbers in members]),
+        np.concatenate([numbers for _, numbers in members]),
+    )
+
+
+def _with_second_chance(held: Lines, key: Key, ctx: Context) -> list[tuple[Lines, str, Parsed]]:
+    """What the format reads, and what another one is sure of among the lines it does not."""
+    first = guarded(key.format, held.lines, ctx)
+    results = [(held, key.format, first)]
+    if not first.faults:
+        return results
+    other: dict[str, list[Fault]] = {}
+    for fault in first.faults:
+        other.setdefault(_other(held.lines[fault.line], key.format), []).append(fault)
+    kept = other.pop("", [])
+    for name, lost in other.items():
+        rows = np.array([fault.line for fault in lost], dtype=np.int64)
+        again = Lines([held.lines[n] for n in rows], held.frames[rows], held.numbers[rows])
+        second = guarded(name, again.lines, ctx)
+        kept += [lost[fault.line] for fault in second.faults]  # the first reason is the one that explains
+        results.append((again, name, Parsed(second.batch, second.line_no, [], second.merged)))
+    results[0] = (held, key.format, Parsed(first.batch, first.line_no, sorted(kept), first.merged))
+    return results
+
+
+def _other(line: bytes, tried: str) -> str:
+    """The format that is sure of this one line, or ""."""
+    if not line.strip():
+        return ""
+    scores = {name: _sniff(name, [line]) for name in registry.names(PACKAGE) if name not in (tried, FALLBACK)}
+    best = max(scores, key=lambda name: scores[name], default="")
+    return best if best and scores[best] >= SURE else ""
+
+
+def guarded(name: str, lines: Sequence[bytes], ctx: Context) -> Parsed:
+    """A format's parse that never raises: lines that make it fail become faults, found by halving."""
+    try:
+        parsed: Parsed = registry.get(PACKAGE, name).parse(lines, ctx)
+        return parsed
+    except Exception as error:
+        if len(lines) <= 1:
+            reason = f"parser error: {name}: {type(error).__name__}: {error}"[:300]
+            return Parsed(EventBatch(0, []), np.empty(0, dtype=np.int64), [Fault(n, reason) for n in range(len(lines))])
+    middle = len(lines) // 2
+    left, right = guarded(name, lines[:middle], ctx), guarded(name, lines[middle:], ctx)
+    return Parsed(
+        EventBatch.concat([left.batch, right.batch]),
+        np.concatenate([left.line_no, right.line_no + middle]),
+        left.faults + [Fault(fault.line + middle, fault.reason) for fault in right.faults],
+        left.merged + [n + middle for n in right.merged],
+    )
+
+
+def _joined(results: Sequence[tuple[Lines, str, Parsed]], faults: list[FrameFault]) -> ParsedFrames:
+    """All results as one batch in the order of (frame, line)."""
+    frame_no, line_no, merged = [], [], []
+    parts: list[Part] = []
+    at = 0
+    for held, name, parsed in results:
+        faults += [FrameFault(int(held.frames[n]), int(held.numbers[n]), reason) for n, reason in parsed.faults]
+        merged += [(int(held.frames[n]), int(held.numbers[n])) for n in parsed.merged]
+        frame_no.append(held.frames[parsed.line_no])
+        line_no.append(held.numbers[parsed.line_no])
+        named = parsed.batch.with_columns({"soc.format": name})
+        parts += [Part(rows + at, frame) for rows, frame in named.parts]
+        at += parsed.batch.height
+    if not at:
+        none = np.empty(0, dtype=np.int64)
+        return ParsedFrames(EventBatch(0, []), none, none, sorted(faults), sorted(merged))
+    where_frame, where_line = np.concatenate(frame_no), np.concatenate(line_no)
+    order = np.lexsort((where_line, where_frame))
+    if not np.array_equal(order, np.arange(at)):
+        place = np.empty(at, dtype=np.int64)
+        place[order] = np.arange(at)
+        parts = [Part(place[rows], frame) for rows, frame in parts]
+    return ParsedFrames(EventBatch(at, parts), where_frame[order], where_line[order], sorted(faults), sorted(merged))
