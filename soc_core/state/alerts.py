@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, and_, bindparam, false, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, false, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from soc_core.access import Scope
@@ -250,12 +250,13 @@ def episodes(session: Session, keys: Sequence[str], since: Micros, until: Micros
 def save(session: Session, new: Sequence[Episode], changed: Sequence[Episode]) -> None:
     """Write new alerts, and what findings changed in known ones."""
     if new:
-        session.execute(insert(session, AlertRow), [columns_of(each) | {"assignee": "", "version": 1} for each in new])
+        statement = insert(session, AlertRow).on_conflict_do_nothing(index_elements=["id"])
+        session.execute(statement, [columns_of(each) | {"assignee": "", "version": 1} for each in new])
     if changed:
-        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in GROWS}
-        statement = update(AlertRow.__table__).where(AlertRow.id == bindparam("known")).values(values)  # type: ignore[arg-type]
+        values = {name: bindparam(f"new_{name}") for name in GROWS}
         rows = [{"known": each.id} | {f"new_{name}": getattr(each, name) for name in GROWS} for each in changed]
-        session.connection().execute(statement, rows)
+        table = cast(Table, AlertRow.__table__)  # not the mapped class: its UPDATE by many rows wants the key itself
+        session.connection().execute(update(table).where(table.c.id == bindparam("known")).values(values), rows)
 
 
 def columns_of(episode: Episode) -> dict[str, Any]:
@@ -269,3 +270,24 @@ def relate(session: Session, ids: Sequence[str], incident: str) -> None:
         session.execute(update(AlertRow).where(AlertRow.id.in_(some)).values(incident=incident))
 
 
+
+
+class Brief(NamedTuple):
+    """What incidents need of an alert that is not itself being changed."""
+
+    id: str
+    title: str
+    level: Level
+    first_seen: Micros
+    last_seen: Micros
+    incident: str
+
+
+def briefly(session: Session, ids: Sequence[str]) -> dict[str, Brief]:
+    """These alerts in brief."""
+    columns = [getattr(AlertRow, name) for name in Brief._fields]
+    found = {}
+    for some in chunks(ids):
+        for row in session.execute(select(*columns).where(AlertRow.id.in_(some))):
+            found[row[0]] = Brief(*row)
+    return found

@@ -57,12 +57,12 @@ def open_among(session: Session, ids: Sequence[str]) -> dict[str, Story]:
 
 
 def save(session: Session, stories: Sequence[Story]) -> None:
-    """Write new incidents; of known ones, the level and when they were seen last."""
+    """Write new incidents; of known ones, what their alerts changed: title, level and times."""
     if not stories:
         return
     statement = insert(session, IncidentRow)
     new = statement.excluded
-    changes = {"level": new.level, "severity": new.severity, "last_seen": new.last_seen}
+    changes = {name: new[name] for name in ("title", "level", "severity", "opened", "last_seen")}
     rows = [{**story._asdict(), "severity": LEVELS.index(story.level), "status": "open", "version": 1}
             for story in stories]
     session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changes), rows)

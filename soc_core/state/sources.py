@@ -8,14 +8,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from soc_core.access import Scope
-from soc_core.clock import Micros
+from soc_core.clock import Micros, now
 from soc_core.models import REAL
 from soc_core.state.database import insert
 from soc_core.state.tables import SourceRow
 
 
 class Source(NamedTuple):
-    """One source; times in microseconds, 0 when never. `silent_after` None: nobody said."""
+    """One source; times in microseconds, 0 when never. `silent_after` None: nobody said how long."""
 
     source: str
     realm: str
@@ -26,6 +26,15 @@ class Source(NamedTuple):
     last_event: Micros
     last_ingest: Micros
     silent_after: Micros | None
+    expected: Micros | None
+
+    @property
+    def heard(self) -> Micros:
+        """When something last arrived; before that, since when it is expected.
+
+        Arrival and not event time, which a wrong clock may set in the future.
+        """
+        return max(self.last_ingest, self.expected or 0)
 
 
 def listing(session: Session, scope: Scope, realm: str | None = None) -> list[Source]:
@@ -46,7 +55,8 @@ def expect(session: Session, source: str, silent_after: Micros | None, realm: st
     """
     if silent_after is not None and silent_after <= 0:
         raise ValueError(f"source {source}: the limit of silence must be positive")
-    values = {"silent_after": silent_after, "organisation": organisation, "system": system}
+    values = {"silent_after": silent_after, "organisation": organisation, "system": system,
+              "expected": None if silent_after is None else now()}
     counters = dict.fromkeys(
         ("received", "stored", "duplicate", "merged", "quarantined", "shed", "events", "last_event", "last_ingest"), 0)
     statement = insert(session, SourceRow).values(source=source, realm=realm, **counters, **values)

@@ -90,6 +90,7 @@ class SourceRow(Base):
     last_event: Mapped[int] = mapped_column(default=0)
     last_ingest: Mapped[int] = mapped_column(default=0)
     silent_after: Mapped[int | None]
+    expected: Mapped[int | None]  # since when somebody counts on it
     organisation: Mapped[str] = mapped_column(default="")
     system: Mapped[str] = mapped_column(default="")
 
@@ -179,15 +180,17 @@ class EntityRow(Base):
     """
 
     __tablename__ = "entities"
-    realm: Mapped[str] = mapped_column(primary_key=True)
-    organisation: Mapped[str] = mapped_column(primary_key=True)
-    kind: Mapped[str] = mapped_column(primary_key=True)
-    value: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(primary_key=True)  # hash of the next four
+    realm: Mapped[str]
+    organisation: Mapped[str]
+    kind: Mapped[str]
+    value: Mapped[str]
     score: Mapped[float]
     at: Mapped[int]
     marks: Mapped[dict[str, int]]
     alert: Mapped[str]
     alert_at: Mapped[int]
+    __table_args__ = (Index(None, "score"),)
 
 
 class IncidentRow(Base):

@@ -12,17 +12,21 @@ depends_on = None
 
 TABLES = (
     "meta", "marks", "checkpoints", "sources", "quarantine",
-    "alerts", "alert_changes", "entities", "incidents",
+    "alerts", "alert_changes",
+    "entities", "incidents",
     "outbox", "outbox_cursors", "outbox_deliveries", "runs", "run_steps",
-    "users", "tokens", "drills", "audit", "audit_head",
+    "users", "tokens",
+    "drills", "audit", "audit_head",
 )
 
 
 def upgrade() -> None:
     loop()
     alerts()
+    stories()
     consequences()
     people()
+    records()
 
 
 def downgrade() -> None:
@@ -66,6 +70,7 @@ def loop() -> None:
         sa.Column("last_event", sa.BigInteger(), nullable=False),
         sa.Column("last_ingest", sa.BigInteger(), nullable=False),
         sa.Column("silent_after", sa.BigInteger(), nullable=True),
+        sa.Column("expected", sa.BigInteger(), nullable=True),
         sa.Column("organisation", sa.Text(), nullable=False),
         sa.Column("system", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("source", "realm", name="pk_sources"),
@@ -92,7 +97,7 @@ def loop() -> None:
 
 
 def alerts() -> None:
-    """Alerts, their history, risk by entity, incidents."""
+    """Alerts and their history."""
     op.create_table(
         "alerts",
         sa.Column("id", sa.Text(), nullable=False),
@@ -143,8 +148,13 @@ def alerts() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_alert_changes"),
     )
     op.create_index("ix_alert_changes_alert_id", "alert_changes", ["alert", "id"])
+
+
+def stories() -> None:
+    """Risk by entity, incidents."""
     op.create_table(
         "entities",
+        sa.Column("id", sa.Text(), nullable=False),
         sa.Column("realm", sa.Text(), nullable=False),
         sa.Column("organisation", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -154,8 +164,9 @@ def alerts() -> None:
         sa.Column("marks", sa.JSON(), nullable=False),
         sa.Column("alert", sa.Text(), nullable=False),
         sa.Column("alert_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("realm", "organisation", "kind", "value", name="pk_entities"),
+        sa.PrimaryKeyConstraint("id", name="pk_entities"),
     )
+    op.create_index("ix_entities_score", "entities", ["score"])
     op.create_table(
         "incidents",
         sa.Column("id", sa.Text(), nullable=False),
@@ -236,7 +247,7 @@ def consequences() -> None:
 
 
 def people() -> None:
-    """Accounts, tokens, drills and the audit chain."""
+    """Accounts and tokens."""
     op.create_table(
         "users",
         sa.Column("name", sa.Text(), nullable=False),
@@ -268,6 +279,10 @@ def people() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_tokens"),
         sa.UniqueConstraint("digest", name="uq_tokens_digest"),
     )
+
+
+def records() -> None:
+    """Drills and the audit chain."""
     op.create_table(
         "drills",
         sa.Column("id", sa.Text(), nullable=False),
