@@ -35,6 +35,12 @@ from soc_core.store.manifest import Manifest, Segment
 from soc_core.store.segments import ID, TIME
 
 FIRST_PAGE = Page()
+MANIFEST = "manifest.db"
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a store in this folder."""
+    return (path / MANIFEST).exists()
 
 
 class EmbeddedStore:
@@ -52,7 +58,7 @@ class EmbeddedStore:
         handle = os.open(path, os.O_RDONLY)
         try:  # two processes may meet a new folder together
             fcntl.flock(handle, fcntl.LOCK_EX)
-            self._manifest = Manifest(path / "manifest.db")
+            self._manifest = Manifest(path / MANIFEST)
         finally:
             os.close(handle)
         self._known = Known(self._segments, self._manifest)

@@ -1,0 +1,46 @@
+"""Ask the stored events a question, newest first. 检索事件"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def hunt(
+    query: Annotated[str, typer.Argument(help="as 'user.name:root source.ip:10.0.0.0/8', '\"log off\"', '*'")],
+    since: Annotated[str, typer.Option(help="from this time on: 2026-11-23T01:00:00Z, or 24h (ago)")] = "",
+    until: Annotated[str, typer.Option(help="before this time")] = "",
+    limit: Annotated[int, typer.Option(min=0, max=10_000, help="how many events to show")] = 100,
+    after: Annotated[str, typer.Option(help="continue behind the page whose `next` this is")] = "",
+    data: Annotated[Path | None, typer.Option(help="directory that holds everything the platform keeps")] = None,
+    realm: Annotated[Literal["real", "demo"], typer.Option(help="real events, or those of the demonstration")] = "real",
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on the last line")] = False,
+) -> None:
+    """Search all events: words, field:value, wildcards, ranges, networks, AND OR NOT. Fields are those of ECS."""
+    import orjson
+
+    from soc_cli import rows
+    from soc_core import clock
+    from soc_core.access import PLATFORM
+    from soc_core.config import load
+    from soc_core.protocols import Page, Query
+    from soc_core.store.embedded import EmbeddedStore, exists
+
+    settings = load(data)
+    asked = Query(
+        text=query, since=clock.from_text(since) if since else None, until=clock.from_text(until) if until else None
+    )
+    if not exists(settings.events(realm)):
+        raise OSError(f"no {realm} events are kept in {settings.data}; start with ./soc up or ./soc ingest FILE")
+    with EmbeddedStore(settings.events(realm)) as store:
+        hits = store.search(asked, PLATFORM.scope, Page(limit, after))
+    if as_json:
+        found = [rows.with_texts(row) for row in hits.rows]
+        print(orjson.dumps({"total": hits.total, "rows": found, "next": hits.next}).decode())
+    else:
+        rows.show(hits, settings.timezone)
