@@ -30,6 +30,7 @@ def stages(settings: Settings) -> dict[str, Any]:
         for partition, mark in marks.items():
             for source, (realm, count) in platform.journal.pending(partition, mark).items():
                 pending[source, realm] = pending.get((source, realm), 0) + count
+        journal = {str(p): {"end": platform.journal.end(p), "committed": mark} for p, mark in marks.items()}
         sources = [_source(key, known.get(key), pending.get(key, 0)) for key in sorted({*known, *pending})]
         stored = {
             realm: platform.store(realm).search(Query(), EVERYTHING).total
@@ -42,7 +43,7 @@ def stages(settings: Settings) -> dict[str, Any]:
         "sources": sources,
         "totals": totals,
         "balanced": all(source["balanced"] for source in sources),
-        "journal": {str(p): {"end": platform.journal.end(p), "committed": mark} for p, mark in marks.items()},
+        "journal": journal,
         "events": stored,
         "quarantine": waiting,
         "alerts": raised,
