@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ import orjson
 from detections.sigma.rule import Correlation, Filter, Head, LogSource, Rule
 from detections.sigma.terms import from_plain, to_plain
 
-VERSION = 1
+VERSION = 2
 MOST_FILES = 64
 Loaded = Rule | Correlation | Filter
 
@@ -103,22 +103,23 @@ class Cache:
 
 
 def _plain(item: Loaded) -> dict[str, Any]:
-    head = asdict(item.head)
     match item:
-        case Rule():
-            return {"kind": "rule", "head": head, "logsource": list(item.logsource), "tree": to_plain(item.tree)}
-        case Filter():
-            return {"kind": "filter", "head": head, "logsource": list(item.logsource), "rules": item.rules,
-                    "tree": to_plain(item.tree)}
         case Correlation():
-            return {"kind": "correlation", **asdict(item)}
+            return {"what": "correlation", **asdict(item)}
+        case Rule():
+            rest: dict[str, Any] = {"what": "rule"}
+        case Filter():
+            rest = {"what": "filter", "rules": list(item.rules)}
+    return rest | {"head": asdict(item.head), "logsource": list(item.logsource), "tree": to_plain(item.tree)}
 
 
 def _item(plain: dict[str, Any], path: str) -> Loaded:
-    rest = dict(plain)
-    kind, raw = rest.pop("kind"), rest.pop("head")
-    head = replace(Head(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}), path=path)
-    if kind == "correlation":
-        return Correlation(head=head, **{k: tuple(v) if isinstance(v, list) else v for k, v in rest.items()})
-    source, tree = LogSource(*rest["logsource"]), from_plain(rest["tree"])
-    return Rule(head, source, tree) if kind == "rule" else Filter(head, source, tuple(rest["rules"]), tree)
+    head = Head(**_tuples({**plain["head"], "path": path}))
+    if plain["what"] == "correlation":
+        return Correlation(**_tuples({**plain, "head": head}, without="what"))
+    source, tree = LogSource(*plain["logsource"]), from_plain(plain["tree"])
+    return Rule(head, source, tree) if plain["what"] == "rule" else Filter(head, source, tuple(plain["rules"]), tree)
+
+
+def _tuples(plain: dict[str, Any], without: str = "") -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items() if key != without}

@@ -192,15 +192,20 @@ class Correlator:
 
     def tick(self, now: Micros) -> list[Finding]:
         """Judge what waits for the watermark, and evict what no window needs."""
-        out = []
-        for (correlation, key), series in self.series.items():
-            spec = self.specs[correlation]
-            if spec.waits and series.marks:
-                until = max(self.sources[mark.source][0] for mark in series.marks) - AHEAD
-                done = series.settle(until, spec)
-                out += self._completed(self.correlations[correlation], key, done, (0, 0))
+        out = self.settle(AHEAD)
         if self.clock - self.swept > SWEEP_EVERY or self.count > MOST_MARKS:
             self._sweep()
+        return out
+
+    def settle(self, behind: Micros = 0) -> list[Finding]:
+        """Judge what waits, up to each key's watermark less `behind`."""
+        out = []
+        for (correlation, key), series in list(self.series.items()):
+            spec = self.specs[correlation]
+            if spec.waits and series.marks:
+                until = max(self.sources[mark.source][0] for mark in series.marks) - behind
+                done = series.settle(until, spec)
+                out += self._completed(self.correlations[correlation], key, done, (0, 0))
         return out
 
     def _sweep(self) -> None:

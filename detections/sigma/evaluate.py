@@ -88,6 +88,10 @@ class SigmaDetector:
         """Let the watermark pass: windows that can no longer change are judged and forgotten."""
         return self.correlator.tick(now)
 
+    def settle(self) -> list[Finding]:
+        """At the end of all input: judge every window that was waiting for the watermark."""
+        return self.correlator.settle()
+
     def snapshot(self) -> bytes:
         return orjson.dumps(self.correlator.state())
 

@@ -1,0 +1,199 @@
+"""Paths → batches of events with identity, without any store: what `./soc detect` and rule tests judge.
+
+Taxonomy `ecs` goes through the ordinary collectors. Taxonomy `sigma` takes NDJSON whose fields already bear Sigma's
+names: nested objects are read by dotted path, arrays match by any element. The log source of such an event is, in
+this order: `sigma.logsource` (a tag `product/category/service` or a list of them); `logsource` as an object with
+product, category, service, or these as `logsource.product` … ; a Windows `Channel` with its `EventID`. An event
+without any of these is judged by every rule.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import polars as pl
+
+from soc_core import clock
+from soc_core.events import EventBatch, Part
+from soc_core.identify import identify, records
+from soc_core.protocols import Frame, Origin, Raws
+
+UNGATED = ["*"]
+TIMES = ("@timestamp", "timestamp", "TimeCreated", "UtcTime", "EventTime", "time")
+
+
+def read(paths: Sequence[Path], format: str = "", refused: list[str] | None = None) -> Iterator[EventBatch]:
+    """Batches of everything below the paths, in order. Raises FileNotFoundError; unreadable files go to `refused`."""
+    from collectors.parse import detect
+    from collectors.sources.files import FileSource, Ledger, Refused, expand
+
+    found = expand(paths)
+    if refused is not None:
+        refused += [reason for _, reason in found.refused]
+    with tempfile.TemporaryDirectory(prefix="soc-") as folder:
+        ledger = Ledger(Path(folder) / "files.jsonl")
+        first = 0
+        for path in found.files:
+            try:
+                source = FileSource(path, ledger, detect, format=format)
+            except Refused as error:
+                if refused is not None:
+                    refused.append(str(error))
+                continue
+            try:
+                while not source.done:
+                    raws, _ = source.next_batch()
+                    for each in raws:
+                        yield batch(each, first)
+                        first += len(each.lines)
+            finally:
+                source.close()
+
+
+def batch(raws: Raws, first: int = 0) -> EventBatch:
+    """One set of records parsed and identified, as the pipeline does it."""
+    from collectors.parse import parse
+
+    frame = Frame(0, first, raws)
+    return identify(parse([frame]), records([frame], "detect"))[0]
+
+
+def lines(found: Sequence[str], format: str) -> EventBatch:
+    """Native log lines as a batch."""
+    origin = Origin(source="lines", format=format)
+    return batch(Raws(origin, [line.encode() for line in found], clock.now()))
+
+
+def read_sigma(paths: Sequence[Path], refused: list[str] | None = None) -> Iterator[EventBatch]:
+    """Batches of NDJSON events that bear Sigma's field names."""
+    from collectors.parse import detect
+    from collectors.sources.files import FileSource, Ledger, Refused, expand
+
+    found = expand(paths)
+    with tempfile.TemporaryDirectory(prefix="soc-") as folder:
+        ledger = Ledger(Path(folder) / "files.jsonl")
+        for path in found.files:
+            try:
+                source = FileSource(path, ledger, detect, format="text")
+            except Refused as error:
+                if refused is not None:
+                    refused.append(str(error))
+                continue
+            try:
+                while not source.done:
+                    raws, _ = source.next_batch()
+                    for each in raws:
+                        yield sigma_batch(each.lines)
+            finally:
+                source.close()
+
+
+def sigma_batch(found: Iterable[bytes]) -> EventBatch:
+    """Events in Sigma's names as a batch: one part for each set of fields."""
+    events: list[dict[str, Any]] = []
+    for line in found:
+        if line.strip():
+            events.append(flat(line))
+    shapes: dict[tuple[str, ...], list[int]] = {}
+    for row, event in enumerate(events):
+        shapes.setdefault(tuple(event), []).append(row)
+    parts = []
+    for names, rows in shapes.items():
+        columns = [_column(name, [events[row][name] for row in rows]) for name in names]
+        parts.append(Part(np.array(rows, dtype=np.int64), pl.DataFrame(columns)))
+    return EventBatch(len(events), parts)
+
+
+def flat(line: bytes) -> dict[str, Any]:
+    """One event as dotted names to texts or lists of texts; a line that is no object is only text."""
+    from detections.sigma.terms import as_text
+
+    text = line.decode("utf-8", "replace")
+    try:
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        event = None
+    if not isinstance(event, dict):
+        return {"event.original": text, "sigma.logsource": UNGATED}
+    out: dict[str, Any] = {}
+
+    def walk(node: dict[str, Any], above: str) -> None:
+        for key, value in node.items():
+            name = above + key
+            if isinstance(value, dict):
+                walk(value, name + ".")
+            elif isinstance(value, list):
+                flat_items = [item for item in _items(value, walk, name) if item is not None]
+                if flat_items:
+                    out[name] = [*out.get(name, []), *map(as_text, flat_items)]
+            elif value is not None:
+                out[name] = as_text(value)
+
+    walk(event, "")
+    out["sigma.logsource"] = tags(event, out)
+    out["event.original"] = text
+    stamp = next((out[name] for name in TIMES if isinstance(out.get(name), str)), None)
+    out["@timestamp"] = _micros(stamp)
+    return out
+
+
+def _items(values: list[Any], walk: Callable[[dict[str, Any], str], None], name: str) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, dict):
+            walk(value, name + ".")
+        elif isinstance(value, list):
+            yield from _items(value, walk, name)
+        else:
+            yield value
+
+
+def tags(event: dict[str, Any], names: dict[str, Any]) -> list[str]:
+    """The log sources of an event in Sigma's names; see the module."""
+    given = names.get("sigma.logsource")
+    if given:
+        return [given] if isinstance(given, str) else list(given)
+    parts = [names.get(f"logsource.{part}") for part in ("product", "category", "service")]
+    if any(parts):
+        return ["/".join(part.lower() if isinstance(part, str) else "" for part in parts)]
+    channel, code = names.get("Channel"), names.get("EventID")
+    if isinstance(channel, str) and isinstance(code, str):
+        return _windows(channel, code, names)
+    return UNGATED
+
+
+def _windows(channel: str, code: str, names: dict[str, Any]) -> list[str]:
+    """The tags that the Windows format itself would give to such a record."""
+    row = {"Channel": channel, "EventID": int(code) if code.isdigit() else code}
+    for name in ("EventType", "OperationType", "ObjectType"):
+        if isinstance(names.get(name), str):
+            row[name] = names[name]
+    found = lines([orjson.dumps({**row, "@timestamp": "2026-01-01T00:00:00Z"}).decode()], "windows_event")
+    if not found.height or "sigma.logsource" not in found.fields:
+        return UNGATED
+    return list(found.column("sigma.logsource")[0])
+
+
+def _micros(stamp: Any) -> int | None:
+    try:
+        return clock.from_text(stamp) if isinstance(stamp, str) else None
+    except ValueError:
+        return None
+
+
+def _column(name: str, values: list[Any]) -> pl.Series:
+    if name == "@timestamp":
+        return pl.Series(name, values, dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
+    if any(isinstance(value, list) for value in values):
+        return pl.Series(name, [value if isinstance(value, list) else [value] for value in values], dtype=pl.List(pl.String))
+    return pl.Series(name, values, dtype=pl.String)
+
+
+def numbered(found: EventBatch, first: int) -> EventBatch:
+    """The batch with event.id made of each event's number over all paths, from `first`."""
+    ids = [f"{number:032d}" for number in range(first, first + found.height)]
+    return found.with_columns({"event.id": pl.Series("event.id", ids, dtype=pl.String)})
