@@ -5,25 +5,24 @@ A pure function of its frames. Every line ends in exactly one of: events, merged
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from soc_core import registry
-from soc_core.clock import Micros
+from soc_core.clock import HOUR
 from soc_core.events import EventBatch, Part
-from soc_core.protocols import Context, Fault, Frame, FrameFault, Ints, Parsed, ParsedFrames
+from soc_core.protocols import Context, Fault, Frame, FrameFault, Ints, Origin, Parsed, ParsedFrames
 
 PACKAGE = "collectors.formats"
 FALLBACK = "text"
 SAMPLE = 50
 SURE = 0.9  # a second format must be this sure of a line that the first could not read
-SAME_DAY: Micros = 60 * 60 * 1_000_000  # receipt times are told apart by the hour: they only decide the year
 
 
 class Key(NamedTuple):
-    """Lines with equal keys are parsed in one call."""
+    """Lines with equal keys are parsed in one call; receipt is rounded up to the hour, since it only decides the year."""
 
     format: str
     timezone: str
@@ -46,7 +45,10 @@ def formats() -> list[tuple[str, str]]:
 
 
 def detect(lines: Sequence[bytes]) -> str:
-    """The format that is surest of a sample of lines; "text" when none is. Never raises."""
+    """The format that is surest of a sample of lines; "text" when none is. Never raises.
+
+    A format's `sniff` is given at most SAMPLE lines and looks at all of them.
+    """
     picked = _spread([line for line in lines if line.strip()])
     if not picked:
         return FALLBACK
@@ -57,19 +59,23 @@ def detect(lines: Sequence[bytes]) -> str:
 def parse(frames: Sequence[Frame]) -> ParsedFrames:
     """One batch over all frames, in the order of (frame, line); see ParsedFrames."""
     faults: list[FrameFault] = []
-    groups: dict[Key, list[tuple[int, Ints]]] = {}
+    origins: dict[Origin, list[tuple[int, Ints]]] = {}
     for at, frame in enumerate(frames):
         raws = frame.raws
         faults += [FrameFault(at, line, reason) for line, reason in sorted(raws.damaged.items())]
         whole = np.array([n for n in range(len(raws.lines)) if n not in raws.damaged], dtype=np.int64)
-        for name, numbers in _formats_of(raws.origin.format, raws.lines, whole):
-            key = Key(name, raws.origin.timezone, raws.origin.encoding, raws.received // SAME_DAY)
+        if len(whole):
+            origins.setdefault(raws.origin, []).append((at, whole))
+    groups: dict[Key, list[tuple[int, Ints]]] = {}
+    for origin, members in origins.items():
+        name = origin.format if origin.format in registry.names(PACKAGE) else detect(_collect(frames, members).lines)
+        for at, numbers in members:
+            key = Key(name, origin.timezone, origin.encoding, -(-frames[at].raws.received // HOUR))
             groups.setdefault(key, []).append((at, numbers))
     results: list[tuple[Lines, str, Parsed]] = []
     for key, members in groups.items():
         held = _collect(frames, members)
-        received = max(frames[at].raws.received for at, _ in members)
-        results += _with_second_chance(held, key, Context(received, key.timezone, key.encoding))
+        results += _with_second_chance(held, key, Context(key.hour * HOUR, key.timezone, key.encoding))
     return _joined(results, faults)
 
 
@@ -84,16 +90,6 @@ def _sniff(name: str, lines: Sequence[bytes]) -> float:
         return float(registry.get(PACKAGE, name).sniff(lines))
     except Exception:  # a format that cannot even look at these lines is no candidate for them
         return 0.0
-
-
-def _formats_of(named: str, lines: Sequence[bytes], numbers: Ints) -> Iterable[tuple[str, Ints]]:
-    """The origin's format, or what the content tells. An unknown name counts as no name."""
-    if not len(numbers):
-        return
-    if named in registry.names(PACKAGE):
-        yield named, numbers
-        return
-    yield detect([lines[n] for n in numbers]), numbers
 
 
 def _collect(frames: Sequence[Frame], members: Sequence[tuple[int, Ints]]) -> Lines:
@@ -115,8 +111,10 @@ def _with_second_chance(held: Lines, key: Key, ctx: Context) -> list[tuple[Lines
     if not first.faults:
         return results
     other: dict[str, list[Fault]] = {}
-    for fault in first.faults:
-        other.setdefault(_other(held.lines[fault.line], key.format), []).append(fault)
+    for start in range(0, len(first.faults), SAMPLE):
+        some = first.faults[start : start + SAMPLE]
+        for name, chosen in _others([held.lines[fault.line] for fault in some], _rest(key.format)):
+            other.setdefault(name, []).extend(some[n] for n in chosen)
     kept = other.pop("", [])
     for name, lost in other.items():
         rows = np.array([fault.line for fault in lost], dtype=np.int64)
@@ -128,13 +126,24 @@ def _with_second_chance(held: Lines, key: Key, ctx: Context) -> list[tuple[Lines
     return results
 
 
-def _other(line: bytes, tried: str) -> str:
-    """The format that is sure of this one line, or ""."""
-    if not line.strip():
-        return ""
-    scores = {name: _sniff(name, [line]) for name in registry.names(PACKAGE) if name not in (tried, FALLBACK)}
+def _rest(tried: str) -> list[str]:
+    return [name for name in registry.names(PACKAGE) if name not in (tried, FALLBACK)]
+
+
+def _others(lines: Sequence[bytes], names: Sequence[str], base: int = 0) -> list[tuple[str, range]]:
+    """(format, lines) for each run of lines that one format is sure of, and ("", lines) for the rest.
+
+    Lines are looked at together and halved only while some format reads a part of them, so garbage costs little.
+    """
+    every = range(base, base + len(lines))
+    scores = {name: score for name in names if (score := _sniff(name, lines)) > 0} if any(map(bytes.strip, lines)) else {}
     best = max(scores, key=lambda name: scores[name], default="")
-    return best if best and scores[best] >= SURE else ""
+    if best and scores[best] >= SURE:
+        return [(best, every)]
+    if not best or len(lines) == 1:
+        return [("", every)]
+    middle = len(lines) // 2
+    return _others(lines[:middle], list(scores), base) + _others(lines[middle:], list(scores), base + middle)
 
 
 def guarded(name: str, lines: Sequence[bytes], ctx: Context) -> Parsed:

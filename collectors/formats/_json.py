@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import orjson
 import polars as pl
 
@@ -49,9 +50,9 @@ def _again(line: bytes, encoding: str) -> Any:
         return None
 
 
-def sample(lines: Sequence[bytes], limit: int = 20) -> list[Record]:
-    """The objects among the first lines, for sniffing."""
-    return [record for record in records(lines[:limit])[0] if record is not None]
+def sample(lines: Sequence[bytes]) -> list[Record]:
+    """The objects among the lines, for sniffing."""
+    return [record for record in records(lines)[0] if record is not None]
 
 
 class Digger:
@@ -90,9 +91,12 @@ def series(name: str, values: Sequence[Any]) -> pl.Series | None:
         except TypeError:
             made = pl.Series(name, [text(value) for value in values], dtype=pl.String)
     elif isinstance(want, pl.List):
-        made = pl.Series(name, [_items(value, want.inner) for value in values], dtype=want, strict=False)
+        made = lists(name, [_items(value, want.inner) for value in values])
     elif want == pl.Int64:
-        made = pl.Series(name, [_whole(value) for value in values], dtype=pl.Int64)
+        try:
+            made = pl.Series(name, values, dtype=pl.Int64)
+        except (TypeError, OverflowError):
+            made = pl.Series(name, [_whole(value) for value in values], dtype=pl.Int64)
     elif want == pl.Float64:
         made = pl.Series(name, [float(v) if isinstance(v, int | float) else None for v in values], dtype=pl.Float64)
     elif want == pl.Boolean:
@@ -100,6 +104,18 @@ def series(name: str, values: Sequence[Any]) -> pl.Series | None:
     else:
         made = pl.Series(name, [text(value) for value in values], dtype=pl.String)
     return made if made.null_count() < len(made) else None
+
+
+def lists(name: str, values: Sequence[Sequence[Any] | None]) -> pl.Series:
+    """A column of lists, null where None or empty. Polars makes one from Python lists slowly, so: flat, then grouped."""
+    inner = SCHEMA.dtype(name).inner  # type: ignore[attr-defined]
+    flat = [item for value in values if value for item in value]
+    lengths = np.fromiter((len(value) if value else 0 for value in values), dtype=np.int64, count=len(values))
+    held = pl.Series("v", flat, dtype=pl.String if inner == pl.String else inner, strict=False)
+    frame = pl.DataFrame({"n": np.repeat(np.arange(len(values)), lengths), "v": held})
+    grouped = frame.group_by("n", maintain_order=True).agg("v")["v"]
+    place = pl.Series(np.cumsum(lengths > 0) - 1).set(pl.Series(lengths == 0), None)
+    return grouped.gather(place).alias(name)
 
 
 def text(value: Any) -> str | None:

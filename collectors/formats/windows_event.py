@@ -47,11 +47,10 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
 
 
 def sniff(lines: Sequence[bytes]) -> float:
-    """Share of the first lines that are Windows events, in JSON or XML."""
-    limit = lines[:20]
-    found = [record for record in sample(limit) if styles.place(record)]
-    xml = sum(line.lstrip()[:6] == b"<Event" for line in limit)
-    return 0.98 * (len(found) + xml) / max(len(limit), 1)
+    """Share of the lines that are Windows events, in JSON or XML."""
+    found = [record for record in sample(lines) if styles.place(record)]
+    xml = sum(line.lstrip()[:6] == b"<Event" for line in lines)
+    return 0.98 * (len(found) + xml) / max(len(lines), 1)
 
 
 def _read(lines: Sequence[bytes], encoding: str) -> tuple[list[Record | None], list[Fault]]:

@@ -1,0 +1,232 @@
+"""Suricata's EVE JSON: alerts, and what it saw of dns, http, tls, flows, files, ssh, smb and the rest.
+
+https://docs.suricata.io/en/latest/output/eve/eve-json-format.html. What no column holds is kept whole in the
+overflow under suricata.eve. DNS is read in all three versions of the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from collectors.formats import _times
+from collectors.formats._access_log import url_parts
+from collectors.formats._frames import Piece, addresses, by_value, finish, gather
+from collectors.formats._json import Digger, Path, Record, leftovers, records, sample, series
+from collectors.formats._windows_derive import base, ending
+from soc_core.protocols import Context, Fault, Ints, Parsed
+from soc_core.schema import SCHEMA
+
+# sub-object → {name in it: column}
+MAP: dict[str, dict[str, str]] = {
+    "": {
+        "timestamp": "@timestamp", "src_ip": "source.address", "src_port": "source.port", "dest_ip": "destination.address",
+        "dest_port": "destination.port", "proto": "network.transport", "app_proto": "network.protocol",
+        "community_id": "network.community_id", "in_iface": "observer.ingress.interface.name", "host": "observer.hostname",
+    },
+    "ether": {"src_mac": "source.mac", "dest_mac": "destination.mac"},
+    "alert": {
+        "signature": "rule.name", "signature_id": "rule.id", "rev": "rule.version", "category": "rule.category",
+        "severity": "event.severity", "action": "event.action",
+    },
+    "dns": {
+        "id": "dns.id", "type": "dns.type", "rrname": "dns.question.name", "rrtype": "dns.question.type", "rcode": "dns.response_code",
+    },
+    "http": {
+        "hostname": "url.domain", "url": "url.original", "http_port": "url.port", "http_user_agent": "user_agent.original",
+        "http_refer": "http.request.referrer", "http_method": "http.request.method", "status": "http.response.status_code",
+        "length": "http.response.body.bytes", "http_content_type": "http.response.mime_type", "protocol": "http.version",
+    },
+    "tls": {
+        "subject": "tls.server.subject", "issuerdn": "tls.server.issuer", "sni": "tls.client.server_name", "version": "tls.version",
+        "fingerprint": "tls.server.hash.sha1", "notbefore": "tls.server.not_before", "notafter": "tls.server.not_after",
+        "session_resumed": "tls.resumed",
+    },
+    "flow": {
+        "pkts_toserver": "source.packets", "bytes_toserver": "source.bytes", "pkts_toclient": "destination.packets",
+        "bytes_toclient": "destination.bytes", "start": "event.start", "end": "event.end", "reason": "event.reason",
+    },
+    "fileinfo": {
+        "filename": "file.path", "size": "file.size", "md5": "file.hash.md5", "sha1": "file.hash.sha1", "sha256": "file.hash.sha256",
+        "mimetype": "file.mime_type",
+    },
+    "smb": {"filename": "file.path"},
+    "anomaly": {"event": "event.reason"},
+    "krb5": {"cname": "user.name"},
+    "email": {"from": "source.user.name"},
+}
+DEEP: dict[Path, str] = {("tls", "ja3", "hash"): "tls.client.ja3", ("tls", "ja3s", "hash"): "tls.server.ja3s"}
+QUESTION = (("dns", "queries"), ("dns", "query"))  # versions 3, and 2 inside alerts
+# event_type → (kind, categories, types, Sigma log sources)
+NETWORK = ("network",)
+TYPES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "alert": ("alert", ("network", "intrusion_detection"), ("info",), ()),
+    "drop": ("event", NETWORK, ("denied",), ("/firewall/",)),
+    "dns": ("event", NETWORK, ("protocol", "info"), ("/dns/",)),
+    "mdns": ("event", NETWORK, ("protocol", "info"), ()),
+    "http": ("event", ("network", "web"), ("access", "protocol"), ("/proxy/", "/webserver/")),
+    "http2": ("event", ("network", "web"), ("access", "protocol"), ()),
+    "tls": ("event", NETWORK, ("protocol", "connection"), ()),
+    "flow": ("event", NETWORK, ("connection", "end"), ("//netflow",)),
+    "netflow": ("event", NETWORK, ("connection", "info"), ()),
+    "fileinfo": ("event", ("network", "file"), ("info",), ()),
+    "anomaly": ("event", NETWORK, ("error",), ()),
+    "stats": ("metric", NETWORK, ("info",), ()),
+}
+OTHER = ("event", NETWORK, ("protocol", "info"), ())
+
+
+def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
+    """Each record is one event; records of one type are taken together. Others are faults."""
+    found, faults = records(lines, ctx.encoding)
+    groups: dict[str, list[int]] = {}
+    for number, record in enumerate(found):
+        if record is None:
+            continue
+        kind = record.get("event_type")
+        if type(kind) is str and "timestamp" in record:
+            groups.setdefault(kind, []).append(number)
+        else:
+            faults.append(Fault(number, "JSON, but no EVE record (event_type and timestamp)"))
+    pieces = [
+        _group(kind, [found[n] or {} for n in numbers], np.array(numbers, dtype=np.int64), ctx) for kind, numbers in groups.items()
+    ]
+    return gather(pieces, faults)
+
+
+def sniff(lines: Sequence[bytes]) -> float:
+    """Share of lines that are JSON objects with event_type and timestamp."""
+    return 0.97 * sum("event_type" in record and "timestamp" in record for record in sample(lines)) / max(len(lines), 1)
+
+
+def _group(kind: str, rows: list[Record], numbers: Ints, ctx: Context) -> Piece:
+    digger = Digger(rows)
+    present = set().union(*rows)
+    columns: dict[str, pl.Series] = {}
+    taken: list[Path] = []
+    for part, names in MAP.items():
+        if part and part not in present:
+            continue
+        for name, column in names.items():
+            path = (part, name) if part else (name,)
+            if column not in columns and (part or name in present):
+                made = _column(column, digger.values(path), ctx)
+                if made is not None:
+                    columns[column] = made
+                    taken.append(path)
+    for path, column in DEEP.items():
+        made = _column(column, digger.values(path), ctx) if path[0] in present else None
+        if made is not None:
+            columns[column] = made
+            taken.append(path)
+    if "dns" in present:
+        _dns(columns, digger)
+    duration = _column("event.duration", digger.values(("flow", "age")), ctx) if "flow" in present else None
+    if duration is not None:
+        columns["event.duration"] = duration * 1_000_000_000
+    _derived(columns, kind)
+    left = leftovers({"suricata": {"eve": row}} if row else None for row in _without(rows, digger, taken))
+    if left is not None:
+        columns["overflow"] = left
+    frame = pl.DataFrame([one.alias(name) for name, one in columns.items()])
+    return Piece(numbers, finish(frame, _fixed(kind)))
+
+
+def _column(name: str, values: Sequence[Any], ctx: Context) -> pl.Series | None:
+    made = series(name, values)
+    if made is not None and SCHEMA.dtype(name) == pl.Datetime("us", "UTC"):
+        return _times.iso(made, ctx.timezone if name == "@timestamp" else "UTC").alias(name)
+    return made
+
+
+def _without(rows: list[Record], digger: Digger, taken: Sequence[Path]) -> list[Record]:
+    """The records without what became columns."""
+    for path in taken:
+        key = path[-1]
+        for parent in rows if len(path) == 1 else digger.values(path[:-1]):
+            if parent is not None:
+                parent.pop(key, None)
+    for part in {path[0] for path in taken if len(path) > 1}:
+        for row in rows:
+            if part in row and not row[part]:
+                del row[part]
+    return rows
+
+
+def _dns(columns: dict[str, pl.Series], digger: Digger) -> None:
+    """Questions of every version, and all answers."""
+    for name, key in (("dns.question.name", "rrname"), ("dns.question.type", "rrtype")):
+        for path in QUESTION:
+            made = series(name, digger.values((*path, key)))
+            if made is not None:
+                columns[name] = made.fill_null(columns[name]) if name in columns else made
+    listed = [_answers(one) for one in digger.values(("dns",))]
+    for name, key in (("dns.answers.data", "rdata"), ("dns.answers.type", "rrtype"), ("dns.answers.name", "rrname"), ("dns.answers.ttl", "ttl")):
+        made = series(name, [[a[key] for a in answers if type(a) is dict and key in a] or None if answers else None for answers in listed])
+        if made is not None:
+            columns[name] = made
+    if "dns.answers.data" in columns:
+        resolved = pl.DataFrame({"n": range(len(listed)), "ip": columns["dns.answers.data"]}).explode("ip")
+        kept = resolved.with_columns(addresses(resolved["ip"]).alias("ip")).group_by("n", maintain_order=True).agg(pl.col("ip").drop_nulls())
+        columns["dns.resolved_ip"] = kept["ip"].set(kept["ip"].list.len() == 0, None)
+    if "dns.type" in columns:
+        words = {"request": "query", "response": "answer"}
+        columns["dns.type"] = by_value(columns["dns.type"], lambda word: words.get(word, word))
+
+
+def _answers(dns: Any) -> list[Any] | None:
+    if type(dns) is not dict:
+        return None
+    if type(dns.get("answers")) is list:
+        return list(dns["answers"])
+    inner = dns.get("answer")
+    if type(inner) is dict:
+        return _answers(inner)
+    return [{key: dns[key] for key in ("rdata", "rrtype", "rrname", "ttl") if key in dns}] if "rdata" in dns else None
+
+
+def _derived(columns: dict[str, pl.Series], kind: str) -> None:
+    """Values in ECS's own form, and what follows from them."""
+    for side in ("source", "destination"):
+        if f"{side}.address" in columns:
+            columns[f"{side}.ip"] = addresses(columns[f"{side}.address"])
+    for name, read in (
+        ("network.transport", str.lower), ("network.protocol", lambda t: None if t in ("failed", "unknown") else t),
+        ("http.version", lambda t: t.rpartition("/")[2] or None), ("tls.version", lambda t: t.rpartition(" ")[2].removeprefix("TLSv") or None),
+        ("tls.server.hash.sha1", lambda t: t.replace(":", "").upper()),
+        ("source.mac", lambda t: t.replace(":", "-").upper()), ("destination.mac", lambda t: t.replace(":", "-").upper()),
+    ):
+        if name in columns:
+            columns[name] = by_value(columns[name], read)
+    if "network.protocol" not in columns and kind in ("dns", "http", "tls", "ssh", "smb", "ftp", "smtp", "krb5", "rdp", "snmp", "dhcp", "tftp", "mqtt", "nfs"):
+        columns["network.protocol"] = pl.Series([kind]).new_from_index(0, len(columns["@timestamp"]))
+    if "source.address" in columns:
+        columns["network.type"] = by_value(columns["source.address"], lambda t: "ipv6" if ":" in t else "ipv4")
+    for unit in ("bytes", "packets"):
+        if f"source.{unit}" in columns and f"destination.{unit}" in columns:
+            columns[f"network.{unit}"] = columns[f"source.{unit}"] + columns[f"destination.{unit}"]
+    if "url.original" in columns:
+        for part in url_parts(columns["url.original"]):
+            columns.setdefault(part.name, part)
+        if "http.response.status_code" in columns:
+            status = columns["http.response.status_code"]
+            columns["event.outcome"] = pl.Series(["failure" if code and code >= 400 else "success" if code else None for code in status], dtype=pl.String)
+    if "file.path" in columns:
+        columns["file.name"] = by_value(columns["file.path"], base)
+        columns["file.extension"] = by_value(columns["file.path"], ending)
+    if kind == "alert" and "event.action" in columns:
+        words = {"allowed": ["info", "allowed"], "blocked": ["info", "denied"]}
+        columns["event.type"] = by_value(columns["event.action"], lambda word: words.get(word, ["info"]), pl.List(pl.String))
+
+
+def _fixed(kind: str) -> dict[str, Any]:
+    what, categories, types, sigma = TYPES.get(kind, OTHER)
+    fixed: dict[str, Any] = {
+        "event.kind": what, "event.category": list(categories), "event.type": list(types), "event.module": "suricata",
+        "event.dataset": "suricata.eve", "event.code": kind, "service.type": "suricata", "observer.type": "ids", "observer.product": "Suricata",
+        "observer.vendor": "OISF",
+    }
+    return fixed | ({"sigma.logsource": list(sigma)} if sigma else {})
