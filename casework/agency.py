@@ -1,0 +1,181 @@
+"""One agency's own status: am I being watched, what happened, what must I do now. 本单位"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import func, select
+
+from casework import sources
+from casework.services import NotFound, Services, now, within
+from soc_core import clock
+from soc_core.access import Actor, Scope
+from soc_core.clock import Micros
+from soc_core.models import DEMO, LEVELS, REAL, Level
+from soc_core.pack import Organisation
+from soc_core.protocols import Page, Query
+from soc_core.state.tables import AlertRow
+
+HIGH = LEVELS.index("high")
+State = Literal["heard", "late", "never", "gap"]
+TASKS = 8
+
+HEARD_BY: dict[str, str] = {
+    # telemetry code → what its events look like in the store; one code may be heard in several formats
+    "WEB": "event.category:web", "WAF": "event.module:(suricata OR modsecurity)",
+    "SSO": "event.category:authentication",
+    "HOST": "event.category:(process OR authentication OR session OR iam)", "DNS": "dns.question.name:*",
+    "NET": "event.category:(network OR intrusion_detection)",
+}
+
+
+@dataclass(frozen=True)
+class ExpectedSource:
+    """One line of the register: what should be heard of a system, and how it stands. `every` in microseconds."""
+
+    system: str
+    system_name: str
+    code: str
+    every: Micros
+    last: Micros | None
+    state: State
+
+
+@dataclass(frozen=True)
+class Open:
+    """An alert of the agency that is not closed."""
+
+    id: str
+    title: str
+    level: Level
+    system_name: str
+    count: int
+    last_seen: Micros
+    realm: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to do: look at an alert, restore a source that fell silent, connect the `count` that never spoke."""
+
+    kind: Literal["alert", "silent", "never"]
+    alert: Open | None = None
+    source: ExpectedSource | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Agency:
+    """`expected` and `connected` count kinds of data over the agency's systems; `last_event` is 0 for never."""
+
+    id: str
+    name: str
+    kind: str
+    systems: int
+    expected: int
+    connected: int
+    last_event: Micros
+    open_alerts: int
+    open_high: int
+    tasks: list[Task]
+    more_tasks: int
+    sources: list[ExpectedSource]
+    alerts: list[Open]
+    as_of: Micros
+
+
+def choices(actor: Actor, services: Services, search: str = "", limit: int = 50) -> list[Organisation]:
+    """Organisations whose page the actor may open: his own first, then those with open alerts, then by name."""
+    text = search.strip().lower()
+    query = select(AlertRow.organisation, func.count()).where(AlertRow.status != "closed")
+    with services.database.read() as session:
+        busy: dict[str, int] = dict(session.execute(query.group_by(AlertRow.organisation)).tuples())
+    found = [
+        item for item in services.inventory.organisations.values()
+        if actor.scope.allows(item.id) and (not text or text in item.name.lower() or text in item.id.lower())
+    ]
+    found.sort(key=lambda item: (item.id != actor.organisation, -busy.get(item.id, 0), item.name))
+    return found[:limit]
+
+
+def status(actor: Actor, services: Services, organisation: str) -> Agency:
+    """The agency's own page. Raises NotFound for an id that does not exist or is not the actor's to see."""
+    scope = within(actor, organisation)
+    known = services.inventory.organisations.get(organisation)
+    if known is None:
+        raise NotFound("no such organisation")
+    at = now()
+    systems = services.inventory.systems_of(organisation)
+    register = expected(services, organisation, scope, at)
+    open_alerts, count, high = waiting(services, organisation)
+    tasks = todo(open_alerts, register)
+    return Agency(
+        known.id, known.name, known.kind, len(systems), len(register),
+        sum(item.state in ("heard", "late") for item in register),
+        max(sources.last_event(services, scope), latest(services, scope)), count, high, tasks[:TASKS],
+        max(0, len(tasks) - TASKS), register, open_alerts, at)
+
+
+def waiting(services: Services, organisation: str, limit: int = 20) -> tuple[list[Open], int, int]:
+    """(the most urgent open alerts, how many there are, how many of them are high or above)."""
+    mine = (AlertRow.organisation == organisation) & (AlertRow.status != "closed")
+    query = select(AlertRow).where(mine).order_by(AlertRow.risk.desc(), AlertRow.last_seen.desc(), AlertRow.id.desc())
+    with services.database.read() as session:
+        count = session.scalar(select(func.count()).where(mine)) or 0
+        high = session.scalar(select(func.count()).where(mine, AlertRow.severity >= HIGH)) or 0
+        found = [
+            Open(row.id, row.title, LEVELS[row.severity], services.system_name(row.system), row.count, row.last_seen,
+                 row.realm)
+            for row in session.scalars(query.limit(limit))
+        ]
+    return found, count, high
+
+
+def todo(alerts: Iterable[Open], register: Iterable[ExpectedSource]) -> list[Task]:
+    """High alerts first, then what fell silent, then the other alerts, then what never spoke."""
+    alerts, register = list(alerts), list(register)
+    urgent = [Task("alert", alert=item) for item in alerts if LEVELS.index(item.level) >= HIGH]
+    later = [Task("alert", alert=item) for item in alerts if LEVELS.index(item.level) < HIGH]
+    silent = [Task("silent", source=item) for item in register if item.state == "late"]
+    never = [item for item in register if item.state == "never"]
+    return [*urgent, *silent, *later, *([Task("never", source=never[0], count=len(never))] if never else [])]
+
+
+def expected(services: Services, organisation: str, scope: Scope, at: Micros) -> list[ExpectedSource]:
+    """The register of the agency's systems beside what the stores heard of each."""
+    inventory = services.inventory
+    heard: dict[tuple[str, str], Micros] = {}
+    for system in inventory.systems_of(organisation):
+        for item in system.sources:
+            last = latest(services, scope, system.id, item.code)
+            if last:
+                heard[(system.id, item.code)] = last
+    found = []
+    for system in inventory.systems_of(organisation):
+        for item in system.sources:
+            last_heard = heard.get((system.id, item.code))
+            state: State = "gap" if not item.connected else "never"
+            if last_heard is not None:
+                state = "late" if at - last_heard > item.every * clock.SECOND else "heard"
+            found.append(ExpectedSource(
+                system.id, system.name, item.code, item.every * clock.SECOND, last_heard, state))
+    return found
+
+
+def latest(services: Services, scope: Scope, system: str = "", code: str = "") -> Micros:
+    """When the newest event of a scope (of one system, of one kind) happened, over the live realms; 0 for never."""
+    parts = [f'soc.system.id:"{system}"'] if system else []
+    if code:
+        if code not in HEARD_BY:
+            return 0
+        parts.append(f"({HEARD_BY[code]})")
+    newest = 0
+    for realm in (REAL, DEMO):
+        store = services.stores.get(realm)
+        if store is not None:
+            hits = store.search(Query(text=" AND ".join(parts)), scope, Page(limit=1))
+            if hits.rows:
+                newest = max(newest, int(hits.rows[0]["@timestamp"]))
+    return newest

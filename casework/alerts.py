@@ -1,0 +1,220 @@
+"""Alerts as people work on them: the queue, one alert down to its raw events, and the judgement. 告警"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from casework.services import Conflict, Listing, NotFound, Services, now
+from soc_core.access import EVERYTHING, Actor, Role, require
+from soc_core.clock import Micros
+from soc_core.models import Alert
+from soc_core.state import alerts as state
+from soc_core.state.alerts import Change, Filter
+from soc_core.state.tables import AlertRow, UserRow
+
+JUDGES = (Role.ANALYST, Role.SHIFT_LEAD)
+EVENTS = 100
+MAIN_ENTITIES = ("source.ip", "user.name", "host.name", "destination.ip")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the queue: the alert with the names behind its ids. `object` is its first entity."""
+
+    alert: Alert
+    organisation_name: str
+    system_name: str
+    object: str
+    city: str  # its name, with which the names of its organisations begin
+
+
+@dataclass(frozen=True)
+class Event:
+    """A stored event. `fields` are dotted names and values; `raw` is the record verbatim."""
+
+    id: str
+    at: Micros
+    ingested: Micros
+    source: str
+    raw: str
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Match:
+    """Why an alert fired: a field that its rule reads, how, with what, and the value that met it."""
+
+    field: str
+    op: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One alert whole. `events_total` may be more than the events that are kept by id."""
+
+    row: Row
+    events: list[Event]
+    events_total: int
+    matches: list[Match]
+    history: list[Change]
+    as_of: Micros
+
+
+def queue(actor: Actor, services: Services, wanted: Filter, after: str = "", limit: int = 50) -> Listing[Row]:
+    """A page of the queue, riskiest first. Raises ValueError on a key that is not of this list."""
+    limit = max(1, min(limit, 500))
+    with services.database.read() as session:
+        found, total = state.find(session, actor.scope, wanted, after, limit + 1, order="risk")
+        hidden = 0
+        if actor.scope.organisations is not None:
+            _, whole = state.find(session, EVERYTHING, wanted, limit=1)
+            hidden = whole - total
+    page = found[:limit]
+    key = state.cursor(page[-1], order="risk") if len(found) > limit else ""
+    return Listing([line(services, item) for item in page], total, True, key, hidden, now())
+
+
+def line(services: Services, alert: Alert) -> Row:
+    """An alert with names."""
+    named = next((alert.entities[name] for name in MAIN_ENTITIES if alert.entities.get(name)), None)
+    named = named or next((values for values in alert.entities.values() if values), [""])
+    more = f" +{len(named) - 1}" if len(named) > 1 else ""
+    return Row(alert, services.organisation_name(alert.organisation), services.system_name(alert.system),
+               named[0] + more, services.inventory.city.name)
+
+
+def get(actor: Actor, services: Services, alert: str) -> Row:
+    """One alert. Raises NotFound, also for one that is not the actor's to see."""
+    with services.database.read() as session:
+        found = state.get(session, alert, actor.scope)
+    if found is None:
+        raise NotFound(f"no alert {alert!r}")
+    return line(services, found)
+
+
+def detail(actor: Actor, services: Services, alert: str, limit: int = EVENTS) -> Detail:
+    """One alert with its events down to the raw record, and what people did to it. Raises NotFound."""
+    row = get(actor, services, alert)
+    with services.database.read() as session:
+        changes = state.history(session, alert)
+    found = events(actor, services, row.alert, limit)
+    return Detail(row, found, max(row.alert.count, len(found)), matches(row.alert), changes, now())
+
+
+def events(actor: Actor, services: Services, alert: Alert, limit: int = EVENTS) -> list[Event]:
+    """The alert's events that are kept by id, oldest first, read in the actor's own scope."""
+    store = services.stores.get(alert.realm)
+    if store is None or not alert.events:
+        return []
+    rows = store.get(alert.events[:limit], actor.scope)
+    return sorted((event(row) for row in rows), key=lambda item: (item.at, item.id))
+
+
+def event(row: Mapping[str, Any]) -> Event:
+    """A stored row as an event; nested values as JSON text, so that each field is one line."""
+    hidden = ("event.original", "event.id", "soc.partition", "soc.offset", "sigma.logsource")
+    fields = {name: plain(value) for name, value in sorted(row.items()) if name not in hidden and value is not None}
+    return Event(str(row.get("event.id", "")), int(row.get("@timestamp") or 0), int(row.get("event.ingested") or 0),
+                 str(row.get("soc.source") or ""), str(row.get("event.original") or row.get("message") or ""), fields)
+
+
+def plain(value: Any) -> Any:
+    """A value as it can be shown: text, number, or a list of such."""
+    if isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return orjson.loads(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS))
+
+
+def matches(alert: Alert) -> list[Match]:
+    """What is known of why it fired: the values of its group key and of its entities."""
+    found = [Match(name, "group", value) for name, value in alert.group.items() if value]
+    named = {item.field for item in found}
+    found += [
+        Match(name, "equals", value)
+        for name, values in alert.entities.items() if name not in named for value in values[:5] if value
+    ]
+    return found
+
+
+def neighbours(actor: Actor, services: Services, alert: Alert, wanted: Filter) -> tuple[str, str]:
+    """Ids before and after this alert in the queue's order, "" at its ends."""
+    order = (AlertRow.risk, AlertRow.last_seen, AlertRow.id)
+    here = tuple_(alert.risk, alert.last_seen, alert.id)
+    query = select(AlertRow.id).where(*state.within(actor.scope), *state.matching(wanted)).limit(1)
+    with services.database.read() as session:
+        before = session.scalar(query.where(tuple_(*order) > here).order_by(*order))
+        after = session.scalar(query.where(tuple_(*order) < here).order_by(*(column.desc() for column in order)))
+    return before or "", after or ""
+
+
+# ---------------------------------------------------------------- changes
+
+
+Op = Literal["verdict", "status", "assign"]
+
+
+def change(actor: Actor, services: Services, op: Op, value: str, items: Sequence[tuple[str, int]],
+           note: str = "") -> list[Row | Conflict | NotFound]:
+    """One change to several alerts, each by (id, version that the actor saw); an answer for each, in order.
+
+    Raises Refused without the role, ValueError on a value that does not exist. What is not the actor's to see
+    answers NotFound, what somebody changed first answers Conflict with the alert as it stands.
+    """
+    require(actor, *JUDGES)
+    allowed = {"verdict": ("", "true", "benign", "false", "test"), "status": ("new", "open", "closed")}.get(op)
+    if allowed is not None and value not in allowed:
+        raise ValueError(f"no {op} {value!r}; there are: {', '.join(name for name in allowed if name)}")
+    answers: list[Row | Conflict | NotFound] = []
+    with services.database.begin() as session:
+        if op == "assign" and value and session.get(UserRow, value) is None:
+            raise ValueError(f"no account {value!r}")
+        for alert, version in items:
+            if state.get(session, alert, actor.scope) is None:
+                answers.append(NotFound(f"no alert {alert!r}"))
+                continue
+            made = _apply(session, op, value, alert, version, actor.name, note)
+            row = line(services, made.alert)
+            answers.append(row if isinstance(made, state.Done) else Conflict("changed by somebody else first", row))
+    return answers
+
+
+def _apply(session: Session, op: Op, value: Any, alert: str, version: int, actor: str,
+           note: str) -> state.Done | state.Conflict:
+    if op == "verdict":
+        return state.set_verdict(session, alert, version, actor, value, note)
+    if op == "assign":
+        return state.assign(session, alert, version, actor, value, note)
+    return state.set_status(session, alert, version, actor, value, note)
+
+
+def restore(actor: Actor, services: Services, before: Alert, version: int) -> Row | Conflict:
+    """Take a change back: status, verdict and assignee as they were, if nobody else changed it since."""
+    require(actor, *JUDGES)
+    with services.database.begin() as session:
+        if state.get(session, before.id, actor.scope) is None:
+            raise NotFound(f"no alert {before.id!r}")
+        at = version
+        steps: tuple[tuple[Op, str], ...] = (
+            ("verdict", before.verdict), ("status", before.status), ("assign", before.assignee))
+        for op, value in steps:
+            made = _apply(session, op, value, before.id, at, actor.name, "undo")
+            if isinstance(made, state.Conflict):
+                return Conflict("changed by somebody else first", line(services, made.alert))
+            at = made.alert.version
+    return line(services, made.alert)
+
+
+def last_actor(services: Services, alert: str) -> str:
+    """Who changed an alert last, "" when nobody did."""
+    with services.database.read() as session:
+        changes = state.history(session, alert)
+    return changes[-1].actor if changes else ""

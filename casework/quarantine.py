@@ -1,0 +1,80 @@
+"""Records that could not be read: by reason, with samples, whole. 隔离区"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+
+from casework.services import Listing, Services, now
+from soc_core.access import Actor
+from soc_core.clock import Micros
+from soc_core.state.tables import QuarantineRow, SourceRow
+
+SAMPLE_BYTES = 4_096
+
+
+@dataclass(frozen=True)
+class Group:
+    """Records of one source that failed for one reason."""
+
+    reason: str
+    source: str
+    realm: str
+    count: int
+    first: Micros
+    last: Micros
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One record. `raw` as text, what is no UTF-8 as \\xNN; cut after 4 KiB of `size` bytes."""
+
+    id: str
+    source: str
+    format: str
+    received: Micros
+    reason: str
+    raw: str
+    size: int
+
+
+def groups(actor: Actor, services: Services, limit: int = 200) -> Listing[Group]:
+    """Reasons by source, the largest first."""
+    query = select(
+        QuarantineRow.reason, QuarantineRow.source, QuarantineRow.realm, func.count(),
+        func.min(QuarantineRow.received), func.max(QuarantineRow.received),
+    ).where(QuarantineRow.replayed.is_(None)).group_by(QuarantineRow.reason, QuarantineRow.source, QuarantineRow.realm)
+    with services.database.read() as session:
+        rows = session.execute(scoped(actor, query).order_by(func.count().desc()).limit(limit))
+        found = [Group(*row) for row in rows]
+    return Listing(found, len(found), len(found) < limit, "", 0, now())
+
+
+def total(actor: Actor, services: Services) -> int:
+    """How many records wait."""
+    query = select(func.count()).select_from(QuarantineRow).where(QuarantineRow.replayed.is_(None))
+    with services.database.read() as session:
+        return int(session.scalar(scoped(actor, query)) or 0)
+
+
+def samples(actor: Actor, services: Services, reason: str, source: str, limit: int = 20) -> list[Sample]:
+    """The latest records of one group; none for a group out of scope."""
+    query = select(QuarantineRow).where(
+        QuarantineRow.replayed.is_(None), QuarantineRow.reason == reason, QuarantineRow.source == source,
+    ).order_by(QuarantineRow.received.desc(), QuarantineRow.id).limit(limit)
+    with services.database.read() as session:
+        return [
+            Sample(row.id, row.source, row.format, row.received, row.reason,
+                   row.raw[:SAMPLE_BYTES].decode("utf-8", "backslashreplace"), row.size)
+            for row in session.scalars(scoped(actor, query))
+        ]
+
+
+def scoped(actor: Actor, query: Any) -> Any:
+    """A quarantined record belongs to the owner of its source: nobody could read its own."""
+    if actor.scope.organisations is None:
+        return query
+    mine = select(SourceRow.source).where(SourceRow.organisation.in_(actor.scope.organisations))
+    return query.where(QuarantineRow.source.in_(mine))

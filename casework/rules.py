@@ -1,0 +1,106 @@
+"""What a rule says of itself, for the people who read its alerts. Read from the rule files as documents."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from casework.services import Services
+from soc_core import documents
+from soc_core.documents import DocumentError
+
+SHORTEST = 3  # a literal of fewer characters would mark half of every record
+ANCHORS = {"contains", "startswith", "endswith", "re", "cidr", "gt", "gte", "lt", "lte", "exists"}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One value that a rule looks for in a field; the field is "" for a keyword anywhere in the record."""
+
+    field: str
+    op: str
+    value: str
+
+
+@dataclass(frozen=True)
+class About:
+    """A rule in its own words. All is empty for a detector that is no rule file."""
+
+    title: str = ""
+    description: str = ""
+    falsepositives: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass
+class Shelf:
+    """Rule files by id, read once and again when a file changes."""
+
+    folders: tuple[Path, ...]
+    _known: dict[str, About] = field(default_factory=dict)
+    _seen: frozenset[tuple[str, float]] = frozenset()
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def get(self, rule: str) -> About:
+        """The rule of that id, else an empty one."""
+        with self._lock:
+            if rule not in self._known:
+                self._read()
+            return self._known.get(rule, About())
+
+    def _read(self) -> None:
+        files = sorted(path for folder in self.folders if folder.is_dir() for path in folder.rglob("*.yml")
+                       if not path.name.endswith(".test.yml"))
+        seen = frozenset((str(path), path.stat().st_mtime) for path in files)
+        if seen == self._seen:
+            return
+        self._seen, self._known = seen, {}
+        for path in files:
+            try:
+                data = documents.load(path.read_text(encoding="utf-8"), path)
+            except (DocumentError, OSError, UnicodeDecodeError):
+                continue  # the engine reports files that it cannot read; here they only explain nothing
+            if isinstance(data, dict) and isinstance(data.get("id"), str):
+                self._known[data["id"]] = about(data)
+
+
+def shelf(services: Services) -> Shelf:
+    """The rule folders of this platform and of its city."""
+    return Shelf((*services.settings.rules, services.settings.city / "rules"))
+
+
+def about(data: dict[str, Any]) -> About:
+    """A rule document in our words."""
+    def texts(name: str) -> tuple[str, ...]:
+        value = data.get(name) or ()
+        return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
+
+    detection = data.get("detection")
+    found = list(conditions(detection)) if isinstance(detection, dict) else []
+    return About(str(data.get("title", "")), str(data.get("description", "")).strip(), texts("falsepositives"),
+                 texts("references"), tuple(dict.fromkeys(found)))
+
+
+def conditions(detection: dict[str, Any]) -> Iterator[Condition]:
+    """Every literal of the selections; those that only a `not` reads are left out by their usual name, filter*."""
+    for name, body in detection.items():
+        if name not in ("condition", "timeframe") and not name.startswith("filter"):
+            yield from literals(body, "", "contains")
+
+
+def literals(body: Any, named: str, op: str) -> Iterator[Condition]:
+    """Literals below a selection, with the field and the way of comparing that apply there."""
+    if isinstance(body, list):
+        for item in body:
+            yield from literals(item, named, op)
+    elif isinstance(body, dict):
+        for key, below in body.items():
+            name, *modifiers = str(key).split("|")
+            how = next((item for item in modifiers if item in ANCHORS), "equals")
+            yield from literals(below, name, how)
+    elif body is not None and not isinstance(body, bool):
+        yield Condition(named, op, str(body))

@@ -1,0 +1,159 @@
+"""What every service of casework is handed: the databases, the event stores by realm, the inventory. No globals."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from sqlalchemy import select
+
+from soc_core import clock, inventory
+from soc_core.access import Actor, Scope
+from soc_core.clock import Micros
+from soc_core.config import Settings
+from soc_core.inventory import Inventory
+from soc_core.journal.files import FileJournal
+from soc_core.models import REAL
+from soc_core.protocols import EventStore
+from soc_core.state.database import Database
+from soc_core.state.tables import MarkRow
+
+Row = TypeVar("Row")
+
+
+class NotFound(LookupError):
+    """No such thing, or none that this actor may see: the answer is the same on purpose."""
+
+
+class Conflict(ValueError):
+    """Somebody else changed it first; `current` is how it stands now."""
+
+    def __init__(self, message: str, current: object) -> None:
+        super().__init__(message)
+        self.current = current
+
+
+@dataclass(frozen=True)
+class Listing(Generic[Row]):
+    """One page of a list. `next` asks for the following one ("" at the end); `hidden_by_scope` says how many rows
+    match the filter but belong to others, where that may be said (else 0)."""
+
+    rows: list[Row]
+    total: int
+    total_is_exact: bool
+    next: str
+    hidden_by_scope: int
+    as_of: Micros
+
+
+@dataclass
+class Stores:
+    """Event stores by realm, opened when first read. A realm without a folder has no store."""
+
+    settings: Settings
+    open: Callable[[str], EventStore]
+    _held: dict[str, EventStore] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def realms(self) -> list[str]:
+        """Realms that hold events, real first."""
+        folder = self.settings.events(REAL).parent
+        found = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        return sorted(found, key=lambda name: (name != REAL, name))
+
+    def get(self, realm: str) -> EventStore | None:
+        """The store of a realm; None where nothing was ever stored."""
+        with self._lock:
+            if realm not in self._held:
+                if realm not in self.realms():
+                    return None
+                self._held[realm] = self.open(realm)
+            return self._held[realm]
+
+    def close(self) -> None:
+        with self._lock:
+            for store in self._held.values():
+                store.close()
+            self._held.clear()
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a service call may reach. Its first argument is the actor, and every read is in his scope.
+
+    `backlog` counts what the journal holds and no worker has committed: (source, realm) → records.
+    """
+
+    settings: Settings
+    database: Database
+    stores: Stores
+    inventory: Inventory
+    backlog: Callable[[], Mapping[tuple[str, str], int]]
+
+    def organisation_name(self, organisation: str) -> str:
+        """The name of an organisation; "" for an event whose owner nobody knows."""
+        known = self.inventory.organisations.get(organisation)
+        return known.name if known else organisation
+
+    def system_name(self, system: str) -> str:
+        known = self.inventory.systems.get(system)
+        return known.name if known else system
+
+    def scope_of(self, organisation: str) -> Scope:
+        """What a seat at this node of the tree may read; "" is the city itself."""
+        return Scope(None) if not organisation else self.inventory.scope_of(organisation)
+
+    def close(self) -> None:
+        self.stores.close()
+        self.database.close()
+
+
+def open_services(settings: Settings) -> Services:
+    """Open what lies in the data directory, making the state tables where there are none."""
+    from soc_core.store.embedded import EmbeddedStore
+
+    settings.data.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.state_url)
+    database.migrate()
+    stores = Stores(settings, lambda realm: EmbeddedStore(settings.events(realm)))
+    return Services(settings, database, stores, inventory.load(settings.city), Backlog(settings, database))
+
+
+class Backlog:
+    """Records in the journal behind the commit marks. The journal is opened once there is one."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings, self._database = settings, database
+        self._journal: FileJournal | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> dict[tuple[str, str], int]:
+        found: dict[tuple[str, str], int] = {}
+        with self._lock:
+            if self._journal is None:
+                if not (self._settings.journal / "journal.json").exists():
+                    return found
+                self._journal = FileJournal(self._settings.journal, partitions=self._settings.partitions)
+        with self._database.read() as session:
+            marks = {row.partition: row.offset for row in session.scalars(select(MarkRow))}
+        for partition in self._journal.partitions():
+            for source, (realm, count) in self._journal.pending(partition, marks.get(partition, 0)).items():
+                found[source, realm] = found.get((source, realm), 0) + count
+        return found
+
+    def close(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+
+
+def within(actor: Actor, organisation: str) -> Scope:
+    """The actor's scope narrowed to one organisation alone. Raises NotFound when it is not his to see."""
+    if not actor.scope.allows(organisation):
+        raise NotFound("no such organisation")
+    return Scope(frozenset({organisation}))
+
+
+def now() -> Micros:
+    return clock.now()

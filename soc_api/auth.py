@@ -1,0 +1,215 @@
+"""Who comes in: passwords, signed sessions, bearer tokens, throttling, CSRF. One place for the API and the console.
+
+A session is a signed cookie that names the account and the version of its sessions; both are read again from the
+state database at every use, so that a changed password or a disabled account ends every session at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+
+from casework.services import Services
+from soc_core import clock
+from soc_core.access import NOTHING, Actor, Role, Scope
+from soc_core.clock import Micros
+from soc_core.state import tokens, users
+from soc_core.state.tables import UserRow
+from soc_core.state.users import Account
+
+COOKIE = "soc_session"
+SESSION_SECONDS = 12 * 3600
+NAME_TRIES, NAME_SECONDS = 5, 900.0
+PEER_TRIES, PEER_SECONDS = 30, 300.0
+
+
+class Denied(PermissionError):
+    """Not let in. `key` says why as a word (wrong, slow, weak), `wait` for how many seconds."""
+
+    def __init__(self, key: str, text: str, wait: int = 0) -> None:
+        super().__init__(text)
+        self.key, self.wait = key, wait
+
+
+class Entry(NamedTuple):
+    """Somebody who is in. With `must_change` nothing but setting an own password is allowed.
+
+    `session` is the session's random id; "" for a machine's token, which has no session and needs no CSRF token.
+    """
+
+    actor: Actor
+    display: str
+    must_change: bool
+    session: str
+
+
+class SignedIn(NamedTuple):
+    """A fresh session: what the cookie (or the bearer header) carries, and until when."""
+
+    token: str
+    expires: Micros
+    must_change: bool
+
+
+@dataclass
+class Throttle:
+    """Failures by key within a window; in memory, bounded. `wait` is how long a key must wait, 0 for not at all."""
+
+    tries: int
+    seconds: float
+    _failures: dict[str, list[float]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def wait(self, key: str) -> int:
+        at = time.monotonic()
+        with self._lock:
+            recent = [moment for moment in self._failures.get(key, ()) if at - moment < self.seconds]
+            if recent:
+                self._failures[key] = recent
+            else:
+                self._failures.pop(key, None)
+            return max(1, int(recent[0] + self.seconds - at)) if len(recent) >= self.tries else 0
+
+    def failed(self, key: str) -> None:
+        with self._lock:
+            if len(self._failures) > 10_000:
+                self._failures.pop(next(iter(self._failures)))
+            self._failures.setdefault(key, []).append(time.monotonic())
+
+    def clear(self, key: str) -> None:
+        with self._lock:
+            self._failures.pop(key, None)
+
+
+class Logins:
+    """Lets people and machines in, and says who they are."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._key = key(services.settings.data / "keys" / "session.key")
+        self._signer = URLSafeTimedSerializer(self._key, salt="soc-session-1")
+        self._names = Throttle(NAME_TRIES, NAME_SECONDS)
+        self._peers = Throttle(PEER_TRIES, PEER_SECONDS)
+
+    # ---------------------------------------------------------------- coming in
+
+    def sign_in(self, name: str, password: str, peer: str) -> SignedIn:
+        """A session for the right password. Raises Denied, with the same words whether the account exists or not."""
+        name = name.strip()[:200]
+        account = self._checked(name, password, peer)
+        return self._issue(account)
+
+    def _checked(self, name: str, password: str, peer: str) -> Account:
+        wait = max(self._names.wait(name), self._peers.wait(peer))
+        if wait:
+            raise Denied("slow", f"too many attempts; try again in {wait} seconds", wait)
+        with self.services.database.begin() as session:
+            account = users.check_password(session, name, password[:1000])
+        if account is None:
+            self._names.failed(name)
+            self._peers.failed(peer)
+            raise Denied("wrong", "account or password is wrong")
+        self._names.clear(name)
+        return account
+
+    def _issue(self, account: Account) -> SignedIn:
+        made = self._signer.dumps({"n": account.name, "v": account.session_version, "s": secrets.token_hex(12)})
+        token = made if isinstance(made, str) else made.decode()
+        return SignedIn(token, clock.now() + SESSION_SECONDS * clock.SECOND, account.must_change)
+
+    def change_password(self, who: Entry, current: str, fresh: str, peer: str) -> SignedIn:
+        """Set one's own password; other sessions end and a new one begins. Raises Denied."""
+        self._checked(who.actor.name, current, peer)
+        try:
+            with self.services.database.begin() as session:
+                account = users.set_password(session, who.actor.name, fresh[:1000])
+        except ValueError as error:
+            raise Denied("weak", str(error)) from None
+        return self._issue(account)
+
+    def sign_out(self, who: Entry) -> None:
+        """End every session of the account."""
+        with self.services.database.begin() as session:
+            row = session.get(UserRow, who.actor.name)
+            if row is not None:
+                row.session_version += 1
+
+    # ---------------------------------------------------------------- being in
+
+    def entry(self, token: str) -> Entry | None:
+        """Who a session stands for, by the account as it is now; None when it does not hold (any more)."""
+        if not token:
+            return None
+        try:
+            held = self._signer.loads(token, max_age=SESSION_SECONDS)
+            name, version, session_id = str(held["n"]), int(held["v"]), str(held["s"])
+        except (BadSignature, KeyError, TypeError, ValueError):
+            return None
+        with self.services.database.read() as session:
+            account = users.get(session, name)
+        if account is None or account.disabled or account.session_version != version:
+            return None
+        actor = Actor(account.name, account.roles, self._scope(account.roles, account.organisation),
+                      account.organisation)
+        return Entry(actor, account.display, account.must_change, session_id)
+
+    def bearer(self, secret: str) -> Entry | None:
+        """Who a bearer token stands for: a machine's API token, or a session's own."""
+        if not secret.startswith("soc_api_"):
+            return self.entry(secret)
+        with self.services.database.read() as session:
+            token = tokens.check(session, secret, "api")
+        if token is None:
+            return None
+        actor = Actor(f"token:{token.name}", token.roles, self._scope(token.roles, token.organisation),
+                      token.organisation)
+        return Entry(actor, token.name, False, "")
+
+    def _scope(self, roles: frozenset[Role], organisation: str) -> Scope:
+        """The subtree of a place. Without a place the city's own people see all, an agency's see nothing."""
+        if not organisation and roles <= {Role.AGENCY_ADMIN}:
+            return NOTHING
+        return self.services.scope_of(organisation)
+
+    # ---------------------------------------------------------------- writes
+
+    def csrf(self, who: Entry) -> str:
+        """What a change from this session must carry: another site cannot know it."""
+        return hmac.new(self._key.encode(), f"csrf:{who.session}".encode(), hashlib.sha256).hexdigest()
+
+    def csrf_is_ours(self, who: Entry, given: str) -> bool:
+        return hmac.compare_digest(self.csrf(who).encode(), given.encode())
+
+
+def key(path: Path) -> str:
+    """The signing key of this data directory: made once, readable by its owner only, shared by our processes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = secrets.token_hex(32)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(fresh)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)  # fails when another process was first: then its key holds
+    except FileExistsError:
+        fresh = path.read_text(encoding="ascii").strip()
+    finally:
+        draft.unlink()
+    if len(fresh) < 32:
+        raise OSError(f"{path} is no signing key; delete it, and everybody signs in again")
+    return fresh
+
+
+def same_origin(origin: str, host: str) -> bool:
+    """Browsers name the page that sends a change; one of another site is refused. Programs send no Origin."""
+    return not origin or origin.partition("://")[2] == host

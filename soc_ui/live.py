@@ -1,0 +1,107 @@
+"""JSON routes beside the pages, for what refreshes often: read only, by the same session and the same view models."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from casework.services import NotFound
+from soc_core.access import Actor, Refused
+from soc_ui import runtime
+from soc_ui.gate import entry, language_of
+from soc_ui.vm.queue import QueueFilter, alert_peek, queue_page
+
+log = logging.getLogger(__name__)
+SECONDS, KEPT = 1.0, 256
+
+
+class Snapshots:
+    """Answers of the last second by (scope, question): many viewers of one list ask the database once."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[Any, tuple[float, bytes]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Any, make: Callable[[], Any]) -> bytes:
+        with self._lock:
+            at, body = self._held.get(key, (0.0, b""))
+        if time.monotonic() - at < SECONDS:
+            return body
+        body = orjson.dumps(make())
+        with self._lock:
+            self._held[key] = (time.monotonic(), body)
+            while len(self._held) > KEPT:
+                self._held.popitem(last=False)
+        return body
+
+
+snapshots = Snapshots()
+
+
+def answer(body: bytes, request: Request | None = None, tag: str = "") -> Response:
+    headers = {"cache-control": "no-store"}
+    if tag:
+        headers["etag"] = tag
+        if request is not None and request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def fault(status: int, error: str) -> Response:
+    return Response(orjson.dumps({"error": error}), status, media_type="application/json")
+
+
+async def with_actor(request: Request, run: Callable[[Actor], Response]) -> Response:
+    """Run one read for whoever asks; one clear sentence when it cannot be done."""
+    who = await run_in_threadpool(entry, request)
+    if who is None or who.must_change:
+        return fault(401, "sign in first")
+    try:
+        return await run_in_threadpool(run, who.actor)
+    except (NotFound, Refused):
+        return fault(404, "there is no such item")
+    except ValueError as error:
+        return fault(422, str(error))
+    except OSError as error:
+        log.error("live route cannot read", exc_info=error)
+        return fault(503, "the data cannot be read now")
+
+
+async def queue(request: Request) -> Response:
+    """A page of the queue: the list's own rows, total and next key; 304 when nothing changed."""
+    wanted = QueueFilter.read(request.query_params)
+    after, limit = request.query_params.get("after", ""), request.query_params.get("limit", "50")
+
+    def run(actor: Actor) -> Response:
+        if not limit.isdecimal():
+            raise ValueError("limit is a number")
+        mine = actor.name if wanted.view == "mine" else ""
+        body = snapshots.get((actor.scope, mine, wanted, after, limit), lambda: queue_page(
+            actor, runtime.services(), wanted, after, int(limit)).to_json())
+        held = orjson.loads(body)
+        tag = hashlib.blake2b(orjson.dumps([held["rows"], held["total"]]), digest_size=12).hexdigest()
+        return answer(body, request, f'"{tag}"')
+
+    return await with_actor(request, run)
+
+
+async def peek(request: Request) -> Response:
+    """The alert under the cursor, with its first raw record."""
+    alert, language = request.query_params.get("id", ""), language_of(request)
+    return await with_actor(request, lambda actor: answer(orjson.dumps(
+        alert_peek(actor, runtime.services(), language, alert).to_json())))
+
+
+def routes() -> list[BaseRoute]:
+    return [Route("/live/queue", queue, methods=["GET"]), Route("/live/peek", peek, methods=["GET"])]

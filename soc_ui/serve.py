@@ -1,0 +1,72 @@
+"""The console's own process: `python -m soc_ui.serve --data DIR [--host H] [--port N] [--city DIR]`.
+
+Streamlit is served as an ASGI application by uvicorn, behind our gate (gate.py: login, headers, nothing without a
+session) and beside our JSON routes (live.py), on one port. SIGTERM ends it cleanly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+MAIN = Path(__file__).with_name("main.py")
+COLLECT_SECONDS = 60.0
+
+
+@contextlib.asynccontextmanager
+async def tidy(_app: Any) -> AsyncIterator[None]:
+    """Streamlit's collection after each run is off: freeze what the start made, and collect by the clock instead."""
+    stop = threading.Event()
+
+    def collect() -> None:
+        while not stop.wait(COLLECT_SECONDS):
+            gc.collect()
+
+    gc.collect()
+    gc.freeze()
+    thread = threading.Thread(target=collect, name="collect", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+
+
+def main(data: Path, host: str = "127.0.0.1", port: int = 8501, city: Path | None = None) -> None:
+    """Serve the console until SIGTERM or SIGINT. Raises OSError when the port is taken."""
+    os.environ["SOC_DATA"] = str(data.resolve())
+    if city:
+        os.environ["SOC_CITY"] = str(city.resolve())
+    import streamlit as st
+
+    from soc_ui import gate, live, runtime
+    from soc_ui.options import options
+
+    threading.Thread(target=runtime.warm, name="warm", daemon=True).start()
+    app = st.App(MAIN, lifespan=tidy, routes=[*gate.routes(), *live.routes()], middleware=gate.middleware(),
+                 on_script_error=runtime.report)
+    app.run(config=options(host, port))
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m soc_ui.serve", description="The console.")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8501)
+    parser.add_argument("--city", type=Path, default=None)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    given = arguments(sys.argv[1:])
+    try:
+        main(given.data, given.host, given.port, given.city)
+    except KeyboardInterrupt:
+        sys.exit(0)

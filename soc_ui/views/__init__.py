@@ -1,0 +1,1 @@
+"""One module a page; `show(console)` draws it."""

@@ -1,0 +1,29 @@
+"""/sources: what comes in, and what has stopped."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from soc_ui.console import Console
+from soc_ui.vm.sources import sources_page
+
+
+def show(console: Console) -> None:
+    labels = {"all": console.t("sources.show_all"), "silent": console.t("sources.show_silent")}
+    chosen = st.segmented_control(
+        console.t("sources.show"), list(labels), format_func=lambda key: labels[key], default="all", required=True,
+        key="show", bind="query-params", label_visibility="collapsed")
+    draw(console, chosen == "silent")
+
+
+@st.fragment(run_every=10)
+def draw(console: Console, silent_only: bool) -> None:
+    page = sources_page(console.actor, console.services, console.language, silent_only)
+    console.cards("sources_head", main=True, headline=page.headline, tone=page.tone)
+    console.table("sources_table", [
+        (console.t("sources.source"), "mono"), (console.t("sources.realm"), "realm"),
+        (console.t("sources.state"), "state"), (console.t("sources.organisation"), "plain"),
+        (console.t("sources.last"), "age"), (console.t("sources.limit"), "plain"),
+        *((console.t(f"sources.{name}"), "num") for name in (
+            "received", "stored", "duplicate", "merged", "quarantined", "shed", "pending", "events")),
+    ], page.rows, as_of=page.as_of, empty=console.t("sources.empty"))

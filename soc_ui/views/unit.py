@@ -1,0 +1,60 @@
+"""/unit: what must our agency do now, and is anybody watching."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from casework import agency
+from soc_ui.console import Console
+from soc_ui.vm.unit import Unit, unit_home
+
+
+def show(console: Console) -> None:
+    chosen = choose(console)
+    if not chosen:
+        st.text(console.t("unit.none"))
+        return
+    draw(console, chosen)
+
+
+def choose(console: Console) -> str:
+    """The agency to show: the only one there is, or one from a list that can be searched."""
+    known = {item.id: item.name for item in agency.choices(console.actor, console.services, limit=5_000)}
+    if len(known) <= 1:
+        return next(iter(known), "")
+    asked = st.query_params.get("org", "")
+    if asked and asked not in known:
+        return asked  # the service says that there is none
+    start = list(known).index(asked) if asked else 0
+    chosen = st.selectbox(console.t("unit.choose"), list(known), index=start, format_func=lambda key: known[key],
+                          key="unit_org", label_visibility="collapsed")
+    if chosen and chosen != asked and (asked or chosen != next(iter(known))):
+        st.query_params["org"] = chosen
+    return chosen or ""
+
+
+@st.fragment(run_every=15)
+def draw(console: Console, organisation: str) -> None:
+    home = unit_home(console.actor, console.services, console.language, organisation)
+    console.cards("unit_now", main=True, headline=home.name, note="")
+    todo(console, home)
+    console.cards("unit_watched", headline=console.t("unit.watched"), note=home.watched)
+    console.table("unit_register", [
+        (console.t("unit.system"), "text"), (console.t("unit.kind"), "plain"), (console.t("unit.state"), "state"),
+        (console.t("unit.last"), "age"), (console.t("unit.every"), "plain"),
+    ], home.register, as_of=home.as_of, empty=console.t("unit.empty_sources"))
+    console.cards("unit_happened", headline=console.t("unit.happened"), note=home.happened)
+    if home.alerts:
+        console.table("unit_alerts", [
+            (console.t("unit.title"), "text"), (console.t("ui.col_level"), "level"),
+            (console.t("unit.system"), "plain"), (console.t("ui.col_count"), "num"),
+            (console.t("ui.col_last"), "age"),
+        ], home.alerts, as_of=home.as_of)
+    st.caption(console.t("unit.who"))
+
+
+def todo(console: Console, home: Unit) -> None:
+    console.cards("unit_todo", headline=console.t("unit.now"), note="" if home.tasks else console.t("unit.nothing"),
+                  tasks=home.tasks)
+    if home.more:
+        st.caption(home.more)

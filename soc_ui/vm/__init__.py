@@ -1,0 +1,1 @@
+"""View models: what a page shows, without Streamlit. The first argument of each is the actor."""
