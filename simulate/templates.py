@@ -41,13 +41,17 @@ class Line(Document):
 
 
 class KindDocument(Document):
-    """simulate/kinds/NAME.yml. `format` is a parser's name or ""; `names_host` says that lines name their host.
+    """simulate/kinds/NAME.yml. `format` is the parser's name to give with the source, "" to have it found by content.
+
+    `parser` is the one that reads these lines as events of their own, "" while none does (they are carried as text
+    or as bare JSON); `names_host` says that lines name their host.
 
     `pools` are values for `$name`: a list in falling order of use (Zipf's law), itself of templates. `escape: json`
     escapes pools and given values for a place inside a JSON string.
     """
 
     format: str = ""
+    parser: str = ""
     carrier: Literal["syslog", "lines"] = "syslog"
     names_host: bool = True
     escape: Literal["", "json"] = ""

@@ -102,17 +102,19 @@ class Traffic:
 
     def _machine(self, rng: np.random.Generator, weights: npt.NDArray[np.float64], since: Micros, until: Micros,
                  count: int) -> _Rows:
-        """Lines that stand alone: half evenly spread, half in clusters of some seconds."""
+        """Lines outside sessions: some one by one, the rest in bursts of one host, one process and some seconds."""
         edges = np.cumsum(weights)
-        stream = np.searchsorted(edges, rng.random(count) * edges[-1], side="right").astype(np.int64)
-        stream = np.minimum(stream, len(weights) - 1)
-        even = since + (rng.random(count) * (until - since)).astype(np.int64)
-        centres = since + (rng.random(max(count // 40, 1)) * (until - since)).astype(np.int64)
-        near = centres[rng.integers(0, len(centres), count)] + (rng.exponential(0.8, count) * SECOND).astype(np.int64)
-        time = np.where(rng.random(count) < 0.5, even, np.minimum(near, until - 1))
-        public = rng.random(count) < 0.4
-        users, clients = self.population.draw(rng, public)
-        return _Rows(time, stream, users, clients, rng.integers(1, 1 << 62, count))
+        single = int(count * 0.15)
+        sizes = rng.geometric(1 / 16, (count - single) // 10 + 1)  # more than enough to fill the rest
+        events = single + len(sizes)
+        stream = np.minimum(np.searchsorted(edges, rng.random(events) * edges[-1], side="right"), len(weights) - 1)
+        start = since + (rng.random(events) * (until - since)).astype(np.int64)
+        users, clients = self.population.draw(rng, rng.random(events) < 0.4)
+        trace = rng.integers(1, 1 << 62, events)
+        event = np.repeat(np.arange(events), np.concatenate([np.ones(single, dtype=np.int64), sizes]))[:count]
+        later = np.where(event < single, 0.0, rng.exponential(1.5, len(event)) * SECOND).astype(np.int64)
+        time = np.minimum(start[event] + later, until - 1)
+        return _Rows(time, stream[event].astype(np.int64), users[event], clients[event], trace[event])
 
     def _plan_chains(self) -> Array:
         """For each system with people at it: a stream of each step of CHAIN, -1 where it has none."""
@@ -166,7 +168,7 @@ class Traffic:
         spoiled = []
         for whole, sort in zip(text.gather(rows).to_list(), rng.integers(0, 4, len(rows)), strict=True):
             cut = int(len(whole) * (0.5 + 0.5 * rng.random()))
-            spoiled.append((whole[:cut], whole + "\r", whole[:cut] + "\ufffd\ufffd" + whole[cut:], whole + "\t ")[sort])
+            spoiled.append((whole[:cut], whole + "\r", whole[:cut] + "\ufffd" + whole[cut:], whole + "\t ")[sort])
         return text.scatter(rows, pl.Series(spoiled))
 
 

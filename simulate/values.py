@@ -197,7 +197,13 @@ def hex_(block: Block, digits: str) -> pl.Series:
 
 @value
 def digits(block: Block, count: str) -> pl.Series:
-    return digits_table(int(count)).gather(block.rng.integers(0, 10 ** int(count), block.height))
+    parts = []
+    left = int(count)
+    while left:  # from tables of at most a thousand entries
+        width = min(left, 3)
+        parts.append(digits_table(width).gather(block.rng.integers(0, 10**width, block.height)))
+        left -= width
+    return _joined(*parts) if len(parts) > 1 else parts[0]
 
 
 @value
@@ -231,7 +237,8 @@ def guid(block: Block) -> pl.Series:
 def camera(block: Block) -> pl.Series:
     """A GB/T 28181 device code of 20 digits: area, type, number."""
     number = block.rng.integers(0, 272_000, block.height)
-    return _joined("4301", digits_table(2).gather(number % 9 + 2), "00001320", digits_table(6).gather(number))
+    head, tail = digits_table(3).gather(number // 1000), digits_table(3).gather(number % 1000)
+    return _joined("4301", digits_table(2).gather(number % 9 + 2), "00001320", head, tail)
 
 
 @value
