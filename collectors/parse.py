@@ -5,6 +5,7 @@ A pure function of its frames. Every line ends in exactly one of: events, merged
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -58,6 +59,16 @@ def detect(lines: Sequence[bytes]) -> str:
 
 def parse(frames: Sequence[Frame]) -> ParsedFrames:
     """One batch over all frames, in the order of (frame, line); see ParsedFrames."""
+    collecting = gc.isenabled()
+    gc.disable()  # JSON makes many objects and no cycles: the collector would walk them all for nothing
+    try:
+        return _parse(frames)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _parse(frames: Sequence[Frame]) -> ParsedFrames:
     faults: list[FrameFault] = []
     origins: dict[Origin, list[tuple[int, Ints]]] = {}
     for at, frame in enumerate(frames):

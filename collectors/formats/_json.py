@@ -78,6 +78,11 @@ class Digger:
         return known
 
 
+    def keys(self, path: Path = ()) -> set[str]:
+        """Every name that the objects at the path have."""
+        return set().union(*(row for row in self.values(path) if type(row) is dict))
+
+
 def _first(row: Any, key: str) -> Any:
     return row[0].get(key) if type(row) is list and row and type(row[0]) is dict else None
 
@@ -91,7 +96,7 @@ def series(name: str, values: Sequence[Any]) -> pl.Series | None:
         except TypeError:
             made = pl.Series(name, [text(value) for value in values], dtype=pl.String)
     elif isinstance(want, pl.List):
-        made = lists(name, [_items(value, want.inner) for value in values])
+        made = lists(name, [value if value is None or type(value) is list else [value] for value in values])
     elif want == pl.Int64:
         try:
             made = pl.Series(name, values, dtype=pl.Int64)
@@ -111,7 +116,10 @@ def lists(name: str, values: Sequence[Sequence[Any] | None]) -> pl.Series:
     inner = SCHEMA.dtype(name).inner  # type: ignore[attr-defined]
     flat = [item for value in values if value for item in value]
     lengths = np.fromiter((len(value) if value else 0 for value in values), dtype=np.int64, count=len(values))
-    held = pl.Series("v", flat, dtype=pl.String if inner == pl.String else inner, strict=False)
+    try:
+        held = pl.Series("v", flat, dtype=inner)
+    except TypeError:
+        held = pl.Series("v", [text(item) for item in flat], dtype=pl.String) if inner == pl.String else pl.Series("v", flat, dtype=inner, strict=False)
     frame = pl.DataFrame({"n": np.repeat(np.arange(len(values)), lengths), "v": held})
     grouped = frame.group_by("n", maintain_order=True).agg("v")["v"]
     place = pl.Series(np.cumsum(lengths > 0) - 1).set(pl.Series(lengths == 0), None)
@@ -127,13 +135,6 @@ def text(value: Any) -> str | None:
     if isinstance(value, int | float):
         return str(value)
     return orjson.dumps(value).decode()
-
-
-def _items(value: Any, inner: Any) -> list[Any] | None:
-    if value is None:
-        return None
-    listed = value if isinstance(value, list) else [value]
-    return [text(item) for item in listed if item is not None] if inner == pl.String else listed
 
 
 def _whole(value: Any) -> int | None:

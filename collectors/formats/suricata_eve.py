@@ -104,19 +104,18 @@ def sniff(lines: Sequence[bytes]) -> float:
 
 def _group(kind: str, rows: list[Record], numbers: Ints, ctx: Context) -> Piece:
     digger = Digger(rows)
-    present = set().union(*rows)
+    present = digger.keys()
     columns: dict[str, pl.Series] = {}
     taken: list[Path] = []
     for part, names in MAP.items():
         if part and part not in present:
             continue
+        held = digger.keys((part,)) if part else present
         for name, column in names.items():
             path = (part, name) if part else (name,)
-            if column not in columns and (part or name in present):
-                made = _column(column, digger.values(path), ctx)
-                if made is not None:
-                    columns[column] = made
-                    taken.append(path)
+            if name in held and column not in columns and (made := _column(column, digger.values(path), ctx)) is not None:
+                columns[column] = made
+                taken.append(path)
     for path, column in DEEP.items():
         made = _column(column, digger.values(path), ctx) if path[0] in present else None
         if made is not None:
@@ -158,21 +157,27 @@ def _without(rows: list[Record], digger: Digger, taken: Sequence[Path]) -> list[
 
 def _dns(columns: dict[str, pl.Series], digger: Digger) -> None:
     """Questions of every version, and all answers."""
+    held = digger.keys(("dns",))
     for name, key in (("dns.question.name", "rrname"), ("dns.question.type", "rrtype")):
         for path in QUESTION:
+            if path[1] not in held:
+                continue
             made = series(name, digger.values((*path, key)))
             if made is not None:
                 columns[name] = made.fill_null(columns[name]) if name in columns else made
-    listed = [_answers(one) for one in digger.values(("dns",))]
+    if not held & {"answers", "answer", "rdata"}:
+        listed: list[list[Any] | None] = []
+    else:
+        listed = [_answers(one) for one in digger.values(("dns",))]
     for name, key in (("dns.answers.data", "rdata"), ("dns.answers.type", "rrtype"), ("dns.answers.name", "rrname"), ("dns.answers.ttl", "ttl")):
-        made = series(name, [[a[key] for a in answers if type(a) is dict and key in a] or None if answers else None for answers in listed])
+        made = series(name, [[a[key] for a in answers if key in a] if answers else None for answers in listed]) if listed else None
         if made is not None:
             columns[name] = made
     if "dns.answers.data" in columns:
         resolved = pl.DataFrame({"n": range(len(listed)), "ip": columns["dns.answers.data"]}).explode("ip")
         kept = resolved.with_columns(addresses(resolved["ip"]).alias("ip")).group_by("n", maintain_order=True).agg(pl.col("ip").drop_nulls())
         columns["dns.resolved_ip"] = kept["ip"].set(kept["ip"].list.len() == 0, None)
-    if "dns.type" in columns:
+    if "dns.type" in columns:  # version 3 has its own words
         words = {"request": "query", "response": "answer"}
         columns["dns.type"] = by_value(columns["dns.type"], lambda word: words.get(word, word))
 
@@ -181,7 +186,7 @@ def _answers(dns: Any) -> list[Any] | None:
     if type(dns) is not dict:
         return None
     if type(dns.get("answers")) is list:
-        return list(dns["answers"])
+        return [answer for answer in dns["answers"] if type(answer) is dict]
     inner = dns.get("answer")
     if type(inner) is dict:
         return _answers(inner)
