@@ -90,7 +90,7 @@ def pack(parameters: Parameters) -> bytes:
     if any(array.dtype.kind not in "fiub" for array in parameters.values()):
         raise ValueError("a model's parameters are arrays of numbers")
     body = io.BytesIO()
-    np.savez_compressed(body, allow_pickle=False, **parameters)  # type: ignore[arg-type]
+    np.savez_compressed(body, allow_pickle=False, **parameters)
     return body.getvalue()
 
 
@@ -173,7 +173,8 @@ class Shelf:
         """Card and arrays of a version. Raises LookupError; Damaged when a hash differs."""
         folder = self.folder / version
         if version not in self.versions():
-            raise LookupError(f"{self.name} has no version {version!r}; there are: {', '.join(self.versions()) or 'none'}")
+            known = ", ".join(self.versions()) or "none"
+            raise LookupError(f"{self.name} has no version {version!r}; there are: {known}")
         try:
             text, body = (folder / "card.json").read_bytes(), (folder / "parameters.npz").read_bytes()
         except OSError as error:

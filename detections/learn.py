@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 PACKAGE = "detections.models"
 FALSE_ALARMS = 0.01  # the share of ordinary rows that a threshold may flag on the validation part
+EASIER = 0.1  # generated data is easier than life: a threshold set on it may flag a tenth of that
+LIKELY = 0.3  # and no model flags what it holds hardly likely
 TRAINING, VALIDATION, TEST = range(3)
 SHARES = (0.70, 0.85)  # training up to the first, validation up to the second, test from there on
 
@@ -52,11 +54,12 @@ class Model(Protocol):
 
 
 class Labelled(NamedTuple):
-    """Values with their truth, and where they are from."""
+    """Values with their truth, where they are from, and the share of ordinary rows that a threshold may flag."""
 
     values: Sequence[Any]
     truth: Bools
     source: Data
+    allowed: float = FALSE_ALARMS
 
 
 class Trained(NamedTuple):
@@ -104,13 +107,15 @@ def generated(name: str, seed: int) -> Labelled:
     chosen = model(name)
     values, truth = chosen.generate(seed)
     told = hashlib.sha256("\n".join(map(str, values)).encode()).hexdigest()
-    return _labelled(f"generated, seed {seed}", chosen.LICENCE, told, values, truth)
+    made = _labelled(f"generated, seed {seed}", chosen.LICENCE, told, values, truth)
+    return made if chosen.ORDERED else made._replace(allowed=FALSE_ALARMS * EASIER)
 
 
 def _labelled(name: str, licence: str, sha256: str, values: Sequence[Any], truth: Bools) -> Labelled:
     if truth.all() or not truth.any():
         raise ValueError(f"{name}: both kinds of rows are needed, there is only one")
-    return Labelled(values, truth, Data(name=name, licence=licence, sha256=sha256, rows=len(values), positive=int(truth.sum())))
+    about = Data(name=name, licence=licence, sha256=sha256, rows=len(values), positive=int(truth.sum()))
+    return Labelled(values, truth, about)
 
 
 def keys(values: Sequence[Any]) -> npt.NDArray[np.uint64]:
@@ -163,14 +168,15 @@ def threshold(scores: Floats, truth: Bools, share: float = FALSE_ALARMS) -> floa
 
 
 def train(name: str, settings: Settings, data: Labelled | None = None, seed: int = 1, promote: bool = True) -> Trained:
-    """Train a new version; use it when none is in use or when it is no worse than the one in use on the same test rows."""
+    """Train a new version; use it when it is the first, or no worse than the one in use on the same test rows."""
     chosen, data = model(name), data or generated(name, seed)
     part = parts(chosen, data.values)
-    learning = np.flatnonzero(part == TRAINING)
+    learning = np.flatnonzero(part == TRAINING).tolist()
     parameters = chosen.train([data.values[at] for at in learning], data.truth[learning], seed)
     scores, plain = chosen.score(parameters, data.values), chosen.baseline(data.values)
     judged, chosen_on = part == TEST, part == VALIDATION
-    cuts = [threshold(found[chosen_on], data.truth[chosen_on]) for found in (scores, plain)]
+    cuts = [threshold(found[chosen_on], data.truth[chosen_on], data.allowed) for found in (scores, plain)]
+    cuts[0] = max(cuts[0], LIKELY)
     parameters |= {"threshold": np.array([cuts[0]]), "baseline_threshold": np.array([cuts[1]])}
     if not chosen.ORDERED:
         parameters["seen"] = np.unique(keys(data.values)[~judged])
@@ -191,7 +197,8 @@ def train(name: str, settings: Settings, data: Labelled | None = None, seed: int
     before = figures(chosen.score(used[1], data.values)[fresh], data.truth[fresh], used[0].threshold)
     now = figures(scores[fresh], data.truth[fresh], cuts[0])
     if not now.auc >= before.auc:
-        return Trained(card, False, f"AUC {now.auc} is below the {before.auc} of version {used[0].version} on the same rows")
+        reason = f"AUC {now.auc} is below the {before.auc} of version {used[0].version} on the same rows"
+        return Trained(card, False, reason)
     shelf.promote(card.version)
     return Trained(card, True, f"AUC {now.auc}, version {used[0].version} had {before.auc} on the same rows")
 

@@ -132,7 +132,8 @@ def _step(scenario: Scenario, seed: int, step: Step, cast: Mapping[str, str], st
             own = {**cast, **_cast(emission.vary, rng)}
             for number, template in enumerate(emission.lines):
                 moment = at + int(number * emission.gap * SECOND)
-                yield moment, emission.source, render(template, own, scenario.feeds[emission.source], moment), step.number
+                text = render(template, own, scenario.feeds[emission.source], moment)
+                yield moment, emission.source, text, step.number
             # a hand or a script is never quite regular
             at += int(emission.every * SECOND * rng.uniform(0.8, 1.2))
 

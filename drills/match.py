@@ -1,4 +1,4 @@
-"""Findings beside the truth: per step seen or missed, by which rule, how late, how exactly; and what was flagged wrongly.
+"""Findings beside the truth: steps seen or missed, by which rule, how late, how exactly; and false alarms.
 
 A pure function. A step is detected when a finding that raises an alert rests on one of the step's own lines. The
 ladder of quality follows the ATT&CK evaluations: the alert names the technique (or its parent or child), at least
@@ -55,12 +55,12 @@ class StepResult(NamedTuple):
 
 
 class Episode(NamedTuple):
-    """Findings of one rule and group: what an analyst sees as one alert."""
+    """Findings that one alert gathers: what an analyst sees as one."""
 
     rule_id: str
-    title: str
-    level: Level
     group: tuple[tuple[str, str], ...]
+    organisation: str
+    system: str
 
 
 class Matched(NamedTuple):
@@ -77,7 +77,7 @@ class Matched(NamedTuple):
 def match(truth: Truth, outcome: Outcome, placebo: Outcome, tactics: Tactics,
           bar: Level = "low", grace: Micros = GRACE) -> Matched:
     """Compare a run and its placebo with the truth. Findings below `bar` raise nobody and count as nothing."""
-    index = truth.index()
+    index = truth.lines()
     loud = _loud(outcome.findings, bar)
     touched = [(finding, _fact(finding, index)) for finding in loud]
     attacks = [fact for fact in truth.facts if fact.kind == "attack"]
@@ -143,4 +143,4 @@ def _fact(finding: Finding, index: dict[tuple[str, int], Fact]) -> Fact | None:
 
 
 def _episode(finding: Finding) -> Episode:
-    return Episode(finding.rule_id, finding.title, finding.level, finding.group)
+    return Episode(finding.rule_id, finding.group, finding.organisation, finding.system)

@@ -44,7 +44,7 @@ class Truth(NamedTuple):
         """SHA-256 of the canonical form, in hexadecimal."""
         return hashlib.sha256(self.text().encode()).hexdigest()
 
-    def index(self) -> dict[tuple[str, int], Fact]:
+    def lines(self) -> dict[tuple[str, int], Fact]:
         """(source key of the event id, position) → the step that wrote the line."""
         return {
             (identity.source_key(source), position): fact

@@ -16,7 +16,9 @@ import numpy as np
 from detections.models._logons import Logon
 from soc_core.clock import DAY, HOUR, Micros
 
-FEATURES = ("hour", "source", "network", "host", "source_failures", "account_failures", "accounts_tried", "success_after")
+FEATURES = (
+    "hour", "source", "network", "host", "source_failures", "account_failures", "accounts_tried", "success_after",
+)
 ACCOUNTS = SOURCES = 10_000
 PLACES = 8  # addresses and hosts kept of an account, the latest
 TRIED = 32
@@ -159,7 +161,7 @@ class World:
 
 def _touch(held: OrderedDict[str, dict[str, Any]], key: str, size: int, make: Any) -> dict[str, Any]:
     """The entry of a key, made when missing; the one untouched for longest goes when there are too many."""
-    entry: dict[str, Any] = held.pop(key, None) or make()
+    entry: dict[str, Any] = held.pop(key) if key in held else make()
     held[key] = entry
     if len(held) > size:
         held.popitem(last=False)

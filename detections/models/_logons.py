@@ -78,8 +78,8 @@ def _day(rng: random.Random, person: Person, day: int) -> list[Logon]:
             source = f"10.65.{rng.randrange(8)}.{rng.randint(10, 250)}"
         if rng.random() < 0.01:
             host = f"srv-{rng.randrange(40):02d}"
-        for slip in range(rng.choice((1, 1, 2)) if rng.random() < 0.05 else 0):
-            made.append(Logon(at - (slip + 1) * 8 * SECOND, person.name, source, host, False))
+        slips = rng.choice((1, 1, 2)) if rng.random() < 0.05 else 0
+        made += [Logon(at - (slip + 1) * 8 * SECOND, person.name, source, host, False) for slip in range(slips)]
         made.append(Logon(at, person.name, source, host, True))
     return made
 
@@ -89,7 +89,8 @@ def _stolen(rng: random.Random, people: list[Person], day: int) -> list[Logon]:
     person = rng.choice(people)
     at = MONDAY + day * DAY + int(rng.choice((rng.uniform(0, 6), rng.uniform(8, 22))) * HOUR)
     source = f"203.0.113.{rng.randint(1, 254)}"
-    return [Logon(at + n * 7 * MINUTE, person.name, source, rng.choice(person.hosts), True) for n in range(rng.randint(1, 3))]
+    times = rng.randint(1, 3)
+    return [Logon(at + n * 7 * MINUTE, person.name, source, rng.choice(person.hosts), True) for n in range(times)]
 
 
 def _sprayed(rng: random.Random, people: list[Person], day: int) -> list[Logon]:

@@ -95,7 +95,7 @@ WORDS = {
 
 
 class UnusualLogon:
-    """Risk for accounts and sources. One memory for each realm, so that demo traffic teaches nothing about real people."""
+    """Risk for accounts and sources. Each realm has its own memory: demo traffic teaches nothing about real people."""
 
     def __init__(self, parameters: Parameters | None = None) -> None:
         self.start = _sample(parameters)

@@ -16,6 +16,7 @@ import numpy as np
 from detections.models import _text
 from detections.models._stream import TextDetector
 from detections.models._text import Bools, Floats, Parameters
+from detections.models._words import word, words
 
 TITLE = "请求参数像攻击 / request parameter looks like an attack"
 COLUMNS = ("payload", "label")
@@ -29,31 +30,36 @@ KEYWORDS = re.compile(
 )
 SPECIAL = re.compile(r"[<>'\"();|&`$#=*\\{}]|--|/\*")
 
-NAMES = "zhang wei li na wang fang chen jing liu yang zhao min sun lei anna peter maria garcia smith lopez".split()
-STREETS = "wuyi renmin furong xiangjiang yuelu main park church station".split()
-PLACES = "长沙 岳麓 社保卡 公积金 居住证 不动产登记 营业执照 预约 挂号 公告 招标 car home school weather tax".split()
-TABLES = "users accounts orders information_schema.tables sysobjects mysql.user dual all_users pg_shadow".split()
-FILES = "etc/passwd etc/shadow etc/hosts windows/win.ini boot.ini proc/self/environ WEB-INF/web.xml".split()
-COMMANDS = ["id", "whoami", "uname -a", "cat /etc/passwd", "ls -la", "ping -c 3 192.0.2.1", "dir c:\\", "ipconfig /all"]
-CALLS = ["alert(1)", "alert(document.cookie)", "prompt(9)", "confirm(1)", "fetch('//192.0.2.9')"]
+SUFFIXES = ("example", "com", "net")
+BOTH = ("and", "or", "not", "from", "select", "union", "where", "like")  # words of SQL that people use, too
+NAMES, PLACES = words("names"), words("places")
+HOSTILE = {name: words(name) for name in ("sql", "script", "shell", "path")}
+PARTS = {name: words(name) for name in ("close", "end", "tables", "calls", "commands", "up", "files")}
 
 
 def benign(rng: random.Random) -> str:
     """A value as people and pages send them."""
     number = rng.randint
+    name = rng.choice(NAMES) if rng.random() < 0.2 else word(rng)
+    place = rng.choice(PLACES) if rng.random() < 0.3 else word(rng)
     ways = (
         lambda: str(number(0, 10 ** number(1, 16))),
-        lambda: " ".join(rng.choices(NAMES, k=number(1, 3))),
-        lambda: f"{rng.choice(NAMES)}{number(1, 99)}@{rng.choice(NAMES)}.example",
-        lambda: f"{rng.choice(STREETS)} {rng.choice(('road', 'lu', 'street', 'avenue'))}, {number(1, 400)}, {number(1, 9)}a",
-        lambda: " ".join(rng.choices(PLACES, k=number(1, 3))),
-        lambda: f"2026-{number(1, 12):02d}-{number(1, 28):02d}",
-        lambda: "".join(rng.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=number(4, 24))),
+        lambda: " ".join([name, *(word(rng) for _ in range(number(0, 3)))]),
+        lambda: f"{name}{rng.choice(('', '.', '_', '-'))}{number(1, 99)}@{word(rng)}.{rng.choice(SUFFIXES)}",
+        lambda: f"{rng.choice(('', 'c/ ', 'av. ', 'no. '))}{name} {word(rng)}{rng.choice((',', ''))} {number(1, 400)}"
+                f"{rng.choice(('', ' 3a', ', 2-b', ' s/n', ' #12', ', 1?c', ' (b)'))}",
+        lambda: " ".join([place, *(word(rng) for _ in range(number(0, 4)))]),
+        lambda: f"2026-{number(1, 12):02d}-{number(1, 28):02d}{rng.choice(('', ' 09:30:00', 'T01:02:03Z'))}",
+        lambda: "".join(rng.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=number(3, 32))),
         lambda: f"{number(10**7, 10**8)}{rng.choice('abcdefghjklmnpqrstvwxyz')}",
-        lambda: f"/{rng.choice(PLACES[-4:])}/{number(1, 999)}.html",
-        lambda: f"{rng.choice(NAMES)}'s {rng.choice(PLACES[-5:])} & {rng.choice(PLACES[-5:])}",
+        lambda: f"/{place}/{word(rng)}/{number(1, 999)}.html",
+        lambda: f"{name}'s {word(rng)} & {place}",
         lambda: f"{number(0, 99)}.{number(0, 99)}",
         lambda: rng.choice(("true", "false", "asc", "desc", "zh-CN", "utf-8", "submit", "", "on", "null")),
+        lambda: f"{word(rng)}{number(0, 99)}{word(rng, 1)}{rng.choice('!@#$%+=.-_')}{number(0, 9)}",
+        lambda: f"{word(rng)} {rng.choice(BOTH)} {word(rng)}",
+        lambda: f'{{"{word(rng)}":{number(0, 99)},"{word(rng)}":"{name}"}}',
+        lambda: f"https://{word(rng)}.example/{place}?{word(rng, 1)}={number(1, 99)}",
     )
     return rng.choice(ways)()
 
@@ -61,33 +67,13 @@ def benign(rng: random.Random) -> str:
 def hostile(rng: random.Random) -> str:
     """A value as scanners and attack tools send them; harmless text, of four kinds."""
     n = rng.randint(1, 9999)
-    close = rng.choice(("'", '"', "')", '")', "'))", "", "%'", "1'", f"-{n}'", f"{n})"))
-    end = rng.choice(("--", "-- -", "#", "/*", "", " and 'a'='a", ' or "x"="x'))
-    table = rng.choice(TABLES)
-    sql = (
-        f"{close} or {n}={n}{end}",
-        f"{close} and {n}={rng.choice((n, n + 1))}{end}",
-        f"{close} union {rng.choice(('', 'all '))}select {','.join(['null'] * rng.randint(1, 9))} from {table}{end}",
-        f"{close} order by {rng.randint(1, 30)}{end}",
-        f"{close};select {rng.choice(('sleep', 'pg_sleep'))}({rng.randint(2, 20)}){end}",
-        f"{close} and (select count(*) from {table})>{n}{end}",
-        f"{close};waitfor delay '0:0:{rng.randint(2, 20)}'{end}",
-        f"{close} procedure analyse(extractvalue({n},concat(0x5c,version())),1){end}",
-        f"(select (case when ({n}={n}) then {n} else {n}*(select {n} from {table}) end))",
-        f"{close} and benchmark({n}000,md5({n})){end}",
-        f"{close};drop table {table}{end}",
+    part = {name: rng.choice(texts) for name, texts in PARTS.items()}
+    kind = rng.choices(list(HOSTILE), weights=(6, 2, 1, 1))[0]
+    text = rng.choice(HOSTILE[kind]).format(
+        n=n, m=rng.choice((n, n + 1)), few=rng.randint(1, 30), nulls=",".join(["null"] * rng.randint(1, 9)),
+        close=part["close"].format(n=n), end=part["end"], table=part["tables"], call=part["calls"],
+        command=part["commands"], up=part["up"] * rng.randint(2, 9), file=part["files"],
     )
-    call = rng.choice(CALLS)
-    script = (
-        f"<script>{call}</script>", f'"><script>{call}</script>', f"<img src=x onerror={call}>", f"<svg/onload={call}>",
-        f"javascript:{call}", f"' onmouseover={call} x='", f'<iframe src="javascript:{call}">', f"<body onload={call}>",
-        f"<a href=\"javascript:{call}\">{n}</a>", f"</title><script>{call}</script>",
-    )
-    command = rng.choice(COMMANDS)
-    shell = (f"; {command}", f"| {command}", f"&& {command}", f"`{command}`", f"$({command})", f"{n}|{command}", f"%0a{command}")
-    up = rng.choice(("../", "..\\", "..%2f", "....//", "%2e%2e/")) * rng.randint(2, 9)
-    path = (up + rng.choice(FILES), "/" + up + rng.choice(FILES), f"file:///{rng.choice(FILES)}", f"/{rng.choice(FILES)}%00.png")
-    text = rng.choice(rng.choices((sql, script, shell, path), weights=(6, 2, 1, 1))[0])
     return text.upper() if rng.random() < 0.08 else text
 
 
