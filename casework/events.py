@@ -1,0 +1,46 @@
+"""Questions to the event stores, one realm at a time, in the actor's scope."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from casework.services import Services
+from soc_core.access import Actor
+from soc_core.models import REAL
+from soc_core.protocols import Bucket, EventStore, Hits, Page, Query
+
+LIMIT = 1_000
+
+
+def store(services: Services, realm: str) -> EventStore | None:
+    """The store of a realm; None where it holds nothing. Raises ValueError on a word that is no realm's name."""
+    if not realm.replace("-", "").replace("_", "").isalnum():
+        raise ValueError(f"not a realm: {realm!r} (real, demo, or a drill's name)")
+    return services.stores.get(realm)
+
+
+def search(actor: Actor, services: Services, query: Query, realm: str = REAL, page: Page | None = None) -> Hits:
+    """A page of events. Raises QueryError on a text that cannot be read, ValueError on a bad key."""
+    held = store(services, realm)
+    page = page or Page()
+    page = page._replace(limit=max(1, min(page.limit, LIMIT)))
+    return held.search(query, actor.scope, page) if held else Hits([], 0, "")
+
+
+def get(actor: Actor, services: Services, event: str, realm: str = REAL) -> dict[str, Any] | None:
+    """One event by id; None when there is none or it is not the actor's to see."""
+    held = store(services, realm)
+    return next(iter(held.get([event], actor.scope)), None) if held else None
+
+
+def aggregate(actor: Actor, services: Services, query: Query, field: str, realm: str = REAL,
+              limit: int = 10) -> list[Bucket]:
+    """The most frequent values of a field. Raises QueryError."""
+    held = store(services, realm)
+    return held.aggregate(query, actor.scope, field, max(1, min(limit, LIMIT))) if held else []
+
+
+def histogram(actor: Actor, services: Services, query: Query, realm: str = REAL, buckets: int = 60) -> list[Bucket]:
+    """Events over time in equal intervals. Raises QueryError."""
+    held = store(services, realm)
+    return held.histogram(query, actor.scope, max(1, min(buckets, LIMIT))) if held else []

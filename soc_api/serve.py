@@ -1,0 +1,49 @@
+"""The API's own process: `python -m soc_api.serve --data DIR [--host H] [--port N] [--city DIR]`. SIGTERM ends it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from soc_core import config
+
+
+def main(data: Path, host: str = "127.0.0.1", port: int = 8502, city: Path | None = None) -> None:
+    """Serve the API until SIGTERM or SIGINT. Raises OSError when the port is taken."""
+    import uvicorn
+
+    from casework.services import open_services
+    from soc_api.app import create
+
+    settings = config.load(data=data, city=city)
+    services = open_services(settings)
+    try:
+        server = uvicorn.Server(uvicorn.Config(
+            create(services, settings), host=host, port=port, log_level="warning", access_log=False,
+            server_header=False, timeout_graceful_shutdown=5))
+        server.run()
+        if not server.started:
+            raise OSError(f"the API cannot listen on {host}:{port}")
+    finally:
+        services.close()
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m soc_api.serve", description="The HTTP API.")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8502)
+    parser.add_argument("--city", type=Path, default=None)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    given = arguments(sys.argv[1:])
+    try:
+        main(given.data, given.host, given.port, given.city)
+    except KeyboardInterrupt:
+        sys.exit(0)
+    except (OSError, ValueError) as error:
+        print(f"soc: {error}", file=sys.stderr)
+        sys.exit(2)
