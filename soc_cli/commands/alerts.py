@@ -23,7 +23,7 @@ def alerts(
     rule: Annotated[str, typer.Option(help="of this rule only")] = "",
     status: Annotated[str, typer.Option(help="new, open, closed, or waiting (not closed)")] = "",
     text: Annotated[str, typer.Option(help="in title, rule or entities")] = "",
-    limit: Annotated[int, typer.Option(min=0, help="at most so many, the latest; default: 200 in a table, else all")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="at most so many, the latest; 0: all (200 in a table)")] = 0,
     data: Annotated[Path | None, typer.Option(help="data directory")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on the last line")] = False,
 ) -> None:

@@ -253,7 +253,7 @@ def save(session: Session, new: Sequence[Episode], changed: Sequence[Episode]) -
         statement = insert(session, AlertRow).on_conflict_do_nothing(index_elements=["id"])
         session.execute(statement, [columns_of(each) | {"assignee": "", "version": 1} for each in new])
     if changed:
-        values = {name: bindparam(f"new_{name}") for name in GROWS}
+        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in GROWS}
         rows = [{"known": each.id} | {f"new_{name}": getattr(each, name) for name in GROWS} for each in changed]
         table = cast(Table, AlertRow.__table__)  # not the mapped class: its UPDATE by many rows wants the key itself
         session.connection().execute(update(table).where(table.c.id == bindparam("known")).values(values), rows)

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 import orjson
 from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -135,11 +135,9 @@ def explained() -> Iterator[None]:
     """Turn what the driver says of a database out of reach into one sentence; other errors pass."""
     try:
         yield
-    except OperationalError as error:
+    except DatabaseError as error:
         reason = str(error.orig).strip().splitlines()[0]
-        if isinstance(error.orig, sqlite3.OperationalError) and not any(
-            word in reason for word in ("unable to open", "locked", "readonly", "disk", "full")
-        ):
+        if not (isinstance(error, OperationalError) or type(error) is DatabaseError) or reason.startswith("no such"):
             raise
         raise StateError(f"the state database cannot be used: {reason}") from error
 

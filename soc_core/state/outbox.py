@@ -115,8 +115,8 @@ def retry(session: Session, consumer: str, item: int) -> None:
 
 def waiting(session: Session, consumer: str, topics: Sequence[str]) -> int:
     """How many items the consumer has still to deal with, given-up ones included."""
-    cursors = select(OutboxCursorRow.topic, OutboxCursorRow.position).where(OutboxCursorRow.consumer == consumer)
-    known = dict(session.execute(cursors).tuples().all())
+    cursors = session.scalars(select(OutboxCursorRow).where(OutboxCursorRow.consumer == consumer))
+    known = {cursor.topic: cursor.position for cursor in cursors}
     beyond = [and_(OutboxRow.topic == topic, OutboxRow.id > known.get(topic, 0)) for topic in topics]
     fresh = session.scalar(select(func.count()).select_from(OutboxRow).where(or_(*beyond))) or 0
     held = select(func.count()).select_from(OutboxDeliveryRow).where(OutboxDeliveryRow.consumer == consumer)

@@ -1,0 +1,1 @@
+from tests.states import database, state_url  # noqa: F401 - fixtures

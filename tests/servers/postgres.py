@@ -1,0 +1,95 @@
+"""A throw-away PostgreSQL cluster from the machine's own binaries, on a socket in a temporary folder."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from soc_core.state.database import Database
+
+
+class Postgres:
+    """One running server; `database` gives a migrated database that goes away afterwards."""
+
+    def __init__(self, folder: Path, binaries: Path) -> None:
+        self.folder, self.binaries, self.numbers = folder, binaries, count(1)
+        self.data = folder / "data"
+        self.user = _unprivileged(folder)
+        self.run("initdb", "-D", self.data, "-U", "soc", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off -c shared_buffers=16MB"
+        self.run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", folder / "log", "-o", options, "start")
+        self.run("createdb", "-h", folder, "-U", "soc", "template_soc")
+        made = Database(self.url("template_soc"))
+        made.migrate()
+        made.close()
+
+    def run(self, name: str, *args: object) -> None:
+        command = [str(self.binaries / name), *map(str, args)]
+        if self.user:
+            command = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", *command]
+        # Into a file: the server that pg_ctl starts would hold a pipe open for as long as it runs.
+        with (self.folder / f"{name}.out").open("w+") as said:
+            code = subprocess.run(command, cwd=self.folder, stdout=said, stderr=said, timeout=120).returncode
+            said.seek(0)
+            assert code == 0, f"{name}: {said.read()}"
+
+    def url(self, name: str) -> str:
+        return f"postgresql://soc@/{name}?host={self.folder}"
+
+    @contextmanager
+    def database(self, template: str = "template_soc") -> Iterator[str]:
+        """URL of a new database like the template."""
+        name = f"t{next(self.numbers)}"
+        with psycopg.connect(host=str(self.folder), user="soc", dbname="postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+            yield self.url(name)
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def stop(self) -> None:
+        self.run("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _unprivileged(folder: Path) -> str:
+    """Who shall run the server: "" is us; PostgreSQL refuses root."""
+    if os.geteuid() != 0:
+        return ""
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    user = "postgres" if "postgres" in known else "nobody"
+    entry = pwd.getpwnam(user)
+    os.chown(folder, entry.pw_uid, entry.pw_gid)
+    return str(entry.pw_uid)
+
+
+@cache
+def server() -> Postgres | str:
+    """The server of this test run, started at first use; or why there is none."""
+    places = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+    if found := shutil.which("initdb"):
+        places.append(Path(found).resolve().parent)
+    binaries = next((place for place in places if (place / "initdb").exists() and (place / "pg_ctl").exists()), None)
+    if binaries is None:
+        return "cannot run here: no PostgreSQL server on this machine (Debian: apt install postgresql)"
+    running = Postgres(Path(tempfile.mkdtemp(prefix="soc-pg-")), binaries)
+    atexit.register(running.stop)
+    return running
+
+
+def postgres() -> Postgres:
+    """The running server; the test is skipped, saying so, where there is none."""
+    running = server()
+    if isinstance(running, str):
+        pytest.skip(running)
+    return running
