@@ -91,7 +91,7 @@ def choices(actor: Actor, services: Services, search: str = "", limit: int = 50)
     text = search.strip().lower()
     query = select(AlertRow.organisation, func.count()).where(AlertRow.status != "closed")
     with services.database.read() as session:
-        busy: dict[str, int] = dict(session.execute(query.group_by(AlertRow.organisation)).tuples())
+        busy = {row[0]: int(row[1]) for row in session.execute(query.group_by(AlertRow.organisation))}
     found = [
         item for item in services.inventory.organisations.values()
         if actor.scope.allows(item.id) and (not text or text in item.name.lower() or text in item.id.lower())

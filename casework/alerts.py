@@ -11,9 +11,11 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from casework.services import Conflict, Listing, NotFound, Services, now
+from soc_core import clock
 from soc_core.access import EVERYTHING, Actor, Role, require
 from soc_core.clock import Micros
 from soc_core.models import Alert
+from soc_core.schema import SCHEMA
 from soc_core.state import alerts as state
 from soc_core.state.alerts import Change, Filter
 from soc_core.state.tables import AlertRow, UserRow
@@ -120,9 +122,18 @@ def events(actor: Actor, services: Services, alert: Alert, limit: int = EVENTS) 
 def event(row: Mapping[str, Any]) -> Event:
     """A stored row as an event; nested values as JSON text, so that each field is one line."""
     hidden = ("event.original", "event.id", "soc.partition", "soc.offset", "sigma.logsource")
-    fields = {name: plain(value) for name, value in sorted(row.items()) if name not in hidden and value is not None}
+    shown = sorted((name, value) for name, value in row.items() if name not in hidden and value is not None)
+    fields = {name: moment(name, value) for name, value in shown}
     return Event(str(row.get("event.id", "")), int(row.get("@timestamp") or 0), int(row.get("event.ingested") or 0),
                  str(row.get("soc.source") or ""), str(row.get("event.original") or row.get("message") or ""), fields)
+
+
+def moment(name: str, value: Any) -> Any:
+    """A value of a stored row, which holds moments as microseconds; here as RFC 3339."""
+    column = SCHEMA.get(name)
+    if column is not None and column.kind == "date" and isinstance(value, int):
+        return clock.to_text(value)
+    return plain(value)
 
 
 def plain(value: Any) -> Any:

@@ -27,9 +27,10 @@ FRAME = """<style>
 [data-testid="stSidebarHeader"] { height: 2.25rem; min-height: 0; margin: 0; padding-block: 0.25rem; }
 [data-testid="stSidebarUserContent"] [data-testid="stVerticalBlock"] { gap: 0.25rem; }
 [data-testid="stSidebarUserContent"] [data-testid="stCaptionContainer"] { padding-top: 0.5rem; }
-[data-testid="stToolbar"] { display: none; }
-[data-testid="stElementToolbar"] { display: none; }
-@media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 2.5rem 0.9rem 2rem; } }
+[data-testid="stToolbarActions"], [data-testid="stAppDeployButton"], [data-testid="stMainMenu"],
+[data-testid="stStatusWidget"], [data-testid="stElementToolbar"] { display: none; }
+[data-testid="stMarkdownContainer"]:has(> style), [data-testid="stElementContainer"]:has(style) { display: none; }
+@media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 2.4rem 0.9rem 2rem; } }
 </style>"""
 
 

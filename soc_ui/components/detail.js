@@ -55,8 +55,8 @@ function build(s) {
   return [
     el("div", "top", level(a.level, w), realm(a.realm, w), el("span", "muted", w.col_risk + " " + a.risk), el("span", "muted", w["status_" + a.status] + (a.verdict ? " · " + w["verdict_" + a.verdict] : "")),
       el("span", "muted mono", a.id)),
-    el("h1", "", safe(a.title)), acts, el("div", "cols", why(s), about(s)), history(s),
-    el("h2", "", w.events.replace("{n}", number(s.data.events_total)), tabs(s)), events(s),
+    el("h1", "", safe(a.title)), acts, el("div", "cols", why(s), about(s)),
+    el("h2", "", w.events.replace("{n}", number(s.data.events_total)), tabs(s)), events(s), history(s),
   ]
 }
 

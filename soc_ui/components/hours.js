@@ -1,5 +1,13 @@
 // The last 24 hours as bars from zero: high and above below, others on top. Drawn by us: no chart library to load.
 export default function (component) {
+  const draw = () => render(component)
+  draw()
+  const watch = new ResizeObserver(draw)
+  watch.observe(component.parentElement.host || component.parentElement)
+  return () => watch.disconnect()
+}
+
+function render(component) {
   const root = component.parentElement, {data} = component
   const make = (name, names, ...kids) => { const n = document.createElementNS("http://www.w3.org/2000/svg", name); attr(n, names); n.append(...kids); return n }
   const wide = Math.max(300, root.host ? root.host.getBoundingClientRect().width : 900), high = 132, foot = 20, head = 16

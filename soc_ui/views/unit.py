@@ -21,6 +21,8 @@ def choose(console: Console) -> str:
     """The agency to show: the only one there is, or one from a list that can be searched."""
     known = {item.id: item.name for item in agency.choices(console.actor, console.services, limit=5_000)}
     if len(known) <= 1:
+        for name in known.values():
+            st.caption(name)
         return next(iter(known), "")
     asked = st.query_params.get("org", "")
     if asked and asked not in known:
@@ -36,13 +38,13 @@ def choose(console: Console) -> str:
 @st.fragment(run_every=15)
 def draw(console: Console, organisation: str) -> None:
     home = unit_home(console.actor, console.services, console.language, organisation)
-    console.cards("unit_now", main=True, headline=home.name, note="")
     todo(console, home)
     console.cards("unit_watched", headline=console.t("unit.watched"), note=home.watched)
-    console.table("unit_register", [
-        (console.t("unit.system"), "text"), (console.t("unit.kind"), "plain"), (console.t("unit.state"), "state"),
-        (console.t("unit.last"), "age"), (console.t("unit.every"), "plain"),
-    ], home.register, as_of=home.as_of, empty=console.t("unit.empty_sources"))
+    with st.expander(console.t("unit.register", n=len(home.register))):
+        console.table("unit_register", [
+            (console.t("unit.system"), "text"), (console.t("unit.kind"), "plain"),
+            (console.t("unit.state"), "state"), (console.t("unit.last"), "age"), (console.t("unit.every"), "plain"),
+        ], home.register, as_of=home.as_of, empty=console.t("unit.empty_sources"))
     console.cards("unit_happened", headline=console.t("unit.happened"), note=home.happened)
     if home.alerts:
         console.table("unit_alerts", [
@@ -54,7 +56,7 @@ def draw(console: Console, organisation: str) -> None:
 
 
 def todo(console: Console, home: Unit) -> None:
-    console.cards("unit_todo", headline=console.t("unit.now"), note="" if home.tasks else console.t("unit.nothing"),
+    console.cards("unit_todo", main=True, headline=console.t("unit.now"), note="" if home.tasks else console.t("unit.nothing"),
                   tasks=home.tasks)
     if home.more:
         st.caption(home.more)

@@ -86,11 +86,20 @@ def shown(event: Event, wanted: Sequence[str]) -> dict[str, Any]:
     """An event as fields, raw text and JSON, with marks."""
     fields = []
     for name, value in event.fields.items():
-        text = value if isinstance(value, str) else orjson.dumps(value).decode()
+        if value == event.raw:
+            continue  # it stands above, whole
+        text = readable(value)
         fields.append((name, text, spans(text, wanted)))
     pretty = orjson.dumps({"event.id": event.id, **event.fields}, option=orjson.OPT_INDENT_2).decode()
     return {"id": event.id, "at": event.at, "ingested": event.ingested, "source": event.source, "raw": event.raw,
             "spans": spans(event.raw, wanted), "fields": fields, "json": pretty}
+
+
+def readable(value: Any) -> str:
+    """A field's value on one line: text as it is, a list of texts joined, anything else as JSON."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def why(found: Detail, language: str) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ class Unit:
         return asdict(self)
 
 
+ORDER = ("late", "never", "heard", "gap")
 TONES = {"heard": "ok", "late": "bad", "never": "warn", "gap": "quiet"}
 
 
@@ -45,7 +46,7 @@ def unit_home(actor: Actor, services: Services, language: str, organisation: str
         happened if found.open_alerts else translate(language, "unit.happened_none"),
         [task(item, language, found.as_of) for item in found.tasks],
         translate(language, "unit.more", n=found.more_tasks) if found.more_tasks else "",
-        [line(item, language) for item in found.sources],
+        [line(item, language) for item in sorted(found.sources, key=lambda item: ORDER.index(item.state))],
         [{"cells": [item.title, item.level, item.system_name, item.count, item.last_seen],
           "go": {"page": "alert", "query": {"id": item.id}}} for item in found.alerts],
         found.as_of)
@@ -76,10 +77,12 @@ def task(item: Task, language: str, now: Micros) -> dict[str, Any]:
     assert item.source is not None
     kind = translate(language, f"code.{item.source.code}")
     sub = translate(language, f"unit.task_{item.kind}_sub", last=age(language, item.source.last, now),
-                    limit=span(language, item.source.every))
+                    limit=span(language, item.source.every), system=item.source.system_name, kind=kind)
     return {"text": translate(language, f"unit.task_{item.kind}", system=item.source.system_name, kind=kind,
                               n=item.count),
-            "sub": sub, "tone": "warn" if item.kind == "silent" else "", "button": "", "go": None}
+            "sub": sub, "tone": "warn" if item.kind == "silent" else "",
+            "button": translate(language, "unit.look") if item.kind == "silent" else "",
+            "go": {"page": "sources", "query": {"show": "silent"}} if item.kind == "silent" else None}
 
 
 def line(item: ExpectedSource, language: str) -> dict[str, Any]:
