@@ -1,4 +1,4 @@
-"""What every test shares; and in CI (SOC_STRICT_SKIPS=1) a skip is a failure unless this machine truly cannot run it."""
+"""What every test shares. In CI (SOC_STRICT_SKIPS=1) a skip is a failure unless the machine truly cannot run it."""
 
 from __future__ import annotations
 
