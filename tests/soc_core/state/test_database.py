@@ -62,7 +62,7 @@ def test_two_processes_may_start_at_once(kind: str, tmp_path: Path) -> None:
     if kind == "sqlite":
         start(f"sqlite:///{tmp_path / 'new' / 'state.db'}")
     else:
-        with postgres().database(template="template1") as url:
+        with postgres().new_database() as url:
             start(url)
 
 
