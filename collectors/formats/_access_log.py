@@ -45,16 +45,17 @@ def columns(groups: pl.DataFrame) -> pl.DataFrame:
     """The groups of one of these shapes as ECS columns."""
     frame = groups.with_columns(_times.clf(groups["stamp"]).alias("@timestamp"))
     request = groups["request_"].str.extract_groups(REQUEST).struct.unnest()
+    parts = url_parts(request["url.original"])
     plain = request["url.original"].is_null()
     if plain.any():  # not a request line: kept as what was asked for, unless there was nothing
         odd = pl.when(plain & ~groups["request_"].is_in(["", "-"])).then(groups["request_"])
         request = request.with_columns(pl.col("url.original").fill_null(odd))
-    frame = endpoints(frame.hstack(request), ("source",)).with_columns(url_parts(request["url.original"]))
+    frame = endpoints(frame.hstack(request), ("source",)).with_columns(parts)
     frame = frame.with_columns(_numbers(frame))
     if "protocol_" in frame.columns:
         frame = frame.with_columns(
             pl.col("protocol_").str.extract(r"([\d.]+)$").alias("tls.version"),
-            pl.col("protocol_").str.extract(r"^([A-Za-z]+)").str.to_lowercase().alias("tls.version_protocol"),
+            pl.col("protocol_").str.extract(r"^([A-Za-z]+?)v?[\d.]*$").str.to_lowercase().alias("tls.version_protocol"),
         )
     return frame.with_columns(_overflow(frame)).select(
         pl.exclude([name for name in frame.columns if name.endswith("_") or name == "stamp"])

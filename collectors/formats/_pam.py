@@ -11,7 +11,7 @@ HEAD = r"^(?:pam_\w+\((?P<system.auth.pam.service>[^:)]*)(?::\w+)?\):|\(pam_unix
 BARE = r"^(?:pam_\w+\((?P<system.auth.pam.service>[^:)]*)(?::\w+)?\): |\(pam_unix\) )?"
 START = ("pam_", "(pam_unix) ", "authentication failure; ", "session opened for user ", "session closed for user ",
          "check pass; ", "password changed for ")
-MORE = r"^PAM (?P<event.count>\d+) more authentication failures?; logname=\S* uid=\d* euid=\d* tty=\S* "
+MORE = r"^PAM (?P<system.auth.pam.more>\d+) more authentication failures?; logname=\S* uid=\d* euid=\d* tty=\S* "
 CHECK = r"authentication failure; logname=.{0,64}? uid=\d* euid=\d* tty=\S* "
 FAILED = {
     "event.category": ["authentication"], "event.type": ["info"], "event.outcome": "failure", "event.action": "pam_authentication",

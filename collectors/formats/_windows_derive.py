@@ -36,8 +36,9 @@ def add(columns: Columns, name: str, source: str, read: Callable[[str], object])
 
 
 def base(path: str) -> str | None:
-    """The last part of a Windows or a Unix path; None where there is none."""
-    return path.replace("/", "\\").rpartition("\\")[2] or None
+    """The last part of a Windows or a Unix path; None where there is none, or a lone dash."""
+    last = path[max(path.rfind("\\"), path.rfind("/")) + 1 :]
+    return last if last not in ("", "-") else None
 
 
 def folder(path: str) -> str | None:

@@ -54,7 +54,7 @@ FLAT: dict[str, tuple[Path, ...]] = {
     "stamp": (("SystemTime",), ("TimeCreated",), ("@timestamp",), ("EventTime",), ("UtcTime",)),
     "event.provider": (("Provider_Name",), ("ProviderName",), ("SourceName",), ("Provider",)), "winlog.provider_guid": (("ProviderGuid",),),
     "winlog.computer_name": (("Hostname",), ("Computer",), ("ComputerName",)), "winlog.record_id": (("RecordNumber",), ("EventRecordID",)),
-    "winlog.level": (("Level",), ("LevelValue",), ("SeverityValue",)), "winlog.task": (("Task",),),
+    "winlog.level": (("Level",), ("LevelValue",)), "winlog.task": (("Task",),),
     "winlog.opcode": (("OpcodeValue",), ("Opcode",)), "winlog.version": (("Version",),), "winlog.keywords": (("Keywords",),),
     "winlog.activity_id": (("ActivityID",),), "winlog.related_activity_id": (("RelatedActivityID",),),
     "winlog.process.pid": (("ExecutionProcessID",), ("ProcessID",)), "winlog.process.thread.id": (("ThreadID",), ("ExecutionThreadID",)),
@@ -64,9 +64,10 @@ FLAT: dict[str, tuple[Path, ...]] = {
 STYLES = {"evtx": EVTX, "beats": BEATS, "old_beats": OLD_BEATS, "flat": FLAT}
 META = frozenset(path[0] for paths in FLAT.values() for path in paths) - {"UtcTime"} | {"EventID", "Channel", "EventIDQualifiers"}
 COLLECTOR = frozenset({  # what NXLog, logstash and the like add about themselves
-    "EventReceivedTime", "SourceModuleName", "SourceModuleType", "Severity", "Category", "port", "host", "tags", "@version", "type",
+    "EventReceivedTime", "SeverityValue", "SourceModuleName", "SourceModuleType", "Severity", "Category", "port", "host", "tags", "@version", "type",
     "@metadata", "ERROR_EVT_UNRESOLVED", "EventTypeOrignal", "Opcode", "timestamp", "_index", "agent", "ecs",
 })
+NXLOG_SEVERITY = {5: "1", 4: "2", 3: "3", 2: "4", 1: "5"}  # its scale runs the other way
 NXLOG_TYPES = frozenset({"INFO", "ERROR", "WARNING", "VERBOSE", "CRITICAL", "AUDIT_SUCCESS", "AUDIT_FAILURE", "DEBUG"})
 
 
@@ -107,6 +108,10 @@ def system(style: str, digger: Digger) -> dict[str, list[Any]]:
                 break
             if name in found or values.count(None) < len(values):
                 found[name] = values
+    if style == "flat" and "winlog.level" not in found:
+        found["winlog.level"] = [NXLOG_SEVERITY.get(value) for value in digger.values(("SeverityValue",))]
+    if "winlog.keywords" in found:
+        found["winlog.keywords"] = [", ".join(map(str, v)) if type(v) is list else v for v in found["winlog.keywords"]]
     return found
 
 

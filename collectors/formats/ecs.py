@@ -13,7 +13,8 @@ import polars as pl
 
 from collectors.formats import _times
 from collectors.formats._frames import Piece, finish, gather
-from collectors.formats._json import Record, leftovers, records, sample, series
+from collectors.formats._gates import tags
+from collectors.formats._json import Record, leftovers, lists, records, sample, series
 from soc_core.protocols import Context, Parsed
 from soc_core.schema import SCHEMA
 
@@ -70,6 +71,9 @@ def _walk(node: Record, path: str, flat: dict[str, Any]) -> Record:
 def _piece(group: list[tuple[int, dict[str, Any], Record]], ctx: Context) -> Piece:
     names = sorted(set().union(*(flat for _, flat, _ in group)))
     columns: list[pl.Series] = []
+    if "sigma.logsource" not in names:
+        gated = lists("sigma.logsource", [tags(flat) for _, flat, _ in group])
+        columns += [gated] if gated.null_count() < len(gated) else []
     for name in names:
         values = [flat.get(name) for _, flat, _ in group]
         made = series(name, values)

@@ -83,7 +83,7 @@ def _error(groups: pl.DataFrame, ctx: Context) -> pl.DataFrame:
         _times.iso(groups["stamp"], ctx.timezone).alias("@timestamp"),
         *told.str.extract_groups(CLIENT).struct.unnest().get_columns(),
         *told.str.extract_groups(REQUEST).struct.unnest().get_columns(),
-        told.str.extract(r', host: "([^"]*)"').alias("url.domain"),
+        told.str.extract(r', host: "([^":]*)(?::\d+)?"').alias("url.domain"),
         told.str.extract(r', referrer: "([^"]*)"$').alias("http.request.referrer"),
         pl.Series("event.timezone", [ctx.timezone]).new_from_index(0, groups.height),
     )

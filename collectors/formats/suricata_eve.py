@@ -216,7 +216,7 @@ def _derived(columns: dict[str, pl.Series], kind: str) -> None:
     if "url.original" in columns:
         for part in url_parts(columns["url.original"]):
             columns.setdefault(part.name, part)
-        if "http.response.status_code" in columns:
+        if kind == "http" and "http.response.status_code" in columns:
             status = columns["http.response.status_code"]
             columns["event.outcome"] = pl.Series(["failure" if code and code >= 400 else "success" if code else None for code in status], dtype=pl.String)
     if "file.path" in columns:

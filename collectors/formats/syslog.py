@@ -213,6 +213,7 @@ def _constants(family: Family, frame: pl.DataFrame, shape: Shape | None) -> dict
     device = app is not None and bool(app.str.starts_with("%").any())
     fixed: dict[str, Any] = {
         "event.kind": "event", "event.module": "system", "service.type": "system", "event.dataset": family.dataset,
+        "event.category": ["host"], "event.type": ["info"],
     }
     if not device:
         fixed["sigma.logsource"] = ["linux//", "linux//syslog", *family.tags]
