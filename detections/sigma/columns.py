@@ -77,7 +77,7 @@ def _labelled(label: str, found: list[Any] | None) -> list[Any] | None:
 
 
 def _join(values: tuple[Value, ...]) -> Value:
-    held = [item for item in values if item is not None]
+    held = list(dict.fromkeys(item for item in values if item is not None))
     if len(held) < 2:
         return held[0] if held else None
     return tuple(text for item in held for text in (item if isinstance(item, tuple) else (item,)))

@@ -6,18 +6,17 @@ all rules; so cost follows what is new, not events times rules. Rules apply by t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import orjson
-import polars as pl
 
 from detections.sigma import compile as compiling
 from detections.sigma.columns import Rows
 from detections.sigma.correlate import Correlator
 from detections.sigma.finding import Maker
+from detections.sigma.gate import Router
 from detections.sigma.map import Mapper, Mapping
 from detections.sigma.multi import EngineName
 from detections.sigma.plan import Field, Memory, Plan
@@ -26,7 +25,6 @@ from soc_core.clock import Micros
 from soc_core.events import EventBatch, Part
 from soc_core.models import Finding
 
-TAGS = "sigma.logsource"
 CACHE_BYTES = 160 << 20
 UNGATED = "*"  # a tag that takes every rule: for events whose log source is not known
 
@@ -54,6 +52,7 @@ class SigmaDetector:
         self.memory = Memory(cache_bytes)
         self.fields: dict[Any, Field] = {}
         self.plans: dict[tuple[str, ...], Plan | None] = {}
+        self.router = Router()
         self.maker = Maker(rules, self.mapping)
         self.correlator = Correlator(rules, self.mapping)
 
@@ -62,7 +61,7 @@ class SigmaDetector:
         if self.memory.full:
             self.forget()
         for part in batch.parts:
-            for group in by_tags(part):
+            for group in self.router.groups(part):
                 plan = self.plan(group.tags)
                 if plan is not None:
                     found = plan.hits(Rows(group.part.frame))
@@ -118,34 +117,3 @@ class SigmaDetector:
         self.fields.clear()
         self.plans.clear()
         self.memory.used = 0
-
-
-class Group(NamedTuple):
-    """Rows of a part that carry the same tags, as a part of their own."""
-
-    tags: tuple[str, ...]
-    part: Part
-
-
-def by_tags(part: Part) -> list[Group]:
-    """A part divided by the tags of its rows; rows without tags are left out."""
-    if TAGS not in part.frame.columns:
-        return []
-    listed = part.frame[TAGS].list.join("\n").to_list()
-    kinds = set(listed)
-    if len(kinds) == 1:
-        only = next(iter(kinds))
-        return [Group(tuple(only.split("\n")), part)] if only else []
-    order = {kind: code for code, kind in enumerate(kinds)}
-    codes = np.fromiter(map(order.__getitem__, listed), np.int64, len(listed))
-    groups = []
-    for kind in sorted(each for each in kinds if each):
-        rows = np.flatnonzero(codes == order[kind])
-        frame = part.frame[pl.Series(rows)]
-        groups.append(Group(tuple(kind.split("\n")), Part(part.rows[rows], frame)))
-    return groups
-
-
-def plans_of(detector: SigmaDetector) -> Sequence[tuple[str, ...]]:
-    """Combinations of tags met so far; for measurements."""
-    return tuple(detector.plans)

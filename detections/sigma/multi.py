@@ -21,8 +21,9 @@ except ImportError:  # no build for this machine (ARM): google-re2 does the same
     hyperscan = None
 
 EngineName = Literal["auto", "hyperscan", "re2"]
-CHUNK = 256  # patterns in one re2 set: its automaton must fit the memory below
-MEMORY = 256 << 20
+CHUNK = 256  # patterns in one re2 set
+SET_MEMORY = 16 << 20
+MEMORY = 64 << 20
 
 
 class Scanner(Protocol):
@@ -51,9 +52,9 @@ def compile_re2(text: str, flags: str) -> Any:
         raise ValueError(f"regular expression {text!r} cannot run in linear time: {reason}") from None
 
 
-def _options() -> Any:
+def _options(memory: int = MEMORY) -> Any:
     options = re2.Options()
-    options.max_mem = MEMORY
+    options.max_mem = memory
     options.log_errors = False
     options.encoding = re2.Options.Encoding.UTF8
     return options
@@ -128,19 +129,36 @@ class HyperscanScanner:
 
 
 class Re2Scanner:
-    """Sets of google-re2 expressions; each reports all its patterns that occur."""
+    """Sets of google-re2 expressions; each reports all its patterns that occur.
+
+    A set's automaton forgets its states when its memory is used up and goes on, so a small one only costs time.
+    """
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        self.sets = []
+        self.sets: list[tuple[int, Any]] = []
+        self.single: list[tuple[int, Any]] = []
         for start in range(0, len(patterns), CHUNK):
-            group = re2.Set.SearchSet(_options())
-            for pattern in patterns[start : start + CHUNK]:
+            self._add(start, patterns[start : start + CHUNK])
+
+    def _add(self, start: int, patterns: Sequence[str]) -> None:
+        group = re2.Set.SearchSet(_options(SET_MEMORY))
+        try:
+            for pattern in patterns:
                 group.Add(pattern.encode())
             group.Compile()
-            self.sets.append((start, group))
+        except re2.error:  # too large together: by halves
+            if len(patterns) == 1:
+                self.single.append((start, re2.compile(patterns[0].encode(), _options())))
+                return
+            middle = len(patterns) // 2
+            self._add(start, patterns[:middle])
+            self._add(start + middle, patterns[middle:])
+            return
+        self.sets.append((start, group))
 
     def scan(self, data: bytes) -> Sequence[int]:
-        return [start + number for start, group in self.sets for number in group.Match(data)]
+        out = [start + number for start, group in self.sets for number in group.Match(data) or ()]
+        return out + [number for number, expression in self.single if expression.search(data)]
 
 
 class Both:

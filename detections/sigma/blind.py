@@ -1,0 +1,112 @@
+"""Which rules cannot fire here, or only in part, because nobody fills a column they read, and which columns those are.
+
+produced.yml declares, by log-source tag, what our formats fill. A test on a column that is not filled is false (and
+a test for its absence true); a rule whose condition then cannot be met is blind, one that has any such test partly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from detections.sigma.compile import unfilled
+from detections.sigma.map import SEARCH, Mapping
+from detections.sigma.rule import LogSource, Rule
+from detections.sigma.terms import And, Leaf, Not, Tree, leaves
+from soc_core import documents
+
+PRODUCED = Path(__file__).with_name("produced.yml")
+
+
+class Produced(BaseModel):
+    """Columns that events with this tag can have; `*` in a name stands for anything."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    logsource: str
+    columns: list[str]
+    without: list[str] = []
+
+
+class Document(BaseModel):
+    """produced.yml: columns of every event, and by log source."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    about: str
+    everywhere: list[str]
+    sources: list[Produced]
+
+
+class Verdict(NamedTuple):
+    """What a rule lacks: `blind` wholly, else in part; `missing` names fields with their columns, or the log source."""
+
+    rule: Rule
+    blind: bool
+    missing: tuple[str, ...]
+
+
+class Sight:
+    """What is filled, and so what rules can see."""
+
+    def __init__(self, mapping: Mapping, path: Path = PRODUCED) -> None:
+        self.mapping = mapping
+        self.document = documents.read(path, Document)
+        self.filled = lru_cache(maxsize=65536)(self._filled)
+
+    def verdict(self, rule: Rule) -> Verdict | None:
+        """None for a rule that sees everything it asks for."""
+        names = unfilled(rule)
+        if names:
+            return Verdict(rule, True, tuple(f"placeholder %{name}%" for name in names))
+        feeding = [each for each in self.document.sources if rule.logsource.takes(LogSource.parse(each.logsource))]
+        if not feeding:
+            return Verdict(rule, True, (f"log source {rule.logsource}",))
+        missing = {leaf: name for leaf in leaves(rule.tree) if (name := self._lacks(rule.logsource, leaf))}
+        if not missing:
+            return None
+        can, _ = reach(rule.tree, missing)
+        return Verdict(rule, not can, tuple(dict.fromkeys(missing.values())))
+
+    def verdicts(self, rules: Sequence[Rule]) -> list[Verdict]:
+        return [found for rule in rules if (found := self.verdict(rule)) is not None]
+
+    def _lacks(self, source: LogSource, leaf: Leaf) -> str:
+        """The field and columns that a leaf misses, or ""."""
+        names = [leaf.field] if leaf.test.kind != "same" else [leaf.field, str(leaf.test.value[0])]
+        for name in names:
+            reader = SEARCH if name is None else self.mapping.resolve(source, name).reader
+            if not any(self.filled(source, column) for column in reader.columns):
+                return f"{name} ({', '.join(reader.columns)})"
+        return ""
+
+    def _filled(self, source: LogSource, column: str) -> bool:
+        if any(fnmatchcase(column, each) for each in self.document.everywhere):
+            return True
+        feeding = [each for each in self.document.sources if source.takes(LogSource.parse(each.logsource))]
+        return any(
+            any(fnmatchcase(column, each) for each in produced.columns)
+            and not any(fnmatchcase(column, each) for each in produced.without)
+            for produced in feeding
+        )
+
+
+def reach(tree: Tree, missing: dict[Leaf, str]) -> tuple[bool, bool]:
+    """(can be true, can be false), tests taken as independent of each other."""
+    if isinstance(tree, Leaf):
+        if tree not in missing:
+            return True, True
+        absent = tree.test.kind == "absent"
+        return absent, not absent
+    if isinstance(tree, Not):
+        can, cannot = reach(tree.item, missing)
+        return cannot, can
+    inner = [reach(item, missing) for item in tree.items]
+    if isinstance(tree, And):
+        return all(can for can, _ in inner), any(cannot for _, cannot in inner)
+    return any(can for can, _ in inner), all(cannot for _, cannot in inner)

@@ -1,0 +1,94 @@
+"""Which rules an event is for: its `sigma.logsource` tags, or what gates.yml says of an event that has none."""
+
+from __future__ import annotations
+
+from functools import reduce
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from soc_core import documents
+from soc_core.events import Part
+
+TAGS = "sigma.logsource"
+GATES = Path(__file__).with_name("gates.yml")
+
+
+class Gate(BaseModel):
+    """Tags for events whose columns have one of these values each."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tags: list[str]
+    when: dict[str, list[str]]
+
+
+class Document(BaseModel):
+    """gates.yml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    about: str
+    gates: list[Gate]
+
+
+class Group(NamedTuple):
+    """Rows of a part that carry the same tags, as a part of their own."""
+
+    tags: tuple[str, ...]
+    part: Part
+
+
+class Router:
+    """Divides parts by tags."""
+
+    def __init__(self, path: Path = GATES) -> None:
+        self.gates = documents.read(path, Document).gates
+
+    def groups(self, part: Part) -> list[Group]:
+        """A part divided by the tags of its rows; rows that nothing is known of are left out."""
+        if TAGS in part.frame.columns:
+            joined = part.frame[TAGS].list.join("\n").fill_null("")
+        else:
+            joined = pl.repeat("", part.frame.height, dtype=pl.String, eager=True)
+        listed = joined.to_list()
+        kinds = set(listed)
+        if len(kinds) == 1 and listed[0]:
+            return [Group(tuple(listed[0].split("\n")), part)]
+        order = {kind: code for code, kind in enumerate(sorted(kinds))}
+        codes = np.fromiter(map(order.__getitem__, listed), np.int64, len(listed))
+        found = []
+        for kind, code in order.items():
+            mine = _take(part, codes == code)
+            found += [Group(tuple(kind.split("\n")), mine)] if kind else self._derived(mine)
+        return found
+
+    def _derived(self, part: Part) -> list[Group]:
+        """Groups of rows without tags, by the gates that they meet."""
+        met = [(gate, mask) for gate in self.gates if (mask := _meets(part.frame, gate)) is not None]
+        if not met:
+            return []
+        rows = np.stack([mask for _, mask in met])
+        found = []
+        for column in np.unique(rows, axis=1).T:
+            if column.any():
+                tags = dict.fromkeys(tag for (gate, _), yes in zip(met, column, strict=True) if yes for tag in gate.tags)
+                found.append(Group(tuple(tags), _take(part, (rows == column[:, None]).all(axis=0))))
+        return found
+
+
+def _meets(frame: pl.DataFrame, gate: Gate) -> npt.NDArray[np.bool_] | None:
+    """Rows that meet a gate; None where none does."""
+    if not all(name in frame.columns for name in gate.when):
+        return None
+    masks = [frame[name].cast(pl.String).is_in(values).fill_null(False) for name, values in gate.when.items()]
+    mask = reduce(lambda left, right: left & right, masks)
+    return mask.to_numpy() if mask.any() else None
+
+
+def _take(part: Part, mask: npt.NDArray[np.bool_]) -> Part:
+    return part if mask.all() else Part(part.rows[mask], part.frame.filter(pl.Series(mask)))
