@@ -23,12 +23,14 @@ from soc_core.schema import SCHEMA
 from soc_core.store import _polars, bloom, query, segments
 from soc_core.store._polars import OVERFLOW
 from soc_core.store.manifest import Segment
-from soc_core.store.segments import DATASET, FILE, ID, OWNER, TIME
+from soc_core.store.segments import DATASET, FILE, ID, OWNER, ROW, TIME
 from soc_core.store.tree import And, Contains, Equal, Everything, Inside, Node, Not, Or
 
 GROUP_ROWS = 500_000
 BATCH_ROWS = 65_536
 MAX_BUCKETS = 10_000
+FEW = 8  # rows of one segment that are quicker read one by one
+KEYS: dict[str, pl.DataType] = {TIME: pl.Datetime("us", "UTC"), ID: pl.String(), FILE: pl.String(), ROW: pl.Int64()}
 SHAPE = (DATASET, "sigma.logsource")  # what tells the shapes of events apart
 
 
@@ -82,6 +84,12 @@ class Question(NamedTuple):
         """The matching rows of some segments, with at least these columns."""
         return segments.scan(self.folder, held, self.columns() | columns).filter(self.filter())
 
+    def keys(self, held: Sequence[Segment], more: pl.Expr | None = None) -> pl.DataFrame:
+        """TIME, ID, FILE and the row in the file of the matching rows, as far as `more` holds for them too."""
+        rows = self.rows(held, {ID})
+        found = segments.collect((rows if more is None else rows.filter(more)).select(*KEYS))
+        return segments.in_file(held, self.columns() | {ID}, found)
+
 
 def may_match(node: Node, segment: Segment, folder: Path) -> bool:
     """False only when surely no event of the segment matches."""
@@ -127,7 +135,7 @@ def search(question: Question, view: Sequence[Segment], page: Page) -> Hits:
     after = _place(page.after)
     held = question.candidates(view)
     held.sort(key=lambda segment: -segment.last if newest else segment.first)
-    total, best = 0, pl.DataFrame(schema={TIME: pl.Datetime("us", "UTC"), ID: pl.String, FILE: pl.String})
+    total, best = 0, _no_keys()
     for run in segments.groups(held, GROUP_ROWS):
         edge = None if best.height < wanted else _micros(best[TIME][-1])
         near = [segment for segment in run if _near(segment, newest, edge, after)]
@@ -176,28 +184,32 @@ def _keys(
     question: Question, held: Sequence[Segment], after: tuple[Micros, str] | None, newest: bool, wanted: int
 ) -> tuple[int, pl.DataFrame]:
     """(matching rows, the keys of the first `wanted` of them after the place)."""
-    keys = question.rows(held, {ID}).select(TIME, ID, FILE)
     beyond = _beyond(after, newest)
     if not all(question.whole(segment) for segment in held):
-        found = segments.collect(keys)
+        found = question.keys(held)
         return found.height, _first(found if beyond is None else found.filter(beyond), newest, wanted)
     # Everything matches: read ids only where the times say that they can be among the first.
-    if after is not None:
-        side = pl.col(TIME) <= _polars.moment(after[0]) if newest else pl.col(TIME) >= _polars.moment(after[0])
-        keys = keys.filter(side)
-    times = segments.collect(keys.select(TIME))[TIME]
     total = sum(segment.rows for segment in held)
+    at = pl.col(TIME)
+    side = pl.lit(True)
+    if after is not None:
+        side = at <= _polars.moment(after[0]) if newest else at >= _polars.moment(after[0])
+    times = segments.collect(question.rows(held, set()).filter(side).select(TIME))[TIME]
     ends = (times.top_k if newest else times.bottom_k)(wanted)
     if not ends.len():
-        return total, segments.collect(keys.clear())
+        return total, _no_keys()
     edge = _polars.moment(_micros(ends.min() if newest else ends.max()))
-    found = segments.collect(keys.filter(pl.col(TIME) >= edge if newest else pl.col(TIME) <= edge))
-    if beyond is not None and after is not None:
+    found = question.keys(held, side & (at >= edge if newest else at <= edge))
+    if beyond is not None:
         kept = found.filter(beyond)
         if kept.height < min(wanted, times.len()):  # many share the moment of the place: take them all
-            kept = segments.collect(keys.filter(beyond))
+            kept = question.keys(held, beyond)
         found = kept
     return total, _first(found, newest, wanted)
+
+
+def _no_keys() -> pl.DataFrame:
+    return pl.DataFrame(schema=KEYS)
 
 
 def _beyond(after: tuple[Micros, str] | None, newest: bool) -> pl.Expr | None:
@@ -217,14 +229,17 @@ def _fetch(folder: Path, view: Sequence[Segment], keys: pl.DataFrame) -> list[di
     """Whole rows by their keys, in the order of the keys."""
     if not keys.height:
         return []
-    files = set(keys[FILE].to_list())
-    held = [segment for segment in view if str(folder / segment.file) in files]
-    names = sorted(segments.all_columns(held))
-    first, last = keys[TIME].min(), keys[TIME].max()
-    frame = segments.collect(
-        segments.scan(folder, held, names)
-        .filter(pl.col(TIME).is_between(first, last) & pl.col(ID).is_in(keys[ID].implode())).select(names)
-    )
+    rows = {str(file[0]): part[ROW].to_list() for file, part in keys.group_by(FILE)}
+    held = [segment for segment in view if segment.file in rows]
+    sparse = [segment for segment in held if len(rows[segment.file]) <= FEW and segment.rows > segments.ROW_GROUP]
+    frames = [segments.pick(folder, segment, rows[segment.file]) for segment in sparse]
+    dense = [segment for segment in held if segment not in sparse]
+    if dense:
+        names = sorted(segments.all_columns(dense))
+        near = keys.filter(pl.col(FILE).is_in([segment.file for segment in dense]))
+        wanted = pl.col(TIME).is_between(near[TIME].min(), near[TIME].max()) & pl.col(ID).is_in(near[ID].implode())
+        frames.append(segments.collect(segments.scan(folder, dense, names).filter(wanted).select(names)))
+    frame = pl.concat(frames, how="diagonal")
     return as_rows(keys.select(ID).join(frame, on=ID, how="left", maintain_order="left"))
 
 
@@ -240,10 +255,8 @@ def get(question: Question, view: Sequence[Segment], ids: Sequence[str]) -> list
     held = question.candidates(view)
     if not held or not wanted.height:
         return []
-    names = segments.all_columns(held)
-    frame = segments.collect(
-        question.rows(held, names).filter(pl.col(ID).is_in(wanted[ID].implode())).select(sorted(names)))
-    return as_rows(wanted.join(frame, on=ID, how="inner", maintain_order="left"))
+    found = question.keys(held, pl.col(ID).is_in(wanted[ID].implode()))
+    return _fetch(question.folder, view, wanted.join(found, on=ID, how="inner", maintain_order="left"))
 
 
 def scan(question: Question, view: Sequence[Segment]) -> Iterator[EventBatch]:

@@ -21,7 +21,7 @@ from soc_core.store import bloom
 from soc_core.store.manifest import Segment, Spans
 
 OWNER, TIME, ID, DATASET = "organization.id", "@timestamp", "event.id", "event.dataset"
-FILE = "soc.store.file"  # name of the file that a row was read from; never stored
+FILE, ROW = "soc.store.file", "soc.store.row"  # where a row was read from; never stored
 ROW_GROUP, PAGE = 32_768, 256 * 1024
 MANY = 256  # more distinct owners or data sets than this are not listed
 FOREIGN = ""  # source key of ids that identity.py did not make
@@ -163,24 +163,57 @@ def remove(folder: Path, file: str) -> None:
 
 
 def scan(folder: Path, segments: Sequence[Segment], columns: Collection[str]) -> pl.LazyFrame:
-    """These columns, FILE among them, of all the segments in one lazy frame, in the schema's types."""
-    wanted = {name: SCHEMA.dtype(name) for name in sorted({TIME, *columns} - {FILE})}
-    alike = [segment for segment in segments if not _odd(segment, wanted)]
-    frames = [_scan([folder / segment.file for segment in alike], wanted)] if alike else []
-    for segment in segments:
-        odd = _odd(segment, wanted)
-        if odd:
-            held = pl.read_parquet_schema(folder / segment.file)
-            frames.append(_scan([folder / segment.file], {**wanted, **{name: held[name] for name in odd}}).with_columns(
-                _casting(name, held[name], wanted[name]) for name in odd))
+    """These columns, FILE and ROW of all the segments in one lazy frame, in the schema's types.
+
+    ROW counts over all files of the frame; `in_file` turns it into the row of the file.
+    """
+    wanted = {name: SCHEMA.dtype(name) for name in sorted({TIME, *columns} - {FILE, ROW})}
+    frames = []
+    for run, odd in _runs(segments, wanted):
+        paths = [folder / segment.file for segment in run]
+        if not odd:
+            frames.append(_scan(paths, wanted))
+            continue
+        held = pl.read_parquet_schema(paths[0])
+        casts = [_casting(name, held[name], wanted[name]) for name in odd]
+        frames.append(_scan(paths, {**wanted, **{name: held[name] for name in odd}}).with_columns(casts))
     return frames[0] if len(frames) == 1 else pl.concat(frames)
+
+
+def in_file(segments: Sequence[Segment], columns: Collection[str], keys: pl.DataFrame) -> pl.DataFrame:
+    """The keys (FILE, ROW, …), with rows of a `scan` of the same segments and columns, as rows of the files."""
+    first = {}
+    for run, _ in _runs(segments, sorted({TIME, *columns} - {FILE, ROW})):
+        at = 0
+        for segment in run:
+            first[segment.file] = at
+            at += segment.rows
+    name = pl.col(FILE).str.extract(r"([^/]+)$")
+    start = name.replace_strict(list(first), list(first.values()), return_dtype=pl.Int64)
+    return keys.with_columns(name.alias(FILE), (pl.col(ROW).cast(pl.Int64) - start).alias(ROW))
+
+
+def _runs(segments: Sequence[Segment], columns: Iterable[str]) -> list[tuple[list[Segment], list[str]]]:
+    """Segments that one scan can read together, and each of the others with the columns it must cast."""
+    names = list(columns)
+    odd = {segment.id: found for segment in segments if (found := _odd(segment, names))}
+    alike = [segment for segment in segments if segment.id not in odd]
+    others = [([segment], odd[segment.id]) for segment in segments if segment.id in odd]
+    return [(alike, []), *others] if alike else others
 
 
 def _scan(paths: list[Path], schema: dict[str, pl.DataType]) -> pl.LazyFrame:
     return pl.scan_parquet(
         paths, schema=schema, missing_columns="insert", extra_columns="ignore", glob=False, hive_partitioning=False,
-        include_file_paths=FILE, cache=False,
+        include_file_paths=FILE, row_index_name=ROW, cache=False,
     )
+
+
+def pick(folder: Path, segment: Segment, rows: Sequence[int]) -> pl.DataFrame:
+    """A few whole rows of one segment by their numbers, without reading the others."""
+    names = sorted(segment.columns)
+    frame = scan(folder, [segment], names).select(names)
+    return pl.concat([collect(frame.slice(row, 1)) for row in rows])
 
 
 def _odd(segment: Segment, columns: Iterable[str]) -> list[str]:

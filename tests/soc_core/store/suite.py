@@ -39,6 +39,7 @@ EVENTS = identified([
     {"@timestamp": START - 1, "http.response.status_code": 500},
     {"@timestamp": START + 86_400 * SECOND + 1, "event.original": None, "message": "next day"},
 ])
+STORED = [{name: value for name, value in row.items() if value is not None} for row in EVENTS]
 BY_NUMBER = {row["event.id"]: number for number, row in enumerate(EVENTS)}
 KINDS: list[tuple[str, set[int]]] = [
     ("", set(range(9))),
@@ -243,8 +244,8 @@ class StoreSuite:
 
     def test_every_kind_of_question(self, filled: EventStore) -> None:
         for text, expected in KINDS:
-            got = {BY_NUMBER[name] for name in found(filled, text)}
-            assert got == expected, text
+            rows = filled.search(Query(text=text), EVERYTHING).rows
+            assert rows == [STORED[n] for n in sorted(expected, key=lambda n: _key(EVENTS[n]), reverse=True)], text
             assert sum(b.height for b in filled.scan(Query(text=text), EVERYTHING)) == len(expected), text
 
     def test_a_bad_question_names_the_place(self, filled: EventStore) -> None:
@@ -257,10 +258,8 @@ class StoreSuite:
 
     def test_rows_come_back_as_they_went_in(self, filled: EventStore) -> None:
         got = filled.get([row["event.id"] for row in EVENTS], EVERYTHING)
-        wanted = [{name: value for name, value in row.items() if value is not None} for row in EVENTS]
-        assert got == wanted
-        hits = filled.search(Query(), EVERYTHING, Page(newest_first=False))
-        assert hits.rows == sorted(wanted, key=lambda row: (row["@timestamp"], row["event.id"]))
+        assert got == STORED
+        assert filled.search(Query(), EVERYTHING, Page(newest_first=False)).rows == sorted(STORED, key=_key)
 
     def test_times_are_exact_to_the_microsecond(self, filled: EventStore) -> None:
         first = EVENTS[0]["event.id"]
@@ -274,10 +273,10 @@ class StoreSuite:
         rows = [{**row, "@timestamp": START + n // 5} for n, row in enumerate(plain(33))]  # many share a moment
         for at in range(0, 33, 11):
             store.write(batch(rows[at : at + 11]))
-        key = [(row["@timestamp"], row["event.id"]) for row in rows]
+        key = [_key(row) for row in rows]
         for limit, newest in product((1, 4, 5, 33, 100), (True, False)):
             for text in ("", "line"):
-                got = [(row["@timestamp"], row["event.id"]) for row in paged(store, limit, newest, text)]
+                got = [_key(row) for row in paged(store, limit, newest, text)]
                 assert got == sorted(key, reverse=newest), (limit, newest, text)
 
     def test_paging_has_no_gap_and_no_double_under_writes(self, store: EventStore) -> None:
@@ -328,7 +327,10 @@ class StoreSuite:
             scope = rng.choice([EVERYTHING, ONE, BOTH])
             tree = parse(text)
             wanted = [r for r in rows if reference.matches(tree, r) and _allowed(scope, r)]
-            assert found(store, text, scope) == ids(wanted), text
+            hits = store.search(Query(text=text), scope, Page(rng.choice([1, 5, 400])))
+            whole = [{name: value for name, value in row.items() if value is not None} for row in wanted]
+            assert hits.rows == sorted(whole, key=_key, reverse=True)[: len(hits.rows)], text
+            assert hits.total == len(wanted), text
             counted = Counter(r["source.ip"] for r in wanted)
             top = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:3]
             assert store.aggregate(Query(text=text), scope, "source.ip", 3) == top, text
@@ -443,6 +445,10 @@ class StoreSuite:
         assert store.histogram(Query(), EVERYTHING) == []
         assert list(store.scan(Query(), EVERYTHING)) == []
         assert store.prune(START) == 0
+
+
+def _key(row: Row) -> tuple[int, str]:
+    return row["@timestamp"], row["event.id"]
 
 
 def _allowed(scope: Scope, row: Row) -> bool:

@@ -1,11 +1,14 @@
-"""EmbeddedStore: the shared suite."""
+"""EmbeddedStore: the shared suite, with limits so small that a few events span many row groups and scans."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from soc_core import clock
 from soc_core.protocols import EventStore
+from soc_core.store import reading, segments
 from soc_core.store.embedded import EmbeddedStore
 from tests.soc_core.store.suite import StoreSuite
 
@@ -13,6 +16,12 @@ LATER = clock.now() + 400 * clock.DAY
 
 
 class TestEmbedded(StoreSuite):
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for module, name, value in ((segments, "ROW_GROUP", 4), (reading, "GROUP_ROWS", 120),
+                                    (reading, "BATCH_ROWS", 5), (reading, "FEW", 3)):
+            monkeypatch.setattr(module, name, value)
+
     def make(self, path: Path) -> EventStore:
         return EmbeddedStore(path)
 

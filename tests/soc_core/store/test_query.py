@@ -151,6 +151,15 @@ def test_a_date_is_the_span_it_names(text: str, width: int) -> None:
     assert end - start == width
 
 
+@pytest.mark.parametrize("literal", ["i", "ii", "ix", "k", "kk", "Ki", "a.i"])
+def test_characters_that_become_ascii_in_lower_case(literal: str) -> None:
+    middles = ("", "i", "İ", "\u0307", "x", "\u212a", ".i")
+    held = [first + middle + last for first in "iİkK\u212ax" for middle in middles for last in ("", "x", "i")]
+    tree = Contains(("message",), Pattern((literal,)))
+    got = pl.DataFrame({"message": held}).select(_polars.predicate(tree))["message"].to_list()
+    assert got == [literal.lower() in text.lower() for text in held]
+
+
 @settings(deadline=None, max_examples=300)
 @given(st.text(alphabet='ab:."*?\\()[]{}<>=!-+&|/ ANDORT10', max_size=30))
 def test_any_text_is_read_or_refused_with_a_place(text: str) -> None:
