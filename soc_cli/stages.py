@@ -11,7 +11,7 @@ from soc_cli.wiring import Platform
 from soc_core import clock
 from soc_core.access import EVERYTHING
 from soc_core.config import Settings
-from soc_core.models import DEMO, REAL
+from soc_core.models import DEMO, LEVELS, REAL
 from soc_core.protocols import Query
 from soc_core.state import alerts, commits, quarantine
 
@@ -72,23 +72,32 @@ def _live(path: Path) -> Any:
 
 
 def show(whole: dict[str, Any]) -> None:
-    """A table for people."""
+    """A table for people: only the fates that occurred have a column."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{whole['data']}", title_justify="left")
-    table.add_column("source")
-    for name in ("received", *FATES, "events"):
-        table.add_column(name, justify="right")
-    table.add_column("last event")
+    totals = whole["totals"]
+    names = ["received", *(name for name in FATES if totals[name]), "events"]
+    table = Table(title=whole["data"], title_justify="left")
+    table.add_column("source", no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("last event", no_wrap=True)
     for source in whole["sources"]:
         name = source["source"] + (" 演示" if source["realm"] == DEMO else "")
-        numbers = [f"{source[key]:,}" for key in ("received", *FATES, "events")]
-        table.add_row(name, *numbers, source["last_event"] or "—", style=None if source["balanced"] else "red")
+        last = (source["last_event"] or "—")[:19].replace("T", " ")
+        numbers = [f"{source[key]:,}" for key in names]
+        table.add_row(name, *numbers, last, style=None if source["balanced"] else "red")
     table.add_section()
-    table.add_row("all", *[f"{whole['totals'][key]:,}" for key in ("received", *FATES, "events")], "")
+    table.add_row("all", *[f"{totals[key]:,}" for key in names], "")
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
     console.print(table)
-    console.print(f"alerts {whole['alerts']}  quarantine {whole['quarantine']:,}  events {whole['events']}")
+    for realm, counts in whole["alerts"].items():
+        levels = ", ".join(f"{counts[level]} {level}" for level in reversed(LEVELS) if counts[level])
+        if counts["total"]:
+            console.print(f"{realm}: {counts['total']} alerts, {counts['waiting']} waiting: {levels or 'none open'}")
+    console.print(f"quarantine: {whole['quarantine']:,} records; events: {whole['events']}", highlight=False)
     if not whole["balanced"]:
         console.print("[red]the fates of a source do not add up: see the red line[/red]")

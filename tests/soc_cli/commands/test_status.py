@@ -1,0 +1,25 @@
+"""./soc status: the fates of each source, and a clear word where nothing was received."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.running import answer, soc
+
+
+def test_status_counts_every_record(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("Nov 23 01:00:00 gate sshd[4]: Failed password for root from 203.0.113.7 port 4000 ssh2\n" * 3)
+    answer("ingest", log, "--data", tmp_path / "data")
+    whole = answer("status", "--data", tmp_path / "data")
+    assert whole["balanced"] is True
+    totals = whole["totals"]
+    assert isinstance(totals, dict)
+    assert (totals["received"], totals["stored"], totals["pending"]) == (3, 3, 0)
+    assert "file:" in soc("status", "--data", tmp_path / "data").stdout
+
+
+def test_status_of_nothing_is_one_sentence(tmp_path: Path) -> None:
+    done = soc("status", "--data", tmp_path / "empty", check=False)
+    assert done.returncode == 2
+    assert "nothing was ever received" in done.stderr
