@@ -29,7 +29,6 @@ from soc_core.store.tree import And, Contains, Equal, Everything, Inside, Node, 
 GROUP_ROWS = 500_000
 BATCH_ROWS = 65_536
 MAX_BUCKETS = 10_000
-FEW = 8  # rows of one segment that are quicker read one by one
 KEYS: dict[str, pl.DataType] = {TIME: pl.Datetime("us", "UTC"), ID: pl.String(), FILE: pl.String(), ROW: pl.Int64()}
 SHAPE = (DATASET, "sigma.logsource")  # what tells the shapes of events apart
 
@@ -231,14 +230,13 @@ def _fetch(folder: Path, view: Sequence[Segment], keys: pl.DataFrame) -> list[di
         return []
     rows = {str(file[0]): part[ROW].to_list() for file, part in keys.group_by(FILE)}
     held = [segment for segment in view if segment.file in rows]
-    sparse = [segment for segment in held if len(rows[segment.file]) <= FEW and segment.rows > segments.ROW_GROUP]
-    frames = [segments.pick(folder, segment, rows[segment.file]) for segment in sparse]
-    dense = [segment for segment in held if segment not in sparse]
-    if dense:
-        names = sorted(segments.all_columns(dense))
-        near = keys.filter(pl.col(FILE).is_in([segment.file for segment in dense]))
-        wanted = pl.col(TIME).is_between(near[TIME].min(), near[TIME].max()) & pl.col(ID).is_in(near[ID].implode())
-        frames.append(segments.collect(segments.scan(folder, dense, names).filter(wanted).select(names)))
+    large = [segment for segment in held if segment.rows > segments.ROW_GROUP]
+    frames = [segments.pick(folder, segment, rows[segment.file]) for segment in large]
+    small = [segment for segment in held if segment.rows <= segments.ROW_GROUP]
+    if small:
+        names = sorted(segments.all_columns(small))
+        wanted = pl.col(ID).is_in(keys[ID].implode())
+        frames.append(segments.collect(segments.scan(folder, small, names).filter(wanted).select(names)))
     frame = pl.concat(frames, how="diagonal")
     return as_rows(keys.select(ID).join(frame, on=ID, how="left", maintain_order="left"))
 

@@ -19,7 +19,7 @@ class TestEmbedded(StoreSuite):
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for module, name, value in ((segments, "ROW_GROUP", 4), (reading, "GROUP_ROWS", 120),
-                                    (reading, "BATCH_ROWS", 5), (reading, "FEW", 3)):
+                                    (reading, "BATCH_ROWS", 5), (segments, "FEW", 3)):
             monkeypatch.setattr(module, name, value)
 
     def make(self, path: Path) -> EventStore:
