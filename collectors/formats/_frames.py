@@ -125,6 +125,9 @@ def finish(frame: pl.DataFrame, constants: Mapping[str, Any] | None = None) -> p
     have = {series.name for series in columns}
     fixed = [constant(name, value, frame.height) for name, value in (constants or {}).items() if name not in have]
     found = {series.name: series for series in columns + fixed}
+    for name, value in (constants or {}).items():
+        if found[name].null_count() and isinstance(value, str):
+            found[name] = found[name].fill_null(value)
     for name, sources in RELATED.items():
         series = _related(name, [found[source] for source in sources if source in found])
         if series is not None and name not in found:

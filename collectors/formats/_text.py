@@ -33,14 +33,13 @@ def decode(lines: Sequence[bytes], encoding: str = "") -> tuple[pl.Series, list[
 
     Line ends are cut off, a byte order mark too; NUL and control characters are kept.
     """
-    raw = pl.Series("text", lines, dtype=pl.Binary)
     if encoding and _name(encoding) not in ("utf-8", "ascii"):
         text = pl.Series("text", [decode_line(line, encoding) for line in lines], dtype=pl.String)
     else:
-        text = raw.cast(pl.String, strict=False)
-        if text.null_count():
-            bad = np.flatnonzero(text.is_null().to_numpy())
-            text = text.scatter(bad, [decode_line(lines[i]) for i in bad])
+        try:
+            text = pl.Series("text", lines, dtype=pl.Binary).cast(pl.String)
+        except pl.exceptions.PolarsError:  # some line is not UTF-8: then one by one
+            text = pl.Series("text", [decode_line(line) for line in lines], dtype=pl.String)
     text = text.str.strip_chars_end("\r\n").str.strip_prefix("\ufeff")
     lost = np.flatnonzero(text.is_null().to_numpy()) if text.null_count() else ()
     return text, [Fault(int(i), "not text in UTF-8 or GB18030") for i in lost]
