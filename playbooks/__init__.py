@@ -1,0 +1,1 @@
+"""The response engine: playbooks as data, actions as plug-ins, a ledger of what was done."""

@@ -44,6 +44,7 @@ class Settings(Section):
     city: Path = ROOT / "cities" / "changsha"
     rules: list[Path] = Field(default_factory=lambda: [ROOT / "detections" / "rules"])
     playbooks: list[Path] = Field(default_factory=lambda: [ROOT / "playbooks" / "library"])
+    webhooks: list[str] = []  # addresses (http, https) that playbooks may call, and what lies below them
     listen: Listen = Listen()
     tails: list[Tail] = []
     partitions: int = Field(default=4, ge=1, le=256)

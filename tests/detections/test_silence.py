@@ -13,7 +13,8 @@ def test_a_source_silent_beyond_its_limit_is_one_alert(database: Database) -> No
     with database.begin() as session:
         sources.expect(session, "fw", 10 * MINUTE, organisation="c01", system="s1")
         sources.expect(session, "slow", 24 * HOUR)
-        commits.advance(session, 0, 2, [FateDelta("fw", received=1, stored=1), FateDelta("free", received=1, stored=1)], 0)
+        deltas = [FateDelta(name, received=1, stored=1) for name in ("fw", "free")]
+        commits.advance(session, 0, 2, deltas, expect=0)
         heard = next(each.heard for each in sources.listing(session, EVERYTHING) if each.source == "fw")
     for later in (10 * MINUTE, 10 * MINUTE + 1, 30 * MINUTE, 3 * HOUR):
         with database.begin() as session:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,12 @@ from tests.states import database, state_url  # noqa: F401 - fixtures
 
 
 @pytest.fixture
-def chained(database: Database) -> Iterator[Database]:  # noqa: F811
+def chained(database: Database) -> Database:  # noqa: F811
     with database.begin() as session:
         for number in range(1, 8):
-            assert audit.append(session, "li", "alert.close", f"alert:{number}", {"理由": "误报", "n": number}) == number
-    yield database
+            detail = {"理由": "误报", "n": number}
+            assert audit.append(session, "li", "alert.close", f"alert:{number}", detail) == number
+    return database
 
 
 def test_a_whole_chain(chained: Database) -> None:

@@ -96,10 +96,14 @@ def test_a_reader_sees_one_moment_and_does_not_wait(database: Database) -> None:
 
 
 def test_an_error_rolls_everything_back(database: Database) -> None:
-    with pytest.raises(KeyError), database.begin() as session:
-        session.add(MetaRow(name="a", value="b"))
-        session.flush()
-        raise KeyError("x")
+    def fail() -> None:
+        with database.begin() as session:
+            session.add(MetaRow(name="a", value="b"))
+            session.flush()
+            raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        fail()
     with database.read() as session:
         assert session.scalars(select(MetaRow)).all() == []
 
