@@ -51,7 +51,8 @@ class Door:
             self.source.ack(batch[1])
 
     def post(self, body: bytes, query: str = "", token: str = TOKEN, **headers: str) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {token}"} | {name.replace("_", "-"): text for name, text in headers.items()}
+        given = {name.replace("_", "-"): text for name, text in headers.items()}
+        headers = {"Authorization": f"Bearer {token}"} | given
         return httpx.post(self.url + query, content=body, headers=headers, timeout=20)
 
     def close(self) -> None:

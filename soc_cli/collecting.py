@@ -1,0 +1,92 @@
+"""What `./soc collect` does: opens the doors that soc.yaml names, and runs the collector until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from collectors.collect import Collector
+from collectors.parse import detect
+from collectors.sources.http import HttpSource
+from collectors.sources.syslog_tcp import SyslogTcp
+from collectors.sources.syslog_udp import SyslogUdp
+from collectors.sources.tail import TailSource
+from soc_cli.wiring import Platform, held
+from soc_core.config import Settings
+from soc_core.protocols import Source
+
+log = logging.getLogger(__name__)
+SEED = 1  # of the demo traffic
+
+
+def run(settings: Settings, demo: bool) -> int:
+    """Collect until SIGTERM or SIGINT. Returns the exit status. Raises OSError when a door is taken."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    place = settings.data / "run"
+    real = place / "real_seen"  # there once a real source has sent: the demonstration is over
+    alone = held(place / "collect.lock", "another ./soc collect runs on this data directory")
+    with alone, Platform(settings) as platform:
+        sources = doors(settings, platform)
+        shows = {"demo": _demo(platform)} if demo and not real.exists() else {}
+        if not sources and not shows:
+            raise ValueError("nothing to collect: all ports are 0 and there are no tails (listen:, tails: in soc.yaml)")
+        collector = Collector(platform.journal, sources, shows, place / "collect.json", on_real=real.touch)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: collector.ended.set())
+        collector.start()
+        log.info("collecting into %s: %s", settings.journal, ", ".join([*sources, *shows]))
+        collector.ended.wait()
+        log.info("stopping")
+        collector.stop()
+        log.info("stopped")
+    return 1 if collector.failure else 0
+
+
+def doors(settings: Settings, platform: Platform) -> dict[str, Source]:
+    """Everything that is to listen or to be followed, opened; nothing stays open when one of them cannot be."""
+    listen, opened = settings.listen, dict[str, Source]()
+    common = {"zone": listen.zone, "timezone": listen.timezone}
+    try:
+        if port := listen.syslog_udp:
+            opened[f"syslog-udp:{port}"] = SyslogUdp(listen.host, port, **common)
+        if port := listen.syslog_tcp:
+            opened[f"syslog-tcp:{port}"] = SyslogTcp(listen.host, port, **common)
+        if port := listen.http:
+            tokens = {"default": ingest_token(settings.data)}
+            opened[f"http:{port}"] = HttpSource(tokens, detect, listen.host, port, **common)
+        for tail in settings.tails:
+            source = TailSource(
+                tail.path, platform.journal.tail, settings.journal / "tails", detect,
+                format=tail.format, zone=tail.zone, timezone=tail.timezone,
+            )
+            opened[source.source] = source
+    except BaseException:
+        for source_ in opened.values():
+            source_.close()
+        raise
+    return opened
+
+
+def ingest_token(data: Path) -> str:
+    """The bearer token of the HTTP door; made at the first start, readable by its owner alone."""
+    place = data / "secrets" / "ingest_token"
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as out:
+            out.write(secrets.token_urlsafe(32) + "\n")
+        print(f"soc: the token for HTTP ingest is in {place}", flush=True)
+    token = place.read_text().strip()
+    if not token:
+        raise ValueError(f"{place} is empty; delete it to have a new token made")
+    return token
+
+
+def _demo(platform: Platform) -> Source:
+    from simulate.demo import DemoSource
+
+    return DemoSource(SEED, platform.inventory, platform.journal.tail)
