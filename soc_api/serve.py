@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -16,17 +18,30 @@ def main(data: Path, host: str = "127.0.0.1", port: int = 8502, city: Path | Non
     from casework.services import open_services
     from soc_api.app import create
 
+    door = listen(host, port)
     settings = config.load(data=data, city=city)
     services = open_services(settings)
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when it has stopped; then all is done
     try:
         server = uvicorn.Server(uvicorn.Config(
-            create(services, settings), host=host, port=port, log_level="warning", access_log=False,
-            server_header=False, timeout_graceful_shutdown=5))
-        server.run()
-        if not server.started:
-            raise OSError(f"the API cannot listen on {host}:{port}")
+            create(services, settings), log_level="warning", access_log=False, server_header=False,
+            timeout_graceful_shutdown=5))
+        server.run(sockets=[door])
     finally:
         services.close()
+        door.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket. Raises OSError with one sentence when it cannot be had."""
+    door = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        door.bind((host, port))
+    except OSError as error:
+        door.close()
+        raise OSError(f"the API cannot listen on {host}:{port}: {error.strerror}") from None
+    return door
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import gc
 import os
+import signal
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -52,6 +53,7 @@ def main(data: Path, host: str = "127.0.0.1", port: int = 8501, city: Path | Non
     threading.Thread(target=runtime.warm, name="warm", daemon=True).start()
     app = st.App(MAIN, lifespan=tidy, routes=[*gate.routes(), *live.routes()], middleware=gate.middleware(),
                  on_script_error=runtime.report)
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when it has stopped; then all is done
     app.run(config=options(host, port))
 
 

@@ -56,7 +56,7 @@ def draw(console: Console, organisation: str) -> None:
 
 
 def todo(console: Console, home: Unit) -> None:
-    console.cards("unit_todo", main=True, headline=console.t("unit.now"), note="" if home.tasks else console.t("unit.nothing"),
-                  tasks=home.tasks)
+    note = "" if home.tasks else console.t("unit.nothing")
+    console.cards("unit_todo", main=True, headline=console.t("unit.now"), note=note, tasks=home.tasks)
     if home.more:
         st.caption(home.more)

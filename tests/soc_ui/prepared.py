@@ -40,7 +40,7 @@ STORY: list[tuple[str, str, str, str, str, str, int, dict[str, list[str]], str]]
      f'198.51.100.77 - - [23/Nov/2026:02:14:51 +0800] "GET /upload/a.jsp?x={PAYLOAD} HTTP/1.1" 200 531 "-" "curl/8.5"'),
     ("WebShell 首次写入 upload/", "soc.web.shell_write", "critical", POLICE, "skynet_video", DEMO, 1,
      {"source.ip": ["198.51.100.20"], "host.name": ["tw-web-03"]},
-     '198.51.100.20 - - [23/Nov/2026:02:20:00 +0800] "POST /upload/img.jsp HTTP/1.1" 201 12 "-" "python-requests/2.31"'),
+     '198.51.100.20 - - [23/Nov/2026:02:20:00 +0800] "POST /upload/img.jsp HTTP/1.1" 201 12 "-" "requests/2"'),
     ("同一地址大量 DNS 长域名查询", "soc.dns.tunnel", "medium", DATA, "egov_extranet", DEMO, 208,
      {"source.ip": ["10.12.0.44"]},
      '{"event_type":"dns","src_ip":"10.12.0.44","dns":{"rrname":"a9f3c0d1e8b7.example.net","rrtype":"TXT"}}'),
@@ -49,7 +49,7 @@ STORY: list[tuple[str, str, str, str, str, str, int, dict[str, list[str]], str]]
      '{"EventID":4732,"Hostname":"TW-FS02","TargetUserName":"Administrators","MemberName":"svc-report"}'),
     ("sudo 执行下载管道", "soc.linux.curl_pipe", "low", DATA, "egov_extranet", REAL, 2,
      {"user.name": ["ops"], "host.name": ["gw-07"]},
-     "<85>Nov 23 02:25:40 gw-07 sudo:      ops : TTY=pts/0 ; PWD=/tmp ; USER=root ; COMMAND=/usr/bin/curl -s 192.0.2.7"),
+     "<85>Nov 23 02:25:40 gw-07 sudo:  ops : TTY=pts/0 ; PWD=/tmp ; USER=root ; COMMAND=/usr/bin/curl -s 192.0.2.7"),
 ]
 
 
@@ -68,12 +68,14 @@ def prepare(folder: Path, city: Path | None = None, fill: int = 40) -> Prepared:
     now = clock.now()
     state = Database(settings.state_url, synchronous="NORMAL")
     state.migrate()
-    made, batches = [], {REAL: [], DEMO: []}  # type: ignore[var-annotated]
+    made: list[Episode] = []
+    batches: dict[str, list[dict[str, Any]]] = {REAL: [], DEMO: []}
     for at, (title, rule, level, organisation, system, realm, count, entities, raw) in enumerate(STORY):
         moment = now - (at + 1) * 3 * clock.MINUTE
         row = event(f"test:{realm}:{system}", at, moment, organisation, system, realm, raw, entities)
         batches[realm].append(row)
-        made.append(episode(title, rule, level, organisation, system, realm, count, entities, [row["event.id"]], moment))
+        ids = [row["event.id"]]
+        made.append(episode(title, rule, level, organisation, system, realm, count, entities, ids, moment))
     for at in range(fill):
         moment = now - clock.HOUR - at * clock.MINUTE
         made.append(episode(f"扫描探测 第 {at + 1} 组", "soc.net.scan", "informational", DATA, "egov_extranet", DEMO, 3,
@@ -105,7 +107,7 @@ def event(source: str, at: int, moment: int, organisation: str, system: str, rea
 def episode(title: str, rule: str, level: str, organisation: str, system: str, realm: str, count: int,
             entities: dict[str, list[str]], events: list[str], moment: int) -> Episode:
     """An alert as triage writes it."""
-    severity = LEVELS.index(level)  # type: ignore[arg-type]
+    severity = [*LEVELS].index(level)  # type: ignore[arg-type]
     name = f"{rule}:{organisation}:{sorted(entities.items())}:{moment}"
     return Episode(
         id="A" + identity.source_key(name), episode=identity.source_key(rule + organisation), rule_id=rule, title=title,
@@ -114,6 +116,17 @@ def episode(title: str, rule: str, level: str, organisation: str, system: str, r
         entities_cut=0, events=events, organisation=organisation, system=system, techniques=["T1110.001"],
         risk=10 + severity * 22, realm=realm, explanation="60 次失败后 1 次成功，6 分钟内" if severity == 4 else "",
         incident="", marks={"0": 1}, search=f"{title} {rule} {entities}".lower())
+
+
+def another(settings: Settings, title: str, organisation: str = EDU, level: str = "high") -> str:
+    """One more alert, made now; its id."""
+    state = Database(settings.state_url)
+    system = {EDU: "campus_safety", POLICE: "skynet_video", DATA: "egov_extranet"}[organisation]
+    made = episode(title, "soc.test.more", level, organisation, system, REAL, 1, {"host.name": [title]}, [], clock.now())
+    with state.begin() as session:
+        alerts.save(session, [made], [])
+    state.close()
+    return made.id
 
 
 def people(session: Any) -> None:
