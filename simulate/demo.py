@@ -20,6 +20,7 @@ from soc_core.protocols import Origin, Raws
 
 RATE = 25.0  # lines a second
 SYSTEMS = 28
+AHEAD = 10 * SECOND
 FIRST_ATTACK = (6 * SECOND, 14 * SECOND)
 NEXT_ATTACK = (2 * MINUTE, 5 * MINUTE)
 
@@ -41,6 +42,8 @@ class DemoSource:
         self._number = 0
         self._order: list[str] = []
         self._running: list[Strike] = []
+        self._ahead: list[Lines] = []
+        self._made_until = self._begun
         self._tail = tail
         self._next: dict[str, int] = {}
 
@@ -50,8 +53,7 @@ class DemoSource:
         if now - self._last < SECOND:
             return [], None
         since, self._last = max(self._last, now - MINUTE), now
-        pieces = [self._traffic.lines(since, now), *self._strikes(since, now)]
-        return self._raws(pieces, now), None
+        return self._raws([*self._ordinary(since, now), *self._strikes(since, now)], now), None
 
     def ack(self, position: Any) -> None:
         """Nothing to remember: positions go on from the journal's tail."""
@@ -61,6 +63,16 @@ class DemoSource:
 
     def _between(self, span: tuple[Micros, Micros]) -> Micros:
         return span[0] + int(self._rng.random() * (span[1] - span[0]))
+
+    def _ordinary(self, since: Micros, until: Micros) -> list[Lines]:
+        """Lines of [since, until), made some seconds ahead: many at once cost little more than a few."""
+        self._made_until = max(self._made_until, since)
+        while self._made_until < until:
+            self._ahead.append(self._traffic.lines(self._made_until, self._made_until + AHEAD))
+            self._made_until += AHEAD
+        due = [within(lines, since, until) for lines in self._ahead]
+        self._ahead = [lines for lines in self._ahead if lines.height and lines.time[-1] >= until]
+        return due
 
     def _strikes(self, since: Micros, until: Micros) -> list[Lines]:
         """Lines of [since, until) of the attacks that are under way."""
@@ -72,11 +84,7 @@ class DemoSource:
                 self._running.append(self._attacks.strike(self._order.pop(), max(self._due, since), self._number))
             self._number += 1
             self._due = until + self._between(NEXT_ATTACK)
-        found = []
-        for strike in self._running:
-            keep = np.flatnonzero((strike.lines.time >= since) & (strike.lines.time < until))
-            if len(keep):
-                found.append(Lines(strike.lines.text.gather(keep), strike.lines.time[keep], strike.lines.stream[keep]))
+        found = [within(strike.lines, since, until) for strike in self._running]
         self._running = [strike for strike in self._running if strike.truth.until >= until]
         return found
 
@@ -96,6 +104,12 @@ class DemoSource:
             positions = np.arange(first, first + len(texts), dtype=np.int64)
             found.append(Raws(Origin(source=name, zone=zone, peer=peer, realm=DEMO), texts, now, positions))
         return found
+
+
+def within(lines: Lines, since: Micros, until: Micros) -> Lines:
+    """Those of [since, until)."""
+    low, high = np.searchsorted(lines.time, [since, until]).tolist()
+    return Lines(lines.text[low:high], lines.time[low:high], lines.stream[low:high])
 
 
 def chosen(inventory: Inventory) -> frozenset[str]:

@@ -18,6 +18,7 @@ from soc_core.inventory import Inventory
 SESSIONS = 0.3  # share of lines that belong to sessions across systems
 DIRTY = 0.0006  # share of lines that arrive damaged
 CHAIN = ("SSO", "WEB", "MOB", "GW", "APP", "DBA")  # the way of one request; the first line only at its start
+REQUESTS = 7  # of an average session
 CHAIN_ODDS = np.array([0.0, 0.9, 0.25, 0.7, 0.8, 0.6])
 
 
@@ -128,12 +129,14 @@ class Traffic:
 
     def _sessions(self, rng: np.random.Generator, since: Micros, until: Micros, lines: int) -> _Rows:
         """A login, then requests, each leaving its line in web server, gateway, application and database."""
-        per_request = float(CHAIN_ODDS.sum()) * float((self._chains[:, 1:] >= 0).mean()) if len(self._chains) else 1.0
-        count = max(int(lines / (1 + 7 * per_request)), 0)
-        weight = np.maximum(self.streams.weight[self._chains], 0).sum(axis=1) if len(self._chains) else np.ones(1)
-        chain = np.minimum(np.searchsorted(np.cumsum(weight / weight.sum()), rng.random(count)), len(weight) - 1)
+        weight = (self.streams.weight[self._chains] * (self._chains >= 0)).sum(axis=1)
+        weight = weight / weight.sum() if len(weight) else np.ones(1)
+        present = (self._chains >= 0) if len(self._chains) else np.zeros((1, len(CHAIN)), dtype=bool)
+        expected = float((weight * (present[:, 0] + REQUESTS * (present * CHAIN_ODDS).sum(axis=1))).sum())
+        count = int(lines / expected) if expected else 0
+        chain = np.minimum(np.searchsorted(np.cumsum(weight), rng.random(count)), len(weight) - 1)
         start = since + (rng.random(count) * (until - since)).astype(np.int64)
-        requests = rng.geometric(1 / 7, count)
+        requests = rng.geometric(1 / REQUESTS, count)
         hours = self._hours[self._chains[:, 1:].max(axis=1)] if len(self._chains) else np.zeros(1, dtype=np.int64)
         users, clients = self.population.draw(rng, hours[chain] == rhythm.NAMES.index("public"))
         trace = rng.integers(1, 1 << 62, count)

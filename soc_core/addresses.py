@@ -8,6 +8,7 @@ and a lookup is one binary search for the whole column.
 from __future__ import annotations
 
 import ipaddress
+import socket
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -35,6 +36,13 @@ class Span(NamedTuple):
 
 def span(cidr: str, owner: int, since: Micros, until: Micros) -> Span:
     """The span of a CIDR. Raises ValueError when it is none (host bits set included)."""
+    address, _, length = cidr.partition("/")
+    try:  # the common case, without objects: a city has tens of thousands
+        first, bits = int.from_bytes(socket.inet_pton(socket.AF_INET, address)), 32 - int(length or 32)
+        if 0 <= bits <= 32 and not first & ((1 << bits) - 1):
+            return Span(4, first, first + (1 << bits) - 1, owner, since, until)
+    except (OSError, ValueError):
+        pass  # IPv6, or an error that ipaddress words better
     network = ipaddress.ip_network(cidr)
     return Span(network.version, int(network[0]), int(network[-1]), owner, since, until)
 
@@ -54,11 +62,12 @@ class Zone:
         numbers = ipv4(addresses)
         epochs = np.searchsorted(self._cuts, at, side="right")
         owners = np.full(len(addresses), -1, dtype=np.int64)
-        for epoch in np.unique(epochs):
-            rows = np.flatnonzero((epochs == epoch) & (numbers >= 0))
-            starts, held = self._table4(int(epoch))
+        for epoch in np.flatnonzero(np.bincount(epochs)).tolist():
+            starts, held = self._table4(epoch)
+            rows = slice(None) if len(self._cuts) == 0 or (epochs == epoch).all() else np.flatnonzero(epochs == epoch)
             owners[rows] = held[np.searchsorted(starts, numbers[rows], side="right") - 1]
         rest = np.flatnonzero(numbers < 0)
+        owners[rest] = -1
         if len(rest):
             self._find_six(addresses, epochs, rest, owners)
         return owners

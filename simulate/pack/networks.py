@@ -106,11 +106,12 @@ def _row(zone: str, cidr: str, organisation: str, system: str = "") -> Row:
 
 def _move(rows: list[Row], organisations: list[Row], dice: Dice) -> None:
     """Some networks belonged to another unit of the same district until a day."""
-    for _ in range(MOVED):
-        at = dice.number(len(rows))
-        row = rows[at]
-        if row.get("valid_from") or row["zone"] != "city":
+    left = MOVED
+    while left:
+        row = rows[dice.number(len(rows))]
+        if row.get("valid_from") or row.get("valid_until") or row["zone"] != "city":
             continue
+        left -= 1
         day = dice.pick(DATES)
         before = dice.pick(organisations)["id"]
         if before != row["organisation"]:

@@ -117,9 +117,11 @@ def _system(number: int, owner: Row, dice: Dice, seen: dict[tuple[str, str], int
 
 def _sources(codes: str, coverage: str, dice: Dice) -> str:
     """All that should be heard; what the coverage leaves out is marked missing."""
-    cells = []
+    cells: list[str] = []
     for code in dict.fromkeys([*codes.split(), "AVL", "HLTH"]):
         probe = code in ("AVL", "CERT", "CONT")
         joined = {"full": True, "partial": probe or dice.chance(0.55), "probe-only": probe, "none": False}[coverage]
         cells.append(f"{code}:{EVERY[code]}{HOURS.get(code, '')}" + ("" if joined else " missing"))
+    if coverage == "partial" and not any(cell.endswith("missing") for cell in cells):
+        cells[0] += " missing"
     return ";".join(cells)
