@@ -23,7 +23,7 @@ SURE = 0.9  # a second format must be this sure of a line that the first could n
 
 
 class Key(NamedTuple):
-    """Lines with equal keys are parsed in one call; receipt is rounded up to the hour, since it only decides the year."""
+    """Lines with equal keys are parsed in one call; receipt is rounded up to the hour, as it only decides the year."""
 
     format: str
     timezone: str
@@ -147,7 +147,8 @@ def _others(lines: Sequence[bytes], names: Sequence[str], base: int = 0) -> list
     Lines are looked at together and halved only while some format reads a part of them, so garbage costs little.
     """
     every = range(base, base + len(lines))
-    scores = {name: score for name in names if (score := _sniff(name, lines)) > 0} if any(map(bytes.strip, lines)) else {}
+    scores = {name: score for name in names if (score := _sniff(name, lines)) > 0} if any(map(bytes.strip,
+        lines)) else {}
     best = max(scores, key=lambda name: scores[name], default="")
     if best and scores[best] >= SURE:
         return [(best, every)]

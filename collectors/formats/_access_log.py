@@ -19,7 +19,10 @@ QUOTED = r'(?:[^"\\]|\\.)*'
 TIME = r"\[(?P<stamp>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]"
 CLIENT = r"(?P<source.address>[^\s\",]+)(?P<forwarded_>(?:, ?[^\s\",]+)+)?"
 ANSWER = r"(?P<http.response.status_code>\d{3}|-)(?: (?P<http.response.body.bytes>\d+|-))?"
-TAIL = rf'(?: "(?P<http.request.referrer>{QUOTED})" "(?P<user_agent.original>{QUOTED})"?(?: (?P<rest_>.*))?| (?P<other_>.*))?$'
+TAIL = (
+    rf'(?: "(?P<http.request.referrer>{QUOTED})" "(?P<user_agent.original>{QUOTED})"?(?: (?P<rest_>.*))?| '
+    rf'(?P<other_>.*))?$'
+)
 ACCESS = (
     Shape("", rf'^{CLIENT} \S+ (?P<user.name>\S+) {TIME} "(?P<request_>{QUOTED})" {ANSWER}{TAIL}'),
     Shape("", rf'^(?P<url.domain>[^\s:\",]+)(?::(?P<url.port>\d+))? "?{CLIENT}"? \S+ (?P<user.name>\S+) {TIME} '
@@ -30,7 +33,10 @@ ACCESS = (
 )
 SSL = Shape("[", rf'^{TIME} (?P<source.address>\S+) (?P<protocol_>\S+) (?P<tls.cipher>\S+) "(?P<request_>{QUOTED})" '
             r"(?P<http.response.body.bytes>\d+|-)$")
-REQUEST = r"^(?P<http.request.method>[A-Za-z][A-Za-z_-]{0,31}) (?P<url.original>.*?)(?: HTTP/(?P<http.version>\d(?:\.\d)?))?$"
+REQUEST = (
+    r"^(?P<http.request.method>[A-Za-z][A-Za-z_-]{0,31}) (?P<url.original>.*?)(?: "
+    r"HTTP/(?P<http.version>\d(?:\.\d)?))?$"
+)
 
 
 def fixed(server: str) -> dict[str, Any]:
@@ -86,7 +92,8 @@ def url_parts(original: pl.Series) -> list[pl.Series]:
         extra = []
     mark = pl.col("u").str.find("?", literal=True)
     frame = frame.with_columns(
-        pl.when(mark.is_null()).then(pl.col("u")).otherwise(pl.col("u").str.split_exact("?", 1).struct.field("field_0")).alias("url.path"),
+        pl.when(mark.is_null()).then(pl.col("u")).otherwise(pl.col("u").str.split_exact("?",
+            1).struct.field("field_0")).alias("url.path"),
         pl.col("u").str.splitn("?", 2).struct.field("field_1").alias("url.query"),
     )
     extension = by_value(frame["url.path"], _extension)
@@ -94,13 +101,14 @@ def url_parts(original: pl.Series) -> list[pl.Series]:
 
 
 def _extension(path: str) -> str | None:
-    name, dot, ending = path.rpartition("/")[2].rpartition(".")
+    _, dot, ending = path.rpartition("/")[2].rpartition(".")
     return ending if dot and ending and len(ending) <= 32 else None
 
 
 def _overflow(frame: pl.DataFrame) -> list[pl.Series]:
     """What stands after the known fields, and the further addresses of a forwarded list (not to be trusted)."""
-    kept = [frame[name] for name in ("rest_", "other_", "forwarded_") if name in frame.columns and frame[name].null_count() < frame.height]
+    kept = [frame[name] for name in ("rest_", "other_", "forwarded_") if name in frame.columns
+        and frame[name].null_count() < frame.height]
     if not kept:
         return []
     rows = []

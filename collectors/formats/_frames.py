@@ -41,7 +41,8 @@ class Piece(NamedTuple):
     frame: pl.DataFrame
 
 
-def by_value(text: pl.Series, read: Callable[[str], Any], dtype: pl.DataType | type[pl.DataType] = pl.String) -> pl.Series:
+def by_value(text: pl.Series, read: Callable[[str], Any],
+    dtype: pl.DataType | type[pl.DataType] = pl.String) -> pl.Series:
     """`read` applied once to each distinct value of a column; null stays null."""
     if len(text) < SMALL:  # below this a dictionary beats the fixed cost of Polars' replace
         memo: dict[str | None, Any] = {None: None}
@@ -54,7 +55,8 @@ def by_value(text: pl.Series, read: Callable[[str], Any], dtype: pl.DataType | t
     if len(values) == 1 and not text.null_count():
         return found.new_from_index(0, len(text)).alias(text.name)
     if isinstance(found.dtype, pl.List):
-        return found.gather(text.replace_strict(values, range(len(values)), default=None, return_dtype=pl.Int64)).alias(text.name)
+        return found.gather(text.replace_strict(values, range(len(values)), default=None,
+            return_dtype=pl.Int64)).alias(text.name)
     return text.replace_strict(values, found, default=None, return_dtype=dtype)
 
 
@@ -67,7 +69,8 @@ def addresses(text: pl.Series) -> pl.Series:
     kept = text.set(~plain, None)
     if not len(odd):
         return kept
-    return kept.fill_null(text.replace_strict(odd, [_address(value) for value in odd], default=None, return_dtype=pl.String))
+    return kept.fill_null(text.replace_strict(odd, [_address(value) for value in odd], default=None,
+        return_dtype=pl.String))
 
 
 def _address(value: str) -> str | None:

@@ -27,18 +27,24 @@ ENDPOINT: tuple[tuple[str, tuple[str, ...], str, tuple[str, ...]], ...] = (
 )
 OBSERVERS = {"proxy": "/proxy/", "firewall": "/firewall/"}
 DATASETS: dict[str, tuple[str, ...]] = {
-    "apache.access": ("//apache",), "apache.error": ("//apache",), "nginx.access": ("//nginx",), "nginx.error": ("//nginx",),
+    "apache.access": ("//apache",), "apache.error": ("//apache",), "nginx.access": ("//nginx",),
+    "nginx.error": ("//nginx",),
     "system.auth": ("linux//", "linux//syslog", "linux//auth"), "system.syslog": ("linux//", "linux//syslog"),
     "auditd.log": ("linux//auditd",), "aws.cloudtrail": ("aws//cloudtrail",), "azure.auditlogs": ("azure//auditlogs",),
     "azure.activitylogs": ("azure//activitylogs",), "azure.signinlogs": ("azure//signinlogs",),
-    "azure.identity_protection": ("azure//riskdetection",), "azure.pim": ("azure//pim",), "okta.system": ("okta//okta",),
+    "azure.identity_protection": ("azure//riskdetection",), "azure.pim": ("azure//pim",),
+    "okta.system": ("okta//okta",),
     "github.audit": ("github//audit",), "bitbucket.audit": ("bitbucket//audit",), "gcp.audit": ("gcp//gcp.audit",),
-    "google_workspace.admin": ("gcp//google_workspace.admin",), "google_workspace.login": ("gcp//google_workspace.login",),
-    "kubernetes.audit_logs": ("kubernetes//audit", "kubernetes/application/audit"), "opencanary.idh": ("opencanary/application/",),
+    "google_workspace.admin": ("gcp//google_workspace.admin",),
+    "google_workspace.login": ("gcp//google_workspace.login",),
+    "kubernetes.audit_logs": ("kubernetes//audit", "kubernetes/application/audit"),
+    "opencanary.idh": ("opencanary/application/",),
     "o365.audit": ("m365//audit", "m365//exchange", "m365//threat_management", "m365//threat_detection"),
-    "onelogin.events": ("onelogin//onelogin.events",), "fortinet_fortigate.log": ("fortigate//event",), "cisco_duo.admin": ("cisco//duo",),
+    "onelogin.events": ("onelogin//onelogin.events",), "fortinet_fortigate.log": ("fortigate//event",),
+    "cisco_duo.admin": ("cisco//duo",),
 }
-PROGRAMS = {"sshd": "linux//sshd", "sudo": "linux//sudo", "cron": "linux//cron", "CRON": "linux//cron", "crond": "linux//cron"}
+PROGRAMS = {"sshd": "linux//sshd", "sudo": "linux//sudo", "cron": "linux//cron", "CRON": "linux//cron",
+    "crond": "linux//cron"}
 
 
 def tags(row: Mapping[str, Any]) -> list[str]:
@@ -78,5 +84,6 @@ def _windows(row: Mapping[str, Any]) -> list[str]:
     service = SERVICE.get(channel.lower())
     kind = TABLES.get(service or "", {}).get(str(row.get("event.code")))
     return [
-        *(f"windows/{category}/" for category in (kind.sigma if kind else ())), "windows//", *([f"windows//{service}"] if service else []),
+        *(f"windows/{category}/" for category in (kind.sigma if kind else ())), "windows//",
+        *([f"windows//{service}"] if service else []),
     ]

@@ -112,14 +112,15 @@ def series(name: str, values: Sequence[Any]) -> pl.Series | None:
 
 
 def lists(name: str, values: Sequence[Sequence[Any] | None]) -> pl.Series:
-    """A column of lists, null where None or empty. Polars makes one from Python lists slowly, so: flat, then grouped."""
+    """A column of lists, null where None or empty: made flat, then grouped, as Polars is slow with Python's lists."""
     inner = SCHEMA.dtype(name).inner  # type: ignore[attr-defined]
     flat = [item for value in values if value for item in value]
     lengths = np.fromiter((len(value) if value else 0 for value in values), dtype=np.int64, count=len(values))
     try:
         held = pl.Series("v", flat, dtype=inner)
     except TypeError:
-        held = pl.Series("v", [text(item) for item in flat], dtype=pl.String) if inner == pl.String else pl.Series("v", flat, dtype=inner, strict=False)
+        held = pl.Series("v", [text(item) for item in flat], dtype=pl.String) if inner == pl.String else pl.Series("v",
+            flat, dtype=inner, strict=False)
     frame = pl.DataFrame({"n": np.repeat(np.arange(len(values)), lengths), "v": held})
     grouped = frame.group_by("n", maintain_order=True).agg("v")["v"]
     place = pl.Series(np.cumsum(lengths > 0) - 1).set(pl.Series(lengths == 0), None)

@@ -14,10 +14,12 @@ START = ("pam_", "(pam_unix) ", "authentication failure; ", "session opened for 
 MORE = r"^PAM (?P<system.auth.pam.more>\d+) more authentication failures?; logname=\S* uid=\d* euid=\d* tty=\S* "
 CHECK = r"authentication failure; logname=.{0,64}? uid=\d* euid=\d* tty=\S* "
 FAILED = {
-    "event.category": ["authentication"], "event.type": ["info"], "event.outcome": "failure", "event.action": "pam_authentication",
+    "event.category": ["authentication"], "event.type": ["info"], "event.outcome": "failure",
+    "event.action": "pam_authentication",
 }
 OPENED = {
-    "event.category": ["session"], "event.type": ["start"], "event.outcome": "success", "event.action": "session_opened",
+    "event.category": ["session"], "event.type": ["start"], "event.outcome": "success",
+    "event.action": "session_opened",
 }
 CLOSED = {"event.category": ["session"], "event.type": ["end"], "event.action": "session_closed"}
 HOST = r"rhost=(?P<source.address>\S*)"
@@ -30,12 +32,13 @@ NAMES = (
 SHAPES: tuple[Shape, ...] = (
     *(Shape(START, BARE + CHECK + names, FAILED) for names in NAMES),
     *(Shape("PAM ", MORE + names, FAILED) for names in NAMES),
-    Shape(START, BARE + r"session opened for user (?P<user.effective.name>[^\s(]+)(?:\(uid=\d+\))? by (?P<user.name>[^\s(]+)?"
+    Shape(START,
+          BARE + r"session opened for user (?P<user.effective.name>[^\s(]+)(?:\(uid=\d+\))? by (?P<user.name>[^\s(]+)?"
           r"\s?\(uid=(?P<user.id>\d+)\)\s*$", OPENED),
     Shape(START, BARE + r"session closed for user (?P<user.name>\S+)\s*$", CLOSED),
     Shape(START, BARE + r"password changed for (?P<user.target.name>\S+)\s*$",
           {"event.category": ["iam"], "event.type": ["user", "change"], "event.outcome": "success",
-           "event.action": "changed-password"}),
+          "event.action": "changed-password"}),
     Shape(START, BARE + r"(?P<event.reason>check pass); user unknown\s*$", FAILED),
     Shape("pam_", HEAD + r'(?P<event.reason>requirement ".*" not met) by user "(?P<user.name>.*)"$', FAILED),
     Shape("pam_", HEAD + r"(?P<message_>.*)$", {}),

@@ -31,20 +31,22 @@ def carried(lines: Ints, header: pl.DataFrame, ctx: Context) -> tuple[npt.NDArra
     taken = np.zeros(header.height, dtype=bool)
     pieces: list[Piece] = []
     for names, rows in _candidates(header):
-        text = [line.encode() for line in header["message"].gather(rows).str.strip_prefix("@cee:").str.strip_chars_start()]
+        text = [line.encode()
+            for line in header["message"].gather(rows).str.strip_prefix("@cee:").str.strip_chars_start()]
         name = _best(names, text)
         if name is None:
             continue
         parsed = registry.get(PACKAGE, name).parse(text, Context(ctx.received, ctx.timezone, "utf-8"))
         came = rows[parsed.line_no]
         for part in parsed.batch.parts:
-            pieces.append(Piece(lines[came[part.rows]], _with_header(part.frame, header[came[part.rows]])))
+            here = came[part.rows]
+            pieces += [Piece(lines[here], _with_header(part.frame, header[here]))]
         taken[came] = True
     return taken, pieces
 
 
 def _candidates(header: pl.DataFrame) -> list[tuple[tuple[str, ...], Ints]]:
-    found = []
+    found: list[tuple[tuple[str, ...], Ints]] = []
     braced = header["message"].str.contains(r"^(?:@cee:)? ?\{")
     if braced.any():
         found.append((JSON_FORMATS, np.flatnonzero(braced.to_numpy())))

@@ -13,7 +13,8 @@ from collectors.formats._frames import by_value
 from soc_core.clock import DAY, MINUTE, SECOND, Micros, to_datetime
 
 STAMP = pl.Datetime("us", "UTC")
-MONTHS = {name: n for n, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHS = {name: n for n, name in enumerate(MONTH_NAMES, 1)}
 MONTHS |= {name.upper(): n for name, n in MONTHS.items()} | {name.lower(): n for name, n in MONTHS.items()}
 ISO = (
     r"^(?P<day>\d{4}[-/]\d\d[-/]\d\d)[T ](?P<clock>\d\d:\d\d:\d\d)(?:[.,](?P<part>\d{1,12}))?"
@@ -36,7 +37,8 @@ def clf(text: pl.Series) -> pl.Series:
     )
 
 
-def rfc3164(day: pl.Series, clock: pl.Series, received: Micros, timezone: str, part: pl.Series | None = None) -> pl.Series:
+def rfc3164(day: pl.Series, clock: pl.Series, received: Micros, timezone: str,
+    part: pl.Series | None = None) -> pl.Series:
     """`Feb 21` and `21:54:44`: the latest year in which that day is not more than one day after receipt.
 
     `day` may carry a year of its own (`Feb 21 2026`); then that is it. `part` holds fractions of a second.

@@ -18,13 +18,16 @@ from soc_core.schema import SCHEMA
 DATA = "winlog.event_data."
 Columns = dict[str, pl.Series]
 HIVES = (
-    (re.compile(r"^\\REGISTRY\\MACHINE(?=\\|$)", re.I), "HKLM"), (re.compile(r"^\\REGISTRY\\USER(?=\\|$)", re.I), "HKU"),
+    (re.compile(r"^\\REGISTRY\\MACHINE(?=\\|$)", re.I), "HKLM"),
+    (re.compile(r"^\\REGISTRY\\USER(?=\\|$)", re.I), "HKU"),
     (re.compile(r"^HKEY_LOCAL_MACHINE(?=\\|$)", re.I), "HKLM"), (re.compile(r"^HKEY_USERS(?=\\|$)", re.I), "HKU"),
-    (re.compile(r"^HKEY_CURRENT_USER(?=\\|$)", re.I), "HKCU"), (re.compile(r"^HKEY_CLASSES_ROOT(?=\\|$)", re.I), "HKCR"),
+    (re.compile(r"^HKEY_CURRENT_USER(?=\\|$)", re.I), "HKCU"),
+    (re.compile(r"^HKEY_CLASSES_ROOT(?=\\|$)", re.I), "HKCR"),
     (re.compile(r"^HKEY_CURRENT_CONFIG(?=\\|$)", re.I), "HKCC"),
     (re.compile(r"^(HKLM\\SYSTEM)\\ControlSet00\d(?=\\|$)", re.I), r"\1\\CurrentControlSet"),
 )
-REG_TYPES = {"%%1873": "SZ", "%%1874": "EXPAND_SZ", "%%1875": "BINARY", "%%1876": "DWORD", "%%1879": "MULTI_SZ", "%%1883": "QWORD"}
+REG_TYPES = {"%%1873": "SZ", "%%1874": "EXPAND_SZ", "%%1875": "BINARY", "%%1876": "DWORD", "%%1879": "MULTI_SZ",
+    "%%1883": "QWORD"}
 
 
 def add(columns: Columns, name: str, source: str, read: Callable[[str], object]) -> None:
@@ -65,7 +68,8 @@ def names(columns: Columns) -> None:
     if "dll.path" in columns:
         add(columns, "dll.name", "dll.path", base)
         columns.setdefault("file.path", columns["dll.path"].alias("file.path"))
-    for name, read in (("file.name", base), ("file.directory", folder), ("file.extension", ending), ("file.drive_letter", drive)):
+    for name, read in (("file.name", base), ("file.directory", folder), ("file.extension", ending),
+        ("file.drive_letter", drive)):
         add(columns, name, "file.path", read)
 
 
@@ -88,9 +92,11 @@ def hashes(columns: Columns, owner: str) -> None:
             kind.strip().lower(): digest.strip().lower()
             for kind, mark, digest in (part.partition("=") for part in value.split(",")) if mark
         }
-    for kind, name in (("md5", "hash.md5"), ("sha1", "hash.sha1"), ("sha256", "hash.sha256"), ("imphash", "pe.imphash")):
+    for kind, name in (("md5", "hash.md5"), ("sha1", "hash.sha1"), ("sha256", "hash.sha256"),
+        ("imphash", "pe.imphash")):
         if any(kind in parts for parts in split.values()):
-            columns[f"{owner}.{name}"] = by_value(columns[source], lambda v, k=kind: split[v].get(k)).alias(f"{owner}.{name}")  # type: ignore[misc]
+            columns[f"{owner}.{name}"] = by_value(columns[source], lambda v,
+                k=kind: split[v].get(k)).alias(f"{owner}.{name}")  # type: ignore[misc]
 
 
 def logon_id(text: str) -> str:
@@ -167,7 +173,8 @@ def _rendered(kind: str | None, value: str | None) -> str | None:
 def dns(columns: Columns) -> None:
     """Answers and status of Sysmon 22: `type:  5 name.example;::ffff:192.0.2.1;`."""
     source = DATA + "QueryResults"
-    add(columns, "dns.answers.data", source, lambda text: [part.rpartition(" ")[2] for part in text.split(";") if part.strip(" -")] or None)
+    add(columns, "dns.answers.data", source, lambda text: [part.rpartition(" ")[2] for part in text.split(";")
+        if part.strip(" -")] or None)
     add(columns, "dns.resolved_ip", source, _resolved)
 
 
@@ -185,10 +192,13 @@ def _resolved(text: str) -> list[str] | None:
 
 def network(columns: Columns) -> None:
     """Direction, transport and address family."""
-    add(columns, "network.direction", DATA + "Initiated", lambda t: {"true": "egress", "false": "ingress"}.get(t.lower()))
+    add(columns, "network.direction", DATA + "Initiated", lambda t: {"true": "egress",
+        "false": "ingress"}.get(t.lower()))
     add(columns, "network.direction", DATA + "Direction", lambda t: {"%%14592": "ingress", "%%14593": "egress"}.get(t))
-    add(columns, "network.transport", DATA + "Protocol", lambda t: {"6": "tcp", "17": "udp", "1": "icmp", "58": "ipv6-icmp"}.get(t))
-    add(columns, "network.type", "source.address", lambda t: "ipv6" if ":" in t else "ipv4" if t.count(".") == 3 else None)
+    add(columns, "network.transport", DATA + "Protocol", lambda t: {"6": "tcp", "17": "udp", "1": "icmp",
+        "58": "ipv6-icmp"}.get(t))
+    add(columns, "network.type", "source.address", lambda t: "ipv6" if ":" in t else "ipv4" if t.count(".") == 3
+        else None)
 
 
 def outcome(keywords: str) -> str | None:

@@ -41,14 +41,18 @@ SIGNED = {
     "Signed": "dll.code_signature.exists", "SignatureStatus": "dll.code_signature.status",
     "Signature": "dll.code_signature.subject_name", "ImageLoaded": "dll.path",
 }
-CREATED = PROCESS | PARENT | PE | {"CommandLine": "process.command_line", "CurrentDirectory": "process.working_directory"}
+CREATED = PROCESS | PARENT | PE | {"CommandLine": "process.command_line",
+    "CurrentDirectory": "process.working_directory"}
 FILE = PROCESS | {"TargetFilename": "file.path", "CommandLine": "process.command_line"}
 REGISTRY = PROCESS | {"TargetObject": "registry.path"}
-OTHER = {"SourceImage": "process.executable", "SourceProcessId": "process.pid", "SourceProcessGuid": "process.entity_id",
+OTHER = {"SourceImage": "process.executable", "SourceProcessId": "process.pid",
+    "SourceProcessGuid": "process.entity_id",
          "SourceProcessGUID": "process.entity_id", "SourceThreadId": "process.thread.id"}
 SOCKET = PROCESS | {
-    "Protocol": "network.transport", "SourceIp": "source.address", "SourcePort": "source.port", "SourceHostname": "source.domain",
-    "DestinationIp": "destination.address", "DestinationPort": "destination.port", "DestinationHostname": "destination.domain",
+    "Protocol": "network.transport", "SourceIp": "source.address", "SourcePort": "source.port",
+    "SourceHostname": "source.domain",
+    "DestinationIp": "destination.address", "DestinationPort": "destination.port",
+    "DestinationHostname": "destination.domain",
 }
 REG = "registry_event"
 KEYS = {
@@ -78,7 +82,8 @@ SYSMON: dict[str, Kind] = {
     "19": Kind("wmi-filter", "configuration", ("change",), ("wmi_event",)),
     "20": Kind("wmi-consumer", "configuration", ("change",), ("wmi_event",)),
     "21": Kind("wmi-binding", "configuration", ("change",), ("wmi_event",)),
-    "22": Kind("dns-query", "network", ("connection", "protocol", "info"), ("dns_query",), PROCESS | {"QueryName": "dns.question.name"}),
+    "22": Kind("dns-query", "network", ("connection", "protocol", "info"), ("dns_query",),
+        PROCESS | {"QueryName": "dns.question.name"}),
     "23": Kind("file-deleted", "file", ("deletion",), ("file_delete",), FILE),
     "24": Kind("clipboard-changed", "process", ("change",), ("clipboard_capture",), PROCESS),
     "25": Kind("process-tampered", "process", ("change",), ("process_tampering",), PROCESS),
@@ -88,20 +93,25 @@ SYSMON: dict[str, Kind] = {
     "29": Kind("executable-detected", "file", ("creation",), ("file_executable_detected",), FILE),
     "255": Kind("sysmon-error", "process", ("error",), ("sysmon_error",)),
 }
-HASHED = {"6": "dll", "7": "dll", "15": "file", "23": "process", "24": "process", "26": "process", "27": "file", "29": "file"}
+HASHED = {"6": "dll", "7": "dll", "15": "file", "23": "process", "24": "process", "26": "process", "27": "file",
+    "29": "file"}
 
 # ---------------------------------------------------------------- Security
 SUBJECT = {"SubjectUserName": "user.name", "SubjectDomainName": "user.domain", "SubjectUserSid": "user.id"}
 TARGET = {"TargetUserName": "user.name", "TargetDomainName": "user.domain", "TargetUserSid": "user.id"}
 CALLER = {"ProcessName": "process.executable", "ProcessId": "process.pid"}
 FROM = {"IpAddress": "source.address", "IpPort": "source.port", "WorkstationName": "source.domain"}
-ACCOUNT = SUBJECT | {"TargetUserName": "user.target.name", "TargetDomainName": "user.target.domain", "TargetSid": "user.target.id"}
-MEMBER = SUBJECT | {"TargetUserName": "group.name", "TargetDomainName": "group.domain", "TargetSid": "group.id", "MemberSid": "user.target.id"}
+ACCOUNT = SUBJECT | {"TargetUserName": "user.target.name", "TargetDomainName": "user.target.domain",
+    "TargetSid": "user.target.id"}
+MEMBER = SUBJECT | {"TargetUserName": "group.name", "TargetDomainName": "group.domain", "TargetSid": "group.id",
+    "MemberSid": "user.target.id"}
 OBJECT = SUBJECT | CALLER
 LOGON = TARGET | CALLER | FROM
 FILTERED = {
-    "Application": "process.executable", "ProcessId": "process.pid", "ProcessID": "process.pid", "SourceAddress": "source.address",
-    "SourcePort": "source.port", "DestAddress": "destination.address", "DestPort": "destination.port", "Protocol": "network.iana_number",
+    "Application": "process.executable", "ProcessId": "process.pid", "ProcessID": "process.pid",
+    "SourceAddress": "source.address",
+    "SourcePort": "source.port", "DestAddress": "destination.address", "DestPort": "destination.port",
+    "Protocol": "network.iana_number",
 }
 SPAWNED = SUBJECT | {
     "NewProcessName": "process.executable", "NewProcessId": "process.pid", "CommandLine": "process.command_line",
@@ -114,7 +124,8 @@ VALUES = {
 TOUCHED = {"File": (("access",), ("file_access",)), "": (("access",), ())}
 
 
-def _accounts(category: str, types: tuple[str, ...], fields: Mapping[str, str], names: Mapping[str, str]) -> dict[str, Kind]:
+def _accounts(category: str, types: tuple[str, ...], fields: Mapping[str, str], names: Mapping[str, str]) -> dict[str,
+    Kind]:
     return {code: Kind(action, category, types, (), fields) for code, action in names.items()}
 
 
@@ -125,9 +136,12 @@ SECURITY: dict[str, Kind] = {
     "4656": Kind("object-handle-requested", "file", ("access",), (), OBJECT),
     "4663": Kind("object-accessed", "file", ("access",), (), OBJECT, "ObjectType", TOUCHED),
     "4660": Kind("object-deleted", "file", ("deletion",), (), OBJECT),
-    "5140": Kind("network-share-accessed", "network", ("access",), (), SUBJECT | FROM | {"ShareName": "file.directory"}),
-    "5145": Kind("network-share-object-checked", "network", ("access",), (), SUBJECT | FROM | {"RelativeTargetName": "file.name"}),
-    "5156": Kind("windows-firewall-connection", "network", ("start", "connection", "allowed"), ("network_connection",), FILTERED),
+    "5140": Kind("network-share-accessed", "network", ("access",), (),
+        SUBJECT | FROM | {"ShareName": "file.directory"}),
+    "5145": Kind("network-share-object-checked", "network", ("access",), (),
+        SUBJECT | FROM | {"RelativeTargetName": "file.name"}),
+    "5156": Kind("windows-firewall-connection", "network", ("start", "connection", "allowed"), ("network_connection",),
+        FILTERED),
     "5157": Kind("windows-firewall-connection-blocked", "network", ("connection", "denied"), (), FILTERED),
     "5158": Kind("windows-firewall-bind", "network", ("start", "allowed"), (), FILTERED),
     "4624": Kind("logged-in", "authentication", ("start",), (), LOGON),
@@ -149,14 +163,18 @@ SECURITY: dict[str, Kind] = {
     "4719": Kind("changed-audit-config", "configuration", ("change",), (), SUBJECT),
 } | _accounts("iam", ("user", "creation"), ACCOUNT, {"4720": "added-user-account"}) | _accounts(
     "iam", ("user", "change"), ACCOUNT,
-    {"4722": "enabled-user-account", "4723": "changed-password", "4724": "reset-password", "4725": "disabled-user-account",
-     "4738": "modified-user-account", "4740": "locked-out-user-account", "4767": "unlocked-user-account", "4781": "renamed-user-account"},
+    {"4722": "enabled-user-account", "4723": "changed-password", "4724": "reset-password",
+        "4725": "disabled-user-account",
+     "4738": "modified-user-account", "4740": "locked-out-user-account", "4767": "unlocked-user-account",
+     "4781": "renamed-user-account"},
 ) | _accounts("iam", ("user", "deletion"), ACCOUNT, {"4726": "deleted-user-account"}) | _accounts(
     "iam", ("group", "change"), MEMBER,
     {"4728": "added-member-to-group", "4729": "removed-member-from-group", "4732": "added-member-to-group",
      "4733": "removed-member-from-group", "4756": "added-member-to-group", "4757": "removed-member-from-group"},
-) | _accounts("iam", ("group", "creation"), MEMBER, {"4727": "added-group-account", "4731": "added-group-account", "4754": "added-group-account"}) | _accounts(
-    "iam", ("group", "deletion"), MEMBER, {"4730": "deleted-group-account", "4734": "deleted-group-account", "4758": "deleted-group-account"})
+) | _accounts("iam", ("group", "creation"), MEMBER, {"4727": "added-group-account", "4731": "added-group-account",
+    "4754": "added-group-account"}) | _accounts(
+    "iam", ("group", "deletion"), MEMBER, {"4730": "deleted-group-account", "4734": "deleted-group-account",
+        "4758": "deleted-group-account"})
 
 # ---------------------------------------------------------------- PowerShell and System
 SCRIPT = {
@@ -181,35 +199,48 @@ SYSTEM: dict[str, Kind] = {
 # ---------------------------------------------------------------- channels
 MW = "Microsoft-Windows-"
 SERVICES: dict[str, tuple[str, ...]] = {
-    "security": ("Security",), "application": ("Application",), "system": ("System",), "sysmon": (MW + "Sysmon/Operational",),
-    "powershell": (MW + "PowerShell/Operational", "PowerShellCore/Operational"), "powershell-classic": ("Windows PowerShell",),
-    "taskscheduler": (MW + "TaskScheduler/Operational",), "wmi": (MW + "WMI-Activity/Operational",), "dns-server": ("DNS Server",),
+    "security": ("Security",), "application": ("Application",), "system": ("System",),
+    "sysmon": (MW + "Sysmon/Operational",),
+    "powershell": (MW + "PowerShell/Operational", "PowerShellCore/Operational"),
+    "powershell-classic": ("Windows PowerShell",),
+    "taskscheduler": (MW + "TaskScheduler/Operational",), "wmi": (MW + "WMI-Activity/Operational",),
+    "dns-server": ("DNS Server",),
     "dns-server-audit": (MW + "DNS-Server/Audit",), "dns-server-analytic": (MW + "DNS-Server/Analytical",),
     "driver-framework": (MW + "DriverFrameworks-UserMode/Operational",), "ntlm": (MW + "NTLM/Operational",),
     "dhcp": (MW + "DHCP-Server/Operational",), "msexchange-management": ("MSExchange Management",),
-    "applocker": (MW + "AppLocker/MSI and Script", MW + "AppLocker/EXE and DLL", MW + "AppLocker/Packaged app-Deployment",
+    "applocker": (MW + "AppLocker/MSI and Script", MW + "AppLocker/EXE and DLL",
+        MW + "AppLocker/Packaged app-Deployment",
                   MW + "AppLocker/Packaged app-Execution"),
     "printservice-admin": (MW + "PrintService/Admin",), "printservice-operational": (MW + "PrintService/Operational",),
-    "codeintegrity-operational": (MW + "CodeIntegrity/Operational",), "smbclient-security": (MW + "SmbClient/Security",),
-    "smbclient-connectivity": (MW + "SmbClient/Connectivity",), "smbserver-connectivity": (MW + "SMBServer/Connectivity",),
-    "firewall-as": (MW + "Windows Firewall With Advanced Security/Firewall",), "bits-client": (MW + "Bits-Client/Operational",),
-    "windefend": (MW + "Windows Defender/Operational",), "iis-configuration": ("Microsoft-IIS-Configuration/Operational",),
+    "codeintegrity-operational": (MW + "CodeIntegrity/Operational",),
+    "smbclient-security": (MW + "SmbClient/Security",),
+    "smbclient-connectivity": (MW + "SmbClient/Connectivity",),
+    "smbserver-connectivity": (MW + "SMBServer/Connectivity",),
+    "firewall-as": (MW + "Windows Firewall With Advanced Security/Firewall",),
+    "bits-client": (MW + "Bits-Client/Operational",),
+    "windefend": (MW + "Windows Defender/Operational",),
+    "iis-configuration": ("Microsoft-IIS-Configuration/Operational",),
     "terminalservices-localsessionmanager": (MW + "TerminalServices-LocalSessionManager/Operational",),
     "microsoft-servicebus-client": ("Microsoft-ServiceBus-Client", "Microsoft-ServiceBus-Client/Operational"),
-    "ldap": (MW + "LDAP-Client/Debug",), "security-mitigations": (MW + "Security-Mitigations/Kernel Mode", MW + "Security-Mitigations/User Mode"),
+    "ldap": (MW + "LDAP-Client/Debug",), "security-mitigations": (MW + "Security-Mitigations/Kernel Mode",
+        MW + "Security-Mitigations/User Mode"),
     "diagnosis-scripted": (MW + "Diagnosis-Scripted/Operational",), "shell-core": (MW + "Shell-Core/Operational",),
-    "openssh": ("OpenSSH/Operational",), "bitlocker": (MW + "BitLocker/BitLocker Management",), "vhdmp": (MW + "VHDMP/Operational",),
+    "openssh": ("OpenSSH/Operational",), "bitlocker": (MW + "BitLocker/BitLocker Management",),
+    "vhdmp": (MW + "VHDMP/Operational",),
     "appxdeployment-server": (MW + "AppXDeploymentServer/Operational",), "lsa-server": (MW + "LSA/Operational",),
-    "appxpackaging-om": (MW + "AppxPackaging/Operational",), "dns-client": (MW + "DNS Client Events/Operational", MW + "DNS-Client/Operational"),
+    "appxpackaging-om": (MW + "AppxPackaging/Operational",),
+    "dns-client": (MW + "DNS Client Events/Operational", MW + "DNS-Client/Operational"),
     "appmodel-runtime": (MW + "AppModel-Runtime/Admin",), "capi2": (MW + "CAPI2/Operational",),
     "certificateservicesclient-lifecycle-system": (MW + "CertificateServicesClient-Lifecycle-System/Operational",),
 }
 SERVICE = {channel.lower(): service for service, channels in SERVICES.items() for channel in channels}
 TABLES = {
-    "sysmon": SYSMON, "security": SECURITY, "powershell": POWERSHELL, "powershell-classic": POWERSHELL_CLASSIC, "system": SYSTEM,
+    "sysmon": SYSMON, "security": SECURITY, "powershell": POWERSHELL, "powershell-classic": POWERSHELL_CLASSIC,
+    "system": SYSTEM,
 }
 DATASETS = {
-    "sysmon": "windows.sysmon", "security": "windows.security", "system": "windows.system", "application": "windows.application",
+    "sysmon": "windows.sysmon", "security": "windows.security", "system": "windows.system",
+    "application": "windows.application",
     "powershell": "windows.powershell", "powershell-classic": "windows.powershell",
 }
 LEVELS = {"0": "information", "1": "critical", "2": "error", "3": "warning", "4": "information", "5": "verbose"}

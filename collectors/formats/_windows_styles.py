@@ -32,39 +32,54 @@ EVTX: dict[str, tuple[Path, ...]] = {
     "message": (("Event", "RenderingInfo", "Message"),),
 }
 BEATS: dict[str, tuple[Path, ...]] = {
-    "stamp": (("@timestamp",),), "event.provider": (("winlog", "provider_name"),), "winlog.provider_guid": (("winlog", "provider_guid"),),
-    "winlog.computer_name": (("winlog", "computer_name"), ("host", "name")), "winlog.record_id": (("winlog", "record_id"),),
-    "winlog.level": (("log", "level"), ("winlog", "level")), "winlog.task": (("winlog", "task"),), "winlog.opcode": (("winlog", "opcode"),),
+    "stamp": (("@timestamp",),), "event.provider": (("winlog", "provider_name"),),
+    "winlog.provider_guid": (("winlog", "provider_guid"),),
+    "winlog.computer_name": (("winlog", "computer_name"), ("host", "name")),
+    "winlog.record_id": (("winlog", "record_id"),),
+    "winlog.level": (("log", "level"), ("winlog", "level")), "winlog.task": (("winlog", "task"),),
+    "winlog.opcode": (("winlog", "opcode"),),
     "winlog.version": (("winlog", "version"),), "winlog.keywords": (("winlog", "keywords"),),
-    "winlog.activity_id": (("winlog", "activity_id"),), "winlog.related_activity_id": (("winlog", "related_activity_id"),),
-    "winlog.process.pid": (("winlog", "process", "pid"),), "winlog.process.thread.id": (("winlog", "process", "thread", "id"),),
+    "winlog.activity_id": (("winlog", "activity_id"),), "winlog.related_activity_id": (("winlog",
+        "related_activity_id"),),
+    "winlog.process.pid": (("winlog", "process", "pid"),), "winlog.process.thread.id": (("winlog", "process", "thread",
+        "id"),),
     "winlog.user.identifier": (("winlog", "user", "identifier"),), "winlog.user.name": (("winlog", "user", "name"),),
     "winlog.user.domain": (("winlog", "user", "domain"),), "winlog.user.type": (("winlog", "user", "type"),),
     "message": (("message",),),
 }
 OLD_BEATS: dict[str, tuple[Path, ...]] = {
     "stamp": (("@timestamp",),), "event.provider": (("source_name",),), "winlog.provider_guid": (("provider_guid",),),
-    "winlog.computer_name": (("computer_name",),), "winlog.record_id": (("record_number",),), "winlog.level": (("level",),),
-    "winlog.task": (("task",),), "winlog.opcode": (("opcode",),), "winlog.version": (("version",),), "winlog.keywords": (("keywords",),),
-    "winlog.activity_id": (("activity_id",),), "winlog.process.pid": (("process_id",),), "winlog.process.thread.id": (("thread_id",),),
+    "winlog.computer_name": (("computer_name",),), "winlog.record_id": (("record_number",),),
+    "winlog.level": (("level",),),
+    "winlog.task": (("task",),), "winlog.opcode": (("opcode",),), "winlog.version": (("version",),),
+    "winlog.keywords": (("keywords",),),
+    "winlog.activity_id": (("activity_id",),), "winlog.process.pid": (("process_id",),),
+    "winlog.process.thread.id": (("thread_id",),),
     "winlog.user.identifier": (("user", "identifier"),), "winlog.user.name": (("user", "name"),),
     "winlog.user.domain": (("user", "domain"),), "winlog.user.type": (("user", "type"),), "message": (("message",),),
 }
 FLAT: dict[str, tuple[Path, ...]] = {
     "stamp": (("SystemTime",), ("TimeCreated",), ("@timestamp",), ("EventTime",), ("UtcTime",)),
-    "event.provider": (("Provider_Name",), ("ProviderName",), ("SourceName",), ("Provider",)), "winlog.provider_guid": (("ProviderGuid",),),
-    "winlog.computer_name": (("Hostname",), ("Computer",), ("ComputerName",)), "winlog.record_id": (("RecordNumber",), ("EventRecordID",)),
+    "event.provider": (("Provider_Name",), ("ProviderName",), ("SourceName",), ("Provider",)),
+    "winlog.provider_guid": (("ProviderGuid",),),
+    "winlog.computer_name": (("Hostname",), ("Computer",), ("ComputerName",)),
+    "winlog.record_id": (("RecordNumber",), ("EventRecordID",)),
     "winlog.level": (("Level",), ("LevelValue",)), "winlog.task": (("Task",),),
-    "winlog.opcode": (("OpcodeValue",), ("Opcode",)), "winlog.version": (("Version",),), "winlog.keywords": (("Keywords",),),
+    "winlog.opcode": (("OpcodeValue",), ("Opcode",)), "winlog.version": (("Version",),),
+    "winlog.keywords": (("Keywords",),),
     "winlog.activity_id": (("ActivityID",),), "winlog.related_activity_id": (("RelatedActivityID",),),
-    "winlog.process.pid": (("ExecutionProcessID",), ("ProcessID",)), "winlog.process.thread.id": (("ThreadID",), ("ExecutionThreadID",)),
-    "winlog.user.identifier": (("UserID",),), "winlog.user.name": (("AccountName",),), "winlog.user.domain": (("Domain",),),
+    "winlog.process.pid": (("ExecutionProcessID",), ("ProcessID",)),
+    "winlog.process.thread.id": (("ThreadID",), ("ExecutionThreadID",)),
+    "winlog.user.identifier": (("UserID",),), "winlog.user.name": (("AccountName",),),
+    "winlog.user.domain": (("Domain",),),
     "winlog.user.type": (("AccountType",),), "message": (("Message",), ("message",)),
 }
 STYLES = {"evtx": EVTX, "beats": BEATS, "old_beats": OLD_BEATS, "flat": FLAT}
-META = frozenset(path[0] for paths in FLAT.values() for path in paths) - {"UtcTime"} | {"EventID", "Channel", "EventIDQualifiers"}
+META = frozenset(path[0] for paths in FLAT.values() for path in paths) - {"UtcTime"} | {"EventID", "Channel",
+    "EventIDQualifiers"}
 COLLECTOR = frozenset({  # what NXLog, logstash and the like add about themselves
-    "EventReceivedTime", "SeverityValue", "SourceModuleName", "SourceModuleType", "Severity", "Category", "port", "host", "tags", "@version", "type",
+    "EventReceivedTime", "SeverityValue", "SourceModuleName", "SourceModuleType", "Severity", "Category", "port",
+    "host", "tags", "@version", "type",
     "@metadata", "ERROR_EVT_UNRESOLVED", "EventTypeOrignal", "Opcode", "timestamp", "_index", "agent", "ecs",
 })
 NXLOG_SEVERITY = {5: "1", 4: "2", 3: "3", 2: "4", 1: "5"}  # its scale runs the other way
@@ -82,7 +97,8 @@ def place(record: Record) -> tuple[str, str, str] | None:
         if type(code) is dict:
             code = code.get("#text")
         return ("evtx", str(system.get("Channel") or ""), str(code)) if code is not None else None
-    if (code := record.get("EventID")) is not None and ("Channel" in record or "SourceName" in record or "Provider_Name" in record):
+    if (code := record.get("EventID")) is not None and ("Channel" in record or "SourceName" in record
+        or "Provider_Name" in record):
         return "flat", str(record.get("Channel") or ""), str(code)
     winlog = record.get("winlog")
     if type(winlog) is dict:
@@ -131,11 +147,14 @@ def data(style: str, digger: Digger, rows: Sequence[Record]) -> tuple[Sequence[R
 def rest(style: str, rows: Sequence[Record]) -> list[Record | None]:
     """What no column holds: kept for the overflow."""
     if style == "flat":
-        return [{"nxlog": left} if (left := {name: row[name] for name in row.keys() & COLLECTOR}) else None for row in rows]
+        return [{"nxlog": left} if (left := {name: row[name] for name in row.keys() & COLLECTOR}) else None
+            for row in rows]
     if style == "evtx":
         return [_evtx_rest(row["Event"]) for row in rows]
-    known = {"winlog", "message", "@timestamp", "event_data", "user_data", "source_name", "computer_name", "record_number", "level", "task",
-             "opcode", "version", "keywords", "activity_id", "process_id", "thread_id", "user", "provider_guid", "event_id", "log_name"}
+    known = {"winlog", "message", "@timestamp", "event_data", "user_data", "source_name", "computer_name",
+        "record_number", "level", "task",
+             "opcode", "version", "keywords", "activity_id", "process_id", "thread_id", "user", "provider_guid",
+             "event_id", "log_name"}
     return [{name: value for name, value in row.items() if name not in known} or None for row in rows]
 
 
@@ -161,7 +180,8 @@ def _flatten(held: Record) -> Record:
         if type(value) is dict:
             inner = value.get("#text") if "#text" in value else None
             if inner is not None or set(value) <= {ATTRIBUTES, "#text"}:
-                found[name] = "\n".join(text(part) or "" for part in inner) if type(inner) is list else "" if inner is None else inner
+                found[name] = "\n".join(text(part) or ""
+                    for part in inner) if type(inner) is list else "" if inner is None else inner
             else:
                 for leaf, item in _flatten(value).items():
                     found.setdefault(leaf, item)
@@ -173,8 +193,9 @@ def _flatten(held: Record) -> Record:
 def _evtx_rest(event: Record) -> Record | None:
     left: Record = {}
     held = event.get("EventData")
-    if type(held) is dict and type(held.get("Data")) is dict and type(held["Data"].get("#text")) is list and len(held["Data"]["#text"]) > 1:
-        left["winlog"] = {"event_data": {"Data": held["Data"]["#text"]}}
+    unnamed = held.get("Data") if type(held) is dict else None
+    if type(unnamed) is dict and type(unnamed.get("#text")) is list and len(unnamed["#text"]) > 1:
+        left["winlog"] = {"event_data": {"Data": unnamed["#text"]}}
     for name in event.keys() - {"System", "EventData", "UserData", "ProcessingErrorData", ATTRIBUTES, "RenderingInfo"}:
         left[name] = event[name]
     return left or None

@@ -16,14 +16,19 @@ from collectors.formats._text import Shape, decode, match
 from soc_core.protocols import Context, Fault, Parsed
 
 ERROR = (
-    Shape("[", r"^\[(?:[A-Z][a-z]{2} )?(?P<day>[A-Z][a-z]{2} +\d{1,2}) (?P<clock>\d\d:\d\d:\d\d)(?:\.(?P<part>\d{1,9}))? (?P<year>\d{4})\] "
-          r"\[(?:(?P<apache.error.module>[\w.]*):)?(?P<log.level>\w+)\] (?:\[pid (?P<process.pid>\d+)(?::tid (?P<process.thread.id>\d+))?\] )?"
+    Shape("[",
+        r"^\[(?:[A-Z][a-z]{2} )?(?P<day>[A-Z][a-z]{2} +\d{1,2}) (?P<clock>\d\d:\d\d:\d\d)(?:\.(?P<part>\d{1,9}))? "
+        r"(?P<year>\d{4})\] "
+          r"\[(?:(?P<apache.error.module>[\w.]*):)?(?P<log.level>\w+)\] (?:\[pid (?P<process.pid>\d+)(?::tid "
+          r"(?P<process.thread.id>\d+))?\] )?"
           r"(?:\(\d+\)[^:]*: )?(?:\[(?:client|remote) (?P<client_>[^\]\s]+\]?(?::\d+)?)\] )?(?P<message>(?s:.*))$"),
 )
 FIXED = {
     "event.kind": "event", "event.category": ["web"], "event.type": ["error"], "event.module": "apache",
     "event.dataset": "apache.error", "service.type": "apache", "sigma.logsource": ["//apache"],
 }
+CLIENT = r"^\[?(?P<address>[0-9a-fA-F:.]*?[^:\[\]]*?)\]?(?::(?P<port>\d{1,5}))?$"
+BARE_IPV6 = r"^[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.]*$"  # without brackets there is no port in it
 SHAPES = (*_access_log.ACCESS, _access_log.SSL, *ERROR)
 
 
@@ -34,7 +39,8 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
     pieces = []
     for shape, rows, groups in match(text.fill_null("") if undecoded else text, SHAPES):
         if shape is None:
-            faults += [Fault(int(row), "neither an access nor an error line of Apache") for row in rows if int(row) not in undecoded]
+            faults += [Fault(int(row), "neither an access nor an error line of Apache") for row in rows
+                if int(row) not in undecoded]
         elif shape in ERROR:
             pieces.append(Piece(rows, finish(_error(groups, ctx), FIXED)))
         else:
@@ -54,13 +60,14 @@ def sniff(lines: Sequence[bytes]) -> float:
 def _error(groups: pl.DataFrame, ctx: Context) -> pl.DataFrame:
     day = groups["day"] + " " + groups["year"]
     stamp = _times.rfc3164(day, groups["clock"], ctx.received, ctx.timezone, groups["part"])
-    client = groups["client_"].str.extract_groups(r"^\[?(?P<address>[0-9a-fA-F:.]*?[^:\[\]]*?)\]?(?::(?P<port>\d{1,5}))?$").struct.unnest()
-    bare = groups["client_"].str.contains(r"^[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.]*$")  # IPv6 without brackets: no port in it
+    client = groups["client_"].str.extract_groups(CLIENT).struct.unnest()
+    bare = groups["client_"].str.contains(BARE_IPV6)
     frame = groups.with_columns(
         stamp.alias("@timestamp"),
         pl.select(pl.when(bare).then(groups["client_"]).otherwise(client["address"])).to_series().alias("source.address"),
         pl.select(pl.when(~bare).then(client["port"])).to_series().alias("source.port"),
-        groups["message"].str.extract(r"^(?:AH\d+: )?File does not exist: (.*?)(?:, referer: \S*)?$").alias("file.path"),
+        groups["message"].str.extract(r"^(?:AH\d+: )?File does not exist: (.*?)(?:, referer: "
+            r"\S*)?$").alias("file.path"),
         groups["message"].str.extract(r", referer: (\S+)$").alias("http.request.referrer"),
         groups["message"].str.extract(r"^(AH\d+): ").alias("event.code"),
     )

@@ -18,8 +18,10 @@ from collectors.formats._json import Record, leftovers, lists, records, sample, 
 from soc_core.protocols import Context, Parsed
 from soc_core.schema import SCHEMA
 
-OURS = ("soc.", "event.id", "event.ingested", "event.original", "organization.", "overflow")  # set by the pipeline alone
-MARKS = ("ecs", "ecs.version", "event", "event.dataset", "event.kind", "event.category", "event.module", "event.action", "event.code")
+OURS = ("soc.", "event.id", "event.ingested", "event.original", "organization.",
+    "overflow")  # set by the pipeline alone
+MARKS = ("ecs", "ecs.version", "event", "event.dataset", "event.kind", "event.category", "event.module", "event.action",
+    "event.code")
 FIXED = {"event.kind": "event"}
 
 

@@ -17,7 +17,9 @@ from collectors.formats._text import Shape, decode, match
 from soc_core.protocols import Context, Fault, Ints, Parsed
 
 ERROR = Shape(
-    "", r"^(?:\S+ nginx(?:\[\d+\])?: )*(?P<stamp>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[(?P<log.level>\w+)\] (?P<process.pid>\d+)#(?P<process.thread.id>\d+): "
+    "",
+    r"^(?:\S+ nginx(?:\[\d+\])?: )*(?P<stamp>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[(?P<log.level>\w+)\] "
+    r"(?P<process.pid>\d+)#(?P<process.thread.id>\d+): "
     r"(?:\*(?P<nginx.error.connection_id>\d+) )?(?P<message>(?s:.*))$",
 )
 # Paths and requests in the message come from the other end: the client is read only where it stands once.
@@ -57,7 +59,8 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
 def sniff(lines: Sequence[bytes]) -> float:
     """Share of lines that are of one of the shapes; error lines are nginx's own."""
     text, _ = decode(lines)
-    score = sum((0.95 if shape is ERROR else 0.91) * len(rows) for shape, rows, _ in match(text.fill_null(""), SHAPES) if shape)
+    score = sum((0.95 if shape is ERROR else 0.91) * len(rows) for shape, rows, _ in match(text.fill_null(""), SHAPES)
+        if shape)
     return score / max(len(lines), 1)
 
 

@@ -23,9 +23,11 @@ from soc_core.schema import SCHEMA
 # sub-object → {name in it: column}
 MAP: dict[str, dict[str, str]] = {
     "": {
-        "timestamp": "@timestamp", "src_ip": "source.address", "src_port": "source.port", "dest_ip": "destination.address",
+        "timestamp": "@timestamp", "src_ip": "source.address", "src_port": "source.port",
+        "dest_ip": "destination.address",
         "dest_port": "destination.port", "proto": "network.transport", "app_proto": "network.protocol",
-        "community_id": "network.community_id", "in_iface": "observer.ingress.interface.name", "host": "observer.hostname",
+        "community_id": "network.community_id", "in_iface": "observer.ingress.interface.name",
+        "host": "observer.hostname",
     },
     "ether": {"src_mac": "source.mac", "dest_mac": "destination.mac"},
     "alert": {
@@ -33,15 +35,20 @@ MAP: dict[str, dict[str, str]] = {
         "severity": "event.severity", "action": "event.action",
     },
     "dns": {
-        "id": "dns.id", "type": "dns.type", "rrname": "dns.question.name", "rrtype": "dns.question.type", "rcode": "dns.response_code",
+        "id": "dns.id", "type": "dns.type", "rrname": "dns.question.name", "rrtype": "dns.question.type",
+        "rcode": "dns.response_code",
     },
     "http": {
-        "hostname": "url.domain", "url": "url.original", "http_port": "url.port", "http_user_agent": "user_agent.original",
-        "http_refer": "http.request.referrer", "http_method": "http.request.method", "status": "http.response.status_code",
-        "length": "http.response.body.bytes", "http_content_type": "http.response.mime_type", "protocol": "http.version",
+        "hostname": "url.domain", "url": "url.original", "http_port": "url.port",
+        "http_user_agent": "user_agent.original",
+        "http_refer": "http.request.referrer", "http_method": "http.request.method",
+        "status": "http.response.status_code",
+        "length": "http.response.body.bytes", "http_content_type": "http.response.mime_type",
+        "protocol": "http.version",
     },
     "tls": {
-        "subject": "tls.server.subject", "issuerdn": "tls.server.issuer", "sni": "tls.client.server_name", "version": "tls.version",
+        "subject": "tls.server.subject", "issuerdn": "tls.server.issuer", "sni": "tls.client.server_name",
+        "version": "tls.version",
         "fingerprint": "tls.server.hash.sha1", "notbefore": "tls.server.not_before", "notafter": "tls.server.not_after",
         "session_resumed": "tls.resumed",
     },
@@ -50,7 +57,8 @@ MAP: dict[str, dict[str, str]] = {
         "bytes_toclient": "destination.bytes", "start": "event.start", "end": "event.end", "reason": "event.reason",
     },
     "fileinfo": {
-        "filename": "file.path", "size": "file.size", "md5": "file.hash.md5", "sha1": "file.hash.sha1", "sha256": "file.hash.sha256",
+        "filename": "file.path", "size": "file.size", "md5": "file.hash.md5", "sha1": "file.hash.sha1",
+        "sha256": "file.hash.sha256",
         "mimetype": "file.mime_type",
     },
     "smb": {"filename": "file.path"},
@@ -92,7 +100,8 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
         else:
             faults.append(Fault(number, "JSON, but no EVE record (event_type and timestamp)"))
     pieces = [
-        _group(kind, [found[n] or {} for n in numbers], np.array(numbers, dtype=np.int64), ctx) for kind, numbers in groups.items()
+        _group(kind, [found[n] or {} for n in numbers], np.array(numbers, dtype=np.int64), ctx) for kind,
+        numbers in groups.items()
     ]
     return gather(pieces, faults)
 
@@ -112,15 +121,16 @@ def _group(kind: str, rows: list[Record], numbers: Ints, ctx: Context) -> Piece:
             continue
         held = digger.keys((part,)) if part else present
         for name, column in names.items():
-            path = (part, name) if part else (name,)
-            if name in held and column not in columns and (made := _column(column, digger.values(path), ctx)) is not None:
+            path: Path = (part, name) if part else (name,)
+            if name in held and column not in columns and (made := _column(column, digger.values(path),
+                ctx)) is not None:
                 columns[column] = made
                 taken.append(path)
-    for path, column in DEEP.items():
-        made = _column(column, digger.values(path), ctx) if path[0] in present else None
+    for deep, column in DEEP.items():
+        made = _column(column, digger.values(deep), ctx) if deep[0] in present else None
         if made is not None:
             columns[column] = made
-            taken.append(path)
+            taken.append(deep)
     if "dns" in present:
         _dns(columns, digger)
     duration = _column("event.duration", digger.values(("flow", "age")), ctx) if "flow" in present else None
@@ -169,13 +179,16 @@ def _dns(columns: dict[str, pl.Series], digger: Digger) -> None:
         listed: list[list[Any] | None] = []
     else:
         listed = [_answers(one) for one in digger.values(("dns",))]
-    for name, key in (("dns.answers.data", "rdata"), ("dns.answers.type", "rrtype"), ("dns.answers.name", "rrname"), ("dns.answers.ttl", "ttl")):
-        made = series(name, [[a[key] for a in answers if key in a] if answers else None for answers in listed]) if listed else None
+    for name, key in (("dns.answers.data", "rdata"), ("dns.answers.type", "rrtype"), ("dns.answers.name", "rrname"),
+        ("dns.answers.ttl", "ttl")):
+        made = series(name, [[a[key] for a in answers if key in a] if answers else None
+            for answers in listed]) if listed else None
         if made is not None:
             columns[name] = made
     if "dns.answers.data" in columns:
         resolved = pl.DataFrame({"n": range(len(listed)), "ip": columns["dns.answers.data"]}).explode("ip")
-        kept = resolved.with_columns(addresses(resolved["ip"]).alias("ip")).group_by("n", maintain_order=True).agg(pl.col("ip").drop_nulls())
+        kept = resolved.with_columns(addresses(resolved["ip"]).alias("ip")).group_by("n",
+            maintain_order=True).agg(pl.col("ip").drop_nulls())
         columns["dns.resolved_ip"] = kept["ip"].set(kept["ip"].list.len() == 0, None)
     if "dns.type" in columns:  # version 3 has its own words
         words = {"request": "query", "response": "answer"}
@@ -200,13 +213,16 @@ def _derived(columns: dict[str, pl.Series], kind: str) -> None:
             columns[f"{side}.ip"] = addresses(columns[f"{side}.address"])
     for name, read in (
         ("network.transport", str.lower), ("network.protocol", lambda t: None if t in ("failed", "unknown") else t),
-        ("http.version", lambda t: t.rpartition("/")[2] or None), ("tls.version", lambda t: t.rpartition(" ")[2].removeprefix("TLSv") or None),
+        ("http.version", lambda t: t.rpartition("/")[2] or None),
+        ("tls.version", lambda t: t.rpartition(" ")[2].removeprefix("TLSv") or None),
         ("tls.server.hash.sha1", lambda t: t.replace(":", "").upper()),
-        ("source.mac", lambda t: t.replace(":", "-").upper()), ("destination.mac", lambda t: t.replace(":", "-").upper()),
+        ("source.mac", lambda t: t.replace(":", "-").upper()),
+        ("destination.mac", lambda t: t.replace(":", "-").upper()),
     ):
         if name in columns:
             columns[name] = by_value(columns[name], read)
-    if "network.protocol" not in columns and kind in ("dns", "http", "tls", "ssh", "smb", "ftp", "smtp", "krb5", "rdp", "snmp", "dhcp", "tftp", "mqtt", "nfs"):
+    if "network.protocol" not in columns and kind in ("dns", "http", "tls", "ssh", "smb", "ftp", "smtp", "krb5", "rdp",
+        "snmp", "dhcp", "tftp", "mqtt", "nfs"):
         columns["network.protocol"] = pl.Series([kind]).new_from_index(0, len(columns["@timestamp"]))
     if "source.address" in columns:
         columns["network.type"] = by_value(columns["source.address"], lambda t: "ipv6" if ":" in t else "ipv4")
@@ -218,20 +234,23 @@ def _derived(columns: dict[str, pl.Series], kind: str) -> None:
             columns.setdefault(part.name, part)
         if kind == "http" and "http.response.status_code" in columns:
             status = columns["http.response.status_code"]
-            columns["event.outcome"] = pl.Series(["failure" if code and code >= 400 else "success" if code else None for code in status], dtype=pl.String)
+            columns["event.outcome"] = pl.Series(["failure" if code and code >= 400 else "success" if code else None
+                for code in status], dtype=pl.String)
     if "file.path" in columns:
         columns["file.name"] = by_value(columns["file.path"], base)
         columns["file.extension"] = by_value(columns["file.path"], ending)
     if kind == "alert" and "event.action" in columns:
         words = {"allowed": ["info", "allowed"], "blocked": ["info", "denied"]}
-        columns["event.type"] = by_value(columns["event.action"], lambda word: words.get(word, ["info"]), pl.List(pl.String))
+        columns["event.type"] = by_value(columns["event.action"], lambda word: words.get(word, ["info"]),
+            pl.List(pl.String))
 
 
 def _fixed(kind: str) -> dict[str, Any]:
     what, categories, types, sigma = TYPES.get(kind, OTHER)
     fixed: dict[str, Any] = {
         "event.kind": what, "event.category": list(categories), "event.type": list(types), "event.module": "suricata",
-        "event.dataset": "suricata.eve", "event.code": kind, "service.type": "suricata", "observer.type": "ids", "observer.product": "Suricata",
+        "event.dataset": "suricata.eve", "event.code": kind, "service.type": "suricata", "observer.type": "ids",
+        "observer.product": "Suricata",
         "observer.vendor": "OISF",
     }
     return fixed | ({"sigma.logsource": list(sigma)} if sigma else {})

@@ -7,6 +7,7 @@ its table of shapes (_sshd.py, _pam.py, _accounts.py) and payloads of other form
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -30,17 +31,20 @@ DATA = r'(?P<data>-|(?:\[(?:[^\]"]|"(?:[^"\\]|(?s:\\.))*")*\])+)'
 HEADERS = (
     Shape("", PRI + DAY + CLOCK + HOST + TAG),
     Shape("<", r"^<(?P<pri>\d{1,3})>(?P<log.syslog.version>[1-9]\d{0,2}) (?P<stamp>\S+) (?P<host.hostname>\S+) "
-          r"(?P<log.syslog.appname>\S+) (?P<log.syslog.procid>\S+) (?P<log.syslog.msgid>\S+) " + DATA + r"(?: \x{feff}?(?P<message>(?s:.*)))?$"),
+          r"(?P<log.syslog.appname>\S+) (?P<log.syslog.procid>\S+) "
+          r"(?P<log.syslog.msgid>\S+) " + DATA + r"(?: \x{feff}?(?P<message>(?s:.*)))?$"),
     Shape("", PRI + ISO + HOST + TAG),
     Shape("", PRI + DAY + CLOCK + PLAIN),
     Shape("", PRI + ISO + PLAIN),
-    Shape("<", r"^<(?P<pri>\d{1,3})>(?:(?P<log.syslog.appname>[^\s:\[\]]+)(?:\[(?P<log.syslog.procid>[^\]\s]*)\])?: )?(?P<message>(?s:.+))$"),
+    Shape("<",
+        r"^<(?P<pri>\d{1,3})>(?:(?P<log.syslog.appname>[^\s:\[\]]+)(?:\[(?P<log.syslog.procid>[^\]\s]*)\])?: )"
+        r"?(?P<message>(?s:.+))$"),
 )
 FACILITIES = (
-    "kernel user-level mail daemon auth syslogd lpr news uucp clock authpriv ftp ntp audit alert clock2 "
-    "local0 local1 local2 local3 local4 local5 local6 local7"
-).split()
-SEVERITIES = "Emergency Alert Critical Error Warning Notice Informational Debug".split()
+    "kernel", "user-level", "mail", "daemon", "auth", "syslogd", "lpr", "news", "uucp", "clock", "authpriv", "ftp",
+    "ntp", "audit", "alert", "clock2", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+)
+SEVERITIES = ["Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug"]
 SD_ELEMENT = r'\[([^\s=\]"]+)((?: [^\s=\]"]+="(?:[^"\\]|\\.)*")*)\]'
 
 
@@ -59,12 +63,16 @@ SU = Family(_accounts.SU + _pam.SHAPES, AUTH, ("linux//auth",))
 TOOLS = Family(_accounts.ACCOUNTS + _accounts.LOGIN + _accounts.LOGIND + _pam.SHAPES, AUTH, ("linux//auth",))
 CRON = Family(_accounts.CRON + _pam.SHAPES, tags=("linux//cron",))
 OTHER = Family(_pam.SHAPES)
+TOOL_NAMES = (
+    "useradd", "groupadd", "usermod", "groupmod", "userdel", "groupdel", "passwd", "chage", "chfn", "chsh", "gpasswd",
+    "chpasswd", "newusers", "adduser", "login", "systemd-logind", "polkitd", "pkexec", "gdm-password", "lightdm",
+    "vlock",
+)
 FAMILIES: dict[str, Family] = {
     **dict.fromkeys(("sshd", "sshd-session", "sshd-auth"), SSHD),
     "sudo": SUDO,
     **dict.fromkeys(("su", "su-l"), SU),
-    **dict.fromkeys("useradd groupadd usermod groupmod userdel groupdel passwd chage chfn chsh gpasswd chpasswd newusers "
-                    "adduser login systemd-logind polkitd pkexec gdm-password lightdm vlock".split(), TOOLS),
+    **dict.fromkeys(TOOL_NAMES, TOOLS),
     **dict.fromkeys(("cron", "CRON", "crond", "crontab", "anacron", "/usr/sbin/cron", "/USR/SBIN/CRON"), CRON),
     **dict.fromkeys(("clamd", "freshclam", "clamav", "clamscan"), Family(tags=("linux//clamav",))),
     **dict.fromkeys(("guacd", "guacamole"), Family(tags=("linux//guacamole",))),
@@ -116,8 +124,9 @@ def _header(groups: pl.DataFrame, ctx: Context) -> pl.DataFrame:
     if "host.hostname" in frame.columns:
         frame = frame.with_columns(pl.col("host.hostname").alias("host.name"))
     if "log.syslog.appname" in frame.columns:
-        name = pl.col("log.syslog.appname").str.replace(r"\(.*\)$", "")
-        frame = frame.with_columns(name.alias("process.name"), integers(frame["log.syslog.procid"]).alias("process.pid"))
+        program = pl.col("log.syslog.appname").str.replace(r"\(.*\)$", "")
+        frame = frame.with_columns(program.alias("process.name"),
+            integers(frame["log.syslog.procid"]).alias("process.pid"))
     return frame
 
 
@@ -143,8 +152,6 @@ def _priority(pri: pl.Series) -> list[pl.Series]:
 
 def _structured(data: str) -> str | None:
     """RFC 5424 structured data as the overflow's JSON."""
-    import re
-
     found: dict[str, dict[str, str]] = {}
     for name, pairs in re.findall(SD_ELEMENT, data):
         inner = found.setdefault(name, {})

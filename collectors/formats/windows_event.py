@@ -176,7 +176,7 @@ def _mapped(columns: dict[str, pl.Series], kind: Kind, code: str, service: str) 
         derive.hashes(columns, HASHED.get(code, "process"))
     if code == "4688" and service == "security":
         _spawned(columns)
-    if service == "security" and code == "4657" or service == "sysmon" and code in ("12", "13", "14"):
+    if (service == "security" and code == "4657") or (service == "sysmon" and code in ("12", "13", "14")):
         derive.registry(columns)
     if service == "sysmon" and code == "22":
         derive.dns(columns)
@@ -201,8 +201,10 @@ def _common(columns: dict[str, pl.Series], service: str, linux: bool) -> None:
     if service == "security" and "winlog.keywords" in columns:
         derive.add(columns, "event.outcome", "winlog.keywords", derive.outcome)
     if "winlog.level" in columns:
-        words = {word: number for number, word in reversed(LEVELS.items()) if number != "0"} | {"informational": "4", "info": "4"}
-        columns["winlog.level"] = by_value(columns["winlog.level"], lambda t: words.get(t.lower(), t)).alias("winlog.level")
+        words = {word: number for number, word in reversed(LEVELS.items()) if number != "0"} | {"informational": "4",
+            "info": "4"}
+        columns["winlog.level"] = by_value(columns["winlog.level"],
+            lambda t: words.get(t.lower(), t)).alias("winlog.level")
         derive.add(columns, "log.level", "winlog.level", LEVELS.get)
     if linux:
         derive.add(columns, "user.name", DATA + "User", lambda t: t)
@@ -232,7 +234,8 @@ def _variants(
         if held is not None:
             codes = np.array([value if value in cases else "" for value in held.to_list()], dtype=object)
     return [
-        (rows, fixed | {"event.type": list(types), "sigma.logsource": [f"{product}/{one}/" for one in sigma] + services})
+        (rows, fixed | {"event.type": list(types), "sigma.logsource": [f"{product}/{one}/"
+            for one in sigma] + services})
         for value, (types, sigma) in cases.items() if len(rows := np.flatnonzero(codes == value))
     ]
 

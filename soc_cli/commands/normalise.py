@@ -69,7 +69,8 @@ def _batches(paths: list[Path], format: str, timezone: str, problems: list[str])
                 while not source.done:
                     for raws in source.next_batch()[0]:
                         parsed, batch = _parsed(raws, first)
-                        problems += [f"{path}: record {first + fault.line + 1}: {fault.reason}" for fault in parsed.faults]
+                        problems += [f"{path}: record {first + fault.line + 1}: {fault.reason}"
+                            for fault in parsed.faults]
                         first += len(raws.lines)
                         yield batch
             finally:

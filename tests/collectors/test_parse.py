@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from collectors import parse
@@ -13,21 +12,28 @@ from soc_core.protocols import Frame, Origin, ParsedFrames, Raws
 NOW = clock.from_text("2026-11-23T00:00:00Z")
 SSH = b"Nov 20 08:15:01 web1 sshd[2301]: Failed password for root from 203.0.113.9 port 50273 ssh2"
 ACCESS = b'192.0.2.10 - - [20/Nov/2026:08:00:01 +0800] "GET / HTTP/1.1" 200 5 "-" "-"'
-EVE = b'{"timestamp":"2026-11-20T08:24:38.000000+0800","event_type":"dns","src_ip":"10.1.2.3","dest_ip":"10.1.0.53","dns":{"type":"query"}}'
+EVE = (
+    b'{"timestamp":"2026-11-20T08:24:38.000000+0800","event_type":"dns","src_ip":"10.1.2.3","dest_ip":"10.1.0.53",'
+    b'"dns":{"type":"query"}}'
+)
 WINDOWS = b'{"EventID":4625,"Channel":"Security","Hostname":"h","@timestamp":"2026-11-20T01:00:00Z"}'
 
 
-def frame(lines: list[bytes], *, format: str = "", source: str = "s", damaged: dict[int, str] | None = None, received: int = NOW,
+def frame(lines: list[bytes], *, format: str = "", source: str = "s", damaged: dict[int, str] | None = None,
+    received: int = NOW,
           encoding: str = "") -> Frame:
-    return Frame(0, 0, Raws(Origin(source=source, format=format, encoding=encoding), lines, received, None, damaged or {}))
+    return Frame(0, 0, Raws(Origin(source=source, format=format, encoding=encoding), lines, received, None, damaged
+        or {}))
 
 
 def places(found: ParsedFrames) -> list[tuple[int, int]]:
     return list(zip(found.frame_no.tolist(), found.line_no.tolist(), strict=True))
 
 
-@pytest.mark.parametrize(("line", "name"), [(SSH, "syslog"), (ACCESS, "apache"), (EVE, "suricata_eve"), (WINDOWS, "windows_event"),
-                                            (b'{"@timestamp":"2026-11-20T01:00:00Z","event":{"kind":"event"}}', "ecs"), (b"hello", "text"), (b"", "text")])
+@pytest.mark.parametrize(("line", "name"), [(SSH, "syslog"), (ACCESS, "apache"), (EVE, "suricata_eve"), (WINDOWS,
+    "windows_event"),
+                                            (b'{"@timestamp":"2026-11-20T01:00:00Z","event":{"kind":"event"}}', "ecs"),
+                                            (b"hello", "text"), (b"", "text")])
 def test_content_tells_the_format(line: bytes, name: str) -> None:
     assert parse.detect([line] * 3) == name
 
@@ -42,9 +48,11 @@ def test_detection_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_events_stand_in_the_order_of_frames_and_lines() -> None:
-    found = parse.parse([frame([SSH, ACCESS, b"\x80\x81garbage", SSH], format="syslog"), frame([EVE, WINDOWS]), frame([ACCESS], format="nginx")])
+    found = parse.parse([frame([SSH, ACCESS, b"\x80\x81garbage", SSH], format="syslog"), frame([EVE, WINDOWS]),
+        frame([ACCESS], format="nginx")])
     assert places(found) == [(0, 0), (0, 1), (0, 3), (1, 0), (1, 1), (2, 0)]
-    assert found.batch.column("soc.format").to_list() == ["syslog", "apache", "syslog", "suricata_eve", "windows_event", "nginx"]
+    assert found.batch.column("soc.format").to_list() == ["syslog", "apache", "syslog", "suricata_eve", "windows_event",
+        "nginx"]
     assert [(fault.frame, fault.line) for fault in found.faults] == [(0, 2)]
 
 
@@ -92,8 +100,10 @@ def test_the_year_comes_from_receipt_and_wraps() -> None:
     new_year = clock.from_text("2027-01-01T00:30:00+08:00")
     line = b"Dec 31 23:59:59 h app: x"
     found = parse.parse([frame([line, b"Jan  1 00:10:00 h app: x"], format="syslog", received=new_year)])
-    assert [at.isoformat() for at in found.batch.column("@timestamp").to_list()] == ["2026-12-31T15:59:59+00:00", "2026-12-31T16:10:00+00:00"]
-    ahead = parse.parse([frame([b"Jan  1 00:00:05 h app: x"], format="syslog", received=clock.from_text("2026-12-31T23:59:59+08:00"))])
+    assert [at.isoformat() for at in found.batch.column("@timestamp").to_list()] == ["2026-12-31T15:59:59+00:00",
+        "2026-12-31T16:10:00+00:00"]
+    ahead = parse.parse([frame([b"Jan  1 00:00:05 h app: x"], format="syslog",
+        received=clock.from_text("2026-12-31T23:59:59+08:00"))])
     assert ahead.batch.column("@timestamp")[0].isoformat() == "2026-12-31T16:00:05+00:00"
 
 

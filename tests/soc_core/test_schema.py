@@ -13,8 +13,10 @@ VENDOR = (  # namespaces that are not ECS: each is some product's own
     "overflow", "sigma.", "soc.", "winlog.", "powershell.", "sysmon.", "apache.", "nginx.", "system.",
 )
 FAMILY = {
-    "keyword": {"keyword", "constant_keyword", "wildcard"}, "wildcard": {"keyword", "wildcard"}, "text": {"text", "match_only_text"},
-    "ip": {"ip"}, "long": {"long", "integer"}, "double": {"float", "scaled_float"}, "boolean": {"boolean"}, "date": {"date"},
+    "keyword": {"keyword", "constant_keyword", "wildcard"}, "wildcard": {"keyword", "wildcard"},
+    "text": {"text", "match_only_text"},
+    "ip": {"ip"}, "long": {"long", "integer"}, "double": {"float", "scaled_float"}, "boolean": {"boolean"},
+    "date": {"date"},
     "json": {"flattened", "object", "nested"},
 }
 
@@ -26,7 +28,8 @@ def ecs() -> dict[str, dict[str, str]]:
 
 
 def vendor(name: str) -> bool:
-    return name.startswith(VENDOR) or any(name.startswith(space + ".") for space in SCHEMA.namespaces) or name not in _roots(name)
+    return name.startswith(VENDOR) or any(name.startswith(space + ".")
+        for space in SCHEMA.namespaces) or name not in _roots(name)
 
 
 def _roots(name: str) -> set[str]:

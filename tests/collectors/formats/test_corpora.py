@@ -41,7 +41,8 @@ def lines(path: Path) -> list[bytes]:
     return found[:-1] if found[-1] == b"" else found
 
 
-BEATS = {"system/auth": syslog, "system/syslog": syslog, "nginx/error": nginx, "nginx/access": nginx, "apache/access": apache, "apache/error": apache}
+BEATS = {"system/auth": syslog, "system/syslog": syslog, "nginx/error": nginx, "nginx/access": nginx,
+    "apache/access": apache, "apache/error": apache}
 
 
 def test_documents_equal_those_that_beats_expects() -> None:
@@ -50,11 +51,13 @@ def test_documents_equal_those_that_beats_expects() -> None:
     wrong: Counter[str] = Counter()
     for name, module in BEATS.items():
         for expected_path in sorted((root / name).glob("*-expected.json*")):
-            log = next(path for path in (root / name).iterdir() if path.name.startswith(expected_path.name.split("-expected")[0])
+            log = next(path for path in (root / name).iterdir()
+                if path.name.startswith(expected_path.name.split("-expected")[0])
                        and "-expected" not in path.name)
             parsed = module.parse(lines(log), Context(AT, "Etc/GMT+2"))
             assert parsed.faults == []
-            for wanted, found in zip(json.loads(read(expected_path)), rows(parsed.batch), strict=False):  # the first 100 of each log
+            for wanted, found in zip(json.loads(read(expected_path)), rows(parsed.batch),
+                strict=False):  # the first 100 of each log
                 documents += 1
                 for field, value in wanted.items():
                     if field in fields and not ELSEWHERE.search(field):
@@ -89,8 +92,10 @@ def fail2ban(name: str) -> list[tuple[dict[str, Any], bytes]]:
     return found
 
 
-@pytest.mark.parametrize(("name", "module"), [("sshd", syslog), ("pam-generic", syslog), ("apache-auth", apache), ("apache-noscript", apache),
-                                              ("apache-overflows", apache), ("nginx-http-auth", nginx), ("nginx-botsearch", nginx), ("nginx-limit-req", nginx)])
+@pytest.mark.parametrize(("name", "module"), [("sshd", syslog), ("pam-generic", syslog), ("apache-auth", apache),
+    ("apache-noscript", apache),
+                                              ("apache-overflows", apache), ("nginx-http-auth", nginx),
+                                              ("nginx-botsearch", nginx), ("nginx-limit-req", nginx)])
 def test_the_address_is_the_one_the_labels_name_or_none(name: str, module: Any) -> None:
     """Injected addresses in the lines are traps: a wrong address is worse than none."""
     labelled = fail2ban(name)
@@ -141,7 +146,8 @@ def test_windows_records_are_normalised(name: str) -> None:
         records, events = records + len(found), events + parsed.batch.height
         if parsed.batch.height:
             batch = parsed.batch
-            assert all(batch.column(field).null_count() == 0 for field in ("@timestamp", "event.code", "event.provider", "host.name"))
+            assert all(batch.column(field).null_count() == 0
+                for field in ("@timestamp", "event.code", "event.provider", "host.name"))
             assert all(SCHEMA.get(field) for field in batch.fields), {f for f in batch.fields if not SCHEMA.get(f)}
     assert records > 400
     assert events / records >= 0.995

@@ -14,7 +14,8 @@ from tests.collectors.formats.fixtures import CONTEXT, cases
 
 NAMES = registry.names("collectors.formats")
 REAL = [line for _, log in cases() for line in log.read_bytes().split(b"\n") if line]
-SPLICES = [b"", b"\x00", b"\xff\xfe", b'"', b"\\", b"[", b"]", b"{", b": ", b" from 10.0.0.1 port 1 ssh2", b"\xe9\x95", "长沙".encode("gb18030"), b"null", b"1e999", b"%"]
+SPLICES = [b"", b"\x00", b"\xff\xfe", b'"', b"\\", b"[", b"]", b"{", b": ", b" from 10.0.0.1 port 1 ssh2", b"\xe9\x95",
+    "长沙".encode("gb18030"), b"null", b"1e999", b"%"]
 
 
 def mutated(line: bytes, seed: int) -> bytes:
@@ -27,13 +28,15 @@ def mutated(line: bytes, seed: int) -> bytes:
 
 
 LINES = st.lists(
-    st.one_of(st.binary(max_size=80), st.tuples(st.sampled_from(REAL), st.integers(0, 1 << 30)).map(lambda pair: mutated(*pair))),
+    st.one_of(st.binary(max_size=80), st.tuples(st.sampled_from(REAL), st.integers(0,
+        1 << 30)).map(lambda pair: mutated(*pair))),
     min_size=1, max_size=30,
 )
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow,
+    HealthCheck.data_too_large])
 @given(lines=LINES)
 def test_every_line_has_exactly_one_fate(name: str, lines: list[bytes]) -> None:
     module = registry.get("collectors.formats", name)
@@ -51,10 +54,12 @@ def test_every_line_has_exactly_one_fate(name: str, lines: list[bytes]) -> None:
 def test_cutting_a_batch_changes_no_event(name: str) -> None:
     """A format has no memory: one call over all lines, or one a line, gives the same events."""
     module = registry.get("collectors.formats", name)
-    lines = [line for folder, log in cases() if folder == name for line in log.read_bytes().split(b"\n")[:-1]] or REAL[:20]
+    lines = [line for folder, log in cases() if folder == name
+        for line in log.read_bytes().split(b"\n")[:-1]] or REAL[:20]
     whole = module.parse(lines, CONTEXT)
     if whole.merged:
-        lines = [line for number, line in enumerate(lines) if number not in whole.merged and number + 1 not in whole.merged]
+        lines = [line for number, line in enumerate(lines) if number not in whole.merged
+            and number + 1 not in whole.merged]
         whole = module.parse(lines, CONTEXT)
     single = [event for line in lines for event in _events(name, [line])]
     assert _events(name, lines) == single
@@ -62,7 +67,8 @@ def test_cutting_a_batch_changes_no_event(name: str) -> None:
 
 def _events(name: str, lines: list[bytes]) -> list[dict[str, object]]:
     batch = registry.get("collectors.formats", name).parse(lines, CONTEXT).batch
-    return [{key: value for key, value in row.items() if value is not None} for row in batch.frame().iter_rows(named=True)]
+    return [{key: value for key, value in row.items() if value is not None}
+        for row in batch.frame().iter_rows(named=True)]
 
 
 @pytest.mark.parametrize("name", NAMES)
