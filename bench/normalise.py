@@ -30,8 +30,8 @@ def sshd(draw: random.Random) -> Iterator[bytes]:
     )
     while True:
         text = draw.choice(kinds).format(n=draw.randrange(2000), ip=_address(draw), port=draw.randrange(1024, 65535))
-        yield (f"<38>Nov {draw.randrange(1, 23):2d} {draw.randrange(24):02d}:{draw.randrange(60):02d}:{draw.randrange(60):02d} "
-               f"host{draw.randrange(300)} sshd[{draw.randrange(1, 40000)}]: {text}").encode()
+        day, clock_, pid = draw.randrange(1, 23), _clock(draw), draw.randrange(1, 40000)
+        yield f"<38>Nov {day:2d} {clock_} host{draw.randrange(300)} sshd[{pid}]: {text}".encode()
 
 
 def nginx(draw: random.Random) -> Iterator[bytes]:
@@ -40,9 +40,10 @@ def nginx(draw: random.Random) -> Iterator[bytes]:
     while True:
         path = f"/column/{draw.randrange(300)}/article{draw.randrange(20000)}.html"
         asked = path + (f"?page={draw.randrange(50)}&q=%E9%95%BF" if draw.random() < 0.3 else "")
-        yield (f'{_address(draw)} - - [{draw.randrange(1, 23):02d}/Nov/2026:{draw.randrange(24):02d}:{draw.randrange(60):02d}:07 +0800] '
-               f'"GET {asked} HTTP/1.1" {draw.choice((200, 200, 200, 304, 404))} {draw.randrange(90000)} '
-               f'"https://www.example.com/" "{draw.choice(agents)}"').encode()
+        stamp = f"{draw.randrange(1, 23):02d}/Nov/2026:{_clock(draw)} +0800"
+        answer = f"{draw.choice((200, 200, 200, 304, 404))} {draw.randrange(90000)}"
+        yield (f'{_address(draw)} - - [{stamp}] "GET {asked} HTTP/1.1" {answer} "https://www.example.com/" '
+               f'"{draw.choice(agents)}"').encode()
 
 
 def eve(draw: random.Random) -> Iterator[bytes]:
@@ -82,7 +83,7 @@ def eve(draw: random.Random) -> Iterator[bytes]:
 def windows(draw: random.Random) -> Iterator[bytes]:
     """Process creations, logons and registry writes as NXLog sends them, message included."""
     programs = [f"C:\\Program Files\\Vendor{n}\\bin\\tool{n}.exe" for n in range(300)]
-    head = "A new process has been created.\r\n\r\nSubject:\r\n\tSecurity ID:\t\tS-1-5-18\r\n" + "\tDetail of the record, as rendered\r\n" * 14
+    head = "A process has been created.\r\n\r\nSubject:\r\n" + "\tDetail of the record, as rendered\r\n" * 14
     while True:
         program = draw.choice(programs)
         record: dict[str, Any] = {
@@ -101,7 +102,7 @@ def windows(draw: random.Random) -> Iterator[bytes]:
                 "CurrentDirectory": "C:\\Windows\\system32\\",
                        "LogonId": f"0x{draw.getrandbits(20):x}", "IntegrityLevel": "Medium",
                        "OriginalFileName": "tool.exe", "Company": "Vendor",
-                       "Hashes": f"MD5={draw.getrandbits(128):032X},SHA256={draw.getrandbits(256):064X},IMPHASH={draw.getrandbits(128):032X}",
+                       "Hashes": f"MD5={draw.getrandbits(128):032X},SHA256={draw.getrandbits(256):064X}",
                        "ParentImage": "C:\\Windows\\explorer.exe", "ParentCommandLine": "C:\\Windows\\Explorer.EXE",
                        "ParentProcessId": "99"}
         elif record["EventID"] == 3:
@@ -115,6 +116,10 @@ def windows(draw: random.Random) -> Iterator[bytes]:
                        "Details": "DWORD (0x00000004)"}
         record["Message"] += "x" * max(0, 1990 - len(orjson.dumps(record)))
         yield orjson.dumps(record)
+
+
+def _clock(draw: random.Random) -> str:
+    return f"{draw.randrange(24):02d}:{draw.randrange(60):02d}:{draw.randrange(60):02d}"
 
 
 def _address(draw: random.Random) -> str:
