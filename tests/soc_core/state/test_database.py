@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-import subprocess
-import sys
+import multiprocessing
+import os
 import threading
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,6 @@ from soc_core.state import database as module
 from soc_core.state.database import Database, StateError
 from soc_core.state.tables import Base, MetaRow
 from tests.servers.postgres import postgres
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_models_and_migrations_agree(database: Database) -> None:
@@ -50,14 +49,24 @@ def test_newer_schema_is_refused_in_one_sentence(database: Database) -> None:
         database.migrate()
 
 
+def up(url: str, ready: Barrier) -> None:
+    ready.wait()
+    Database(url).migrate()
+    with Database(url).begin() as session:
+        session.add(MetaRow(name=str(os.getpid()), value=""))
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_two_processes_may_start_at_once(kind: str, tmp_path: Path) -> None:
-    code = "import sys; from soc_core.state.database import Database; Database(sys.argv[1]).migrate(); print('up')"
-
     def start(url: str) -> None:
-        started = [subprocess.Popen([sys.executable, "-c", code, url], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-                   for _ in range(2)]
-        assert [each.communicate(timeout=60)[0] for each in started] == ["up\n"] * 2
+        context = multiprocessing.get_context("fork")
+        ready = context.Barrier(3)
+        started = [context.Process(target=up, args=(url, ready)) for _ in range(3)]
+        for each in started:
+            each.start()
+        for each in started:
+            each.join(timeout=60)
+        assert [each.exitcode for each in started] == [0, 0, 0]
 
     if kind == "sqlite":
         start(f"sqlite:///{tmp_path / 'new' / 'state.db'}")
@@ -114,6 +123,9 @@ def test_sqlite_is_durable_and_checks_references(tmp_path: Path) -> None:
         pragmas = {name: session.scalar(text(f"PRAGMA {name}")) for name in
                    ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")}
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
+    with database.begin() as session:
+        session.execute(text("CREATE TABLE t (n)"))
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
     database.close()
 
 
