@@ -7,7 +7,7 @@ import json
 import os
 import random
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,52 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collectors.sources import _content, _evtx
+from collectors.sources import _content
 from collectors.sources._framing import Elements, Lines, joined
 from collectors.sources.files import Expanded, FileSource, Ledger, Refused, expand
-from soc_core.journal.files import FileJournal
-from tests.corpora import ROOT, corpus, read
-
-Taken = tuple[list[bytes], list[int], dict[int, str]]
-
-
-def detect(sample: Sequence[bytes]) -> str:
-    return "json" if sample[0].startswith(b"{") else "text"
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "journal" / "files.jsonl")
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[..., Path]:
-    def write(data: bytes, name: str = "a.log") -> Path:
-        path = tmp_path / name
-        path.write_bytes(data)
-        return path
-
-    return write
-
-
-def take(path: Path, ledger: Ledger, **options: object) -> tuple[FileSource, Taken]:
-    source = FileSource(path, ledger, detect, **options)  # type: ignore[arg-type]
-    lines: list[bytes] = []
-    positions: list[int] = []
-    damaged: dict[int, str] = {}
-    while batch := source.next_batch()[0]:
-        for raws in batch:
-            assert raws.origin.source == source.source
-            assert raws.positions is not None
-            damaged |= {index + len(lines): reason for index, reason in raws.damaged.items()}
-            lines += raws.lines
-            positions += raws.positions.tolist()
-    assert source.done
-    assert source.read == len(lines)
-    assert source.taken == source.size
-    source.close()
-    return source, (lines, positions, damaged)
-
+from tests.collectors.sources.taking import detect, take
 
 # ---------------------------------------------------------------- lines
 
@@ -273,135 +231,3 @@ def test_other_containers_are_refused_in_one_sentence(tmp_path: Path, ledger: Le
             with pytest.raises(Refused, match=why) as caught:
                 FileSource(path, ledger, detect)
             assert "\n" not in str(caught.value)
-
-
-# ---------------------------------------------------------------- identity
-
-
-def test_a_file_is_the_same_renamed_copied_packed_and_grown(
-    tmp_path: Path, write: Callable[..., Path], ledger: Ledger
-) -> None:
-    lines = [b"line %d of the log" % n for n in range(100)]
-    first, taken = take(write(b"\n".join(lines[:40]) + b"\n"), ledger)
-    assert take(write(b"\n".join(lines[:40]) + b"\n", "renamed.log"), Ledger(ledger.path))[0].source == first.source
-    packed = write(gzip.compress(b"\n".join(lines[:40]) + b"\n"), "a.log.1.gz")
-    assert take(packed, ledger)[0].source == first.source
-    grown, (found, positions, _) = take(write(b"\n".join(lines[:70]) + b"\n"), ledger)
-    assert grown.source == first.source
-    assert (found[:40], positions[:40]) == (taken[0], taken[1])
-    again, (found, _, _) = take(write(b"\n".join(lines) + b"\n"), Ledger(ledger.path))
-    assert again.source == first.source
-    assert found == lines
-    assert take(packed, ledger)[0].source == first.source  # an old state is still that file
-
-
-def test_two_logs_with_the_same_beginning_stay_two(write: Callable[..., Path], ledger: Ledger) -> None:
-    head = b"#Fields: date time c-ip cs-method\n"
-    first = take(write(head), ledger)[0]
-    one = take(write(head + b"a\n", "one"), ledger)[0]
-    two = take(write(head + b"b\n", "two"), ledger)[0]
-    assert one.source == first.source
-    assert two.source != first.source
-    assert take(write(head + b"a\na2\n", "one"), ledger)[0].source == one.source
-    assert take(write(head + b"b\nb2\n", "two"), ledger)[0].source == two.source
-
-
-@pytest.mark.parametrize("size", [1, 255, 256, 257, (1 << 18) - 1, 1 << 18, (1 << 18) + 1])
-def test_growth_is_seen_at_any_size(size: int, write: Callable[..., Path], ledger: Ledger) -> None:
-    data = b"".join(b"%07d\n" % n for n in range(size // 8 + 100))
-    first = take(write(data[:size]), ledger)[0]
-    assert take(write(data[: size + 9]), ledger)[0].source == first.source
-    assert take(write(b"x" + data[: size + 9]), ledger)[0].source != first.source
-
-
-def test_a_torn_ledger_still_serves(write: Callable[..., Path], ledger: Ledger) -> None:
-    first = take(write(b"one\n"), ledger)[0]
-    with ledger.path.open("ab") as file:
-        file.write(b'{"id": "half')
-    second = take(write(b"other\n", "b"), Ledger(ledger.path))[0]
-    fresh = Ledger(ledger.path)
-    assert take(write(b"one\ntwo\n"), fresh)[0].source == first.source
-    assert take(write(b"other\nmore\n", "b"), fresh)[0].source == second.source
-
-
-def test_resume_passes_over_what_the_journal_holds(tmp_path: Path, write: Callable[..., Path], ledger: Ledger) -> None:
-    journal = FileJournal(tmp_path / "journal", partitions=1)
-    path = write(b"one\ntwo\n")
-    source = FileSource(path, ledger, detect)
-    while batch := source.next_batch()[0]:
-        journal.append(batch)
-    source.close()
-    path.write_bytes(b"one\ntwo\nthree\n")
-    assert take(path, ledger, tail=journal.tail)[1] == ([b"three"], [8], {})
-    assert take(path, ledger)[1][0] == [b"one", b"two", b"three"]
-    journal.close()
-
-
-def test_a_named_source_keeps_its_files_apart(write: Callable[..., Path], ledger: Ledger) -> None:
-    one = take(write(b"one\n", "1"), ledger, source="web01")[0]
-    two = take(write(b"two\n", "2"), ledger, source="web01")[0]
-    assert one.source.startswith("web01/file:")
-    assert one.source != two.source
-
-
-def test_the_origin_says_what_was_asked(write: Callable[..., Path], ledger: Ledger) -> None:
-    source = FileSource(write(b"x\n"), ledger, detect, format="syslog", zone="dmz", timezone="UTC", realm="demo")
-    origin = source.next_batch()[0][0].origin
-    assert (origin.format, origin.zone, origin.timezone, origin.realm) == ("syslog", "dmz", "UTC", "demo")
-
-
-# ---------------------------------------------------------------- Windows event logs
-
-
-def test_every_recorded_event_log_is_read(ledger: Ledger) -> None:
-    files = expand([corpus("evtx-parser-samples")]).files + expand([corpus("evtx-attack-samples")]).files[::12]
-    counts = {}
-    for path in [path for path in files if ".evtx" in path.name]:
-        _, (lines, positions, damaged) = take(path, ledger)
-        assert positions == list(range(len(lines)))
-        for index, line in enumerate(lines):
-            assert index in damaged or "Event" in json.loads(line)
-        counts[path.name] = (len(lines), len(damaged))
-    assert counts["security.evtx.gz"] == (2261, 0)
-    assert counts["sample-with-zero-data-size-event.evtx.gz"] == (336, 1)
-    assert min(total - bad for total, bad in counts.values()) >= 1
-
-
-def test_mangled_event_logs_end_neither_us_nor_in_silence(tmp_path: Path, ledger: Ledger) -> None:
-    whole = read(corpus("evtx-parser-samples") / "system.evtx.gz")
-    for seed in range(4):
-        chance, data = random.Random(seed), bytearray(whole)
-        for _ in range(200):
-            data[chance.randrange(4096, 400_000)] = chance.randrange(256)
-        path = tmp_path / f"{seed}.evtx"
-        path.write_bytes(data if seed % 2 else data[: chance.randrange(70_000, 400_000)])
-        _, (lines, _, damaged) = take(path, ledger)
-        assert damaged
-        assert len(lines) > 50
-        assert all(index in damaged or "Event" in json.loads(line) for index, line in enumerate(lines))
-
-
-def test_a_reader_that_dies_is_one_damaged_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "x.evtx"
-    path.write_bytes(b"ElfFile\x00" + bytes(100))
-    assert [bool(reason) for _, reason in _evtx.read(path)] == [True]
-    monkeypatch.setattr(_evtx, "SILENCE", 0.0)  # a child that stalls
-    ((line, reason),) = _evtx.read(path)
-    assert line == b""
-    assert "ended early" in reason
-
-
-def test_every_text_corpus_is_taken_whole(ledger: Ledger) -> None:
-    """Lines found are the file's own lines; only what is no text is refused."""
-    refused = []
-    for path in expand([corpus("plaso-testdata"), corpus("beats-oss-modules"), corpus("panther-cloud")]).files:
-        try:
-            source, (lines, _, damaged) = take(path, ledger)
-        except Refused:
-            refused.append(path.relative_to(ROOT).parts[1])
-            continue
-        if source._kind == "lines":
-            data = read(path).removeprefix(b"\xef\xbb\xbf")
-            assert lines == [line.removesuffix(b"\r") for line in data.split(b"\n") if line.removesuffix(b"\r")]
-        assert not damaged
-    assert set(refused) <= {"utmp", "ivanti_vc0"}
