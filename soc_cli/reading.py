@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from soc_core.identify import identify, records
 from soc_core.protocols import Frame, Origin, Raws
 
 UNGATED = ["*"]
+DECIDING = ("EventType", "OperationType", "ObjectType")  # event data that decide a Windows event's categories
 TIMES = ("@timestamp", "timestamp", "TimeCreated", "UtcTime", "EventTime", "time")
 
 
@@ -162,20 +164,19 @@ def tags(event: dict[str, Any], names: dict[str, Any]) -> list[str]:
         return ["/".join(part.lower() if isinstance(part, str) else "" for part in parts)]
     channel, code = names.get("Channel"), names.get("EventID")
     if isinstance(channel, str) and isinstance(code, str):
-        return _windows(channel, code, names)
+        return list(_windows(channel, code, *(str(names.get(name, "")) for name in DECIDING)))
     return UNGATED
 
 
-def _windows(channel: str, code: str, names: dict[str, Any]) -> list[str]:
-    """The tags that the Windows format itself would give to such a record."""
-    row = {"Channel": channel, "EventID": int(code) if code.isdigit() else code}
-    for name in ("EventType", "OperationType", "ObjectType"):
-        if isinstance(names.get(name), str):
-            row[name] = names[name]
+@lru_cache(maxsize=4096)
+def _windows(channel: str, code: str, *deciding: str) -> tuple[str, ...]:
+    """The tags that the Windows format itself gives to such a record."""
+    row: dict[str, Any] = {"Channel": channel, "EventID": int(code) if code.isdigit() else code}
+    row |= {name: value for name, value in zip(DECIDING, deciding, strict=True) if value}
     found = lines([orjson.dumps({**row, "@timestamp": "2026-01-01T00:00:00Z"}).decode()], "windows_event")
     if not found.height or "sigma.logsource" not in found.fields:
-        return UNGATED
-    return list(found.column("sigma.logsource")[0])
+        return tuple(UNGATED)
+    return tuple(found.column("sigma.logsource")[0])
 
 
 def _micros(stamp: Any) -> int | None:

@@ -16,7 +16,7 @@ from detections.sigma.rule import Correlation, Filter, Head, LogSource, Rule
 from detections.sigma.terms import from_plain, to_plain
 
 VERSION = 2
-MOST_FILES = 64
+MOST_FILES, MOST_BYTES = 2000, 512 << 20
 Loaded = Rule | Correlation | Filter
 
 
@@ -57,10 +57,14 @@ def read(path: Path) -> bytes | None:
 
 
 def _trim(folder: Path) -> None:
-    """Keep the newest files only."""
-    found = sorted((p for p in folder.iterdir() if p.is_file()), key=lambda p: p.stat().st_mtime, reverse=True)
-    for path in found[MOST_FILES:]:
-        path.unlink(missing_ok=True)
+    """Keep the files used last, within the bounds."""
+    found = [(path, path.stat()) for path in folder.iterdir() if path.is_file()]
+    found.sort(key=lambda pair: pair[1].st_mtime, reverse=True)
+    total = 0
+    for number, (path, known) in enumerate(found):
+        total += known.st_size
+        if number >= MOST_FILES or total > MOST_BYTES:
+            path.unlink(missing_ok=True)
 
 
 class Cache:

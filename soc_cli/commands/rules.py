@@ -1,0 +1,49 @@
+"""Check, list and test Sigma rules, and see what they cover. 规则"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+Folders = Annotated[list[Path] | None, typer.Argument(help="rule files and folders; default: our own")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on the last line")]
+
+
+@app.command()
+def check(folders: Folders = None, as_json: Json = False) -> None:
+    """Load every rule and say what was set aside, what is blind here, and what is odd. Exit 1 when a rule failed."""
+    from soc_cli import rule_report
+
+    report = rule_report.check(folders or rule_report.ours())
+    rule_report.show(report, as_json)
+    raise typer.Exit(1 if report["failed"] else 0)
+
+
+@app.command("list")
+def list_(folders: Folders = None, as_json: Json = False) -> None:
+    """Every rule: id, level, log source and title."""
+    from soc_cli import rule_report
+
+    rule_report.catalogue(folders or rule_report.ours(), as_json)
+
+
+@app.command()
+def test(folders: Folders = None, as_json: Json = False) -> None:
+    """Run the rules' own tests: native log lines through the real parser and engine. Exit 1 when one fails."""
+    from soc_cli import rule_report
+
+    raise typer.Exit(1 if rule_report.tests(folders or rule_report.ours(), as_json) else 0)
+
+
+@app.command()
+def coverage(
+    folders: Folders = None,
+    out: Annotated[Path | None, typer.Option(help="file for the layer; default: stdout")] = None,
+) -> None:
+    """An ATT&CK Navigator layer of the techniques that the rules show."""
+    from soc_cli import rule_report
+
+    rule_report.coverage(folders or rule_report.ours(), out)

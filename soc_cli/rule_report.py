@@ -1,0 +1,150 @@
+"""What `./soc rules` prints: a check, a list, test outcomes, a Navigator layer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from detections import attack
+from detections.sigma import cache
+from detections.sigma.blind import Sight, Verdict
+from detections.sigma.finding import techniques, title
+from detections.sigma.load import load_rules
+from detections.sigma.map import Mapper
+from detections.sigma.rule import Correlation, Head, Rule
+from soc_core.config import ROOT, Settings
+
+OURS = ROOT / "detections" / "rules"
+
+
+def ours() -> list[Path]:
+    """The rule folders of the default configuration."""
+    return Settings().rules
+
+
+def check(folders: Sequence[Path]) -> dict[str, Any]:
+    """Counts, failures, blindness and warnings of everything below the folders.
+
+    An ATT&CK id that the pinned version does not know is an error in our own rules and a warning in others.
+    """
+    found = load_rules(folders, cache=cache.default())
+    warnings: list[dict[str, Any]] = [failure.as_dict() for failure in found.warnings]
+    failed = [failure.as_dict() for failure in found.failed]
+    items = [*found.rules, *found.correlations]
+    bad: set[str] = set()
+    for item in items:
+        for tag, reason in odd_tags(item.head):
+            own = Path(item.head.path).resolve().is_relative_to(OURS)
+            (failed if own else warnings).append({"path": item.head.path, "line": item.head.line, "error": f"{tag}: {reason}"})
+            bad |= {item.id} if own else set()
+    verdicts = Sight(Mapper()).verdicts(found.rules)
+    return {
+        "rules": found.documents,
+        "loaded": len(items) + len(found.filters) - len(bad),
+        "failed": failed,
+        "blind": [as_dict(verdict) for verdict in verdicts if verdict.blind],
+        "partly_blind": [as_dict(verdict) for verdict in verdicts if not verdict.blind],
+        "warnings": warnings,
+    }
+
+
+def odd_tags(head: Head) -> list[tuple[str, str]]:
+    """Technique tags that the pinned ATT&CK version does not have under that id."""
+    out = []
+    for tag in head.tags:
+        if attack.is_technique_tag(tag):
+            wanted = tag.removeprefix("attack.").upper()
+            known = attack.resolve(wanted)
+            if known is None:
+                out.append((tag, f"ATT&CK {attack.table().version} has no {wanted}"))
+            elif known.id != wanted:
+                out.append((tag, f"ATT&CK {attack.table().version} has {known.id} ({known.name}) in its place"))
+    return out
+
+
+def as_dict(verdict: Verdict) -> dict[str, Any]:
+    rule = verdict.rule
+    return {"id": rule.id, "title": rule.head.title, "path": rule.head.path, "missing": list(verdict.missing)}
+
+
+def show(report: dict[str, Any], as_json: bool) -> None:
+    """The report in words, or as one line of JSON."""
+    if as_json:
+        print(orjson.dumps(report).decode())
+        return
+    for failure in report["failed"]:
+        print(f"{failure['path']}:{failure['line']}: {failure['error']}")
+    for warning in report["warnings"]:
+        print(f"warning: {warning['path']}:{warning['line']}: {warning['error']}")
+    reasons = Counter(reason for verdict in report["blind"] for reason in verdict["missing"])
+    for reason, count in reasons.most_common(20):
+        print(f"blind for want of {reason}: {count} rules")
+    print(f"{report['rules']} documents: {report['loaded']} loaded, {len(report['failed'])} set aside; "
+          f"{len(report['blind'])} blind here, {len(report['partly_blind'])} partly")
+
+
+def catalogue(folders: Sequence[Path], as_json: bool) -> None:
+    """One line a rule."""
+    found = load_rules(folders, cache=cache.default())
+    items: list[Rule | Correlation] = [*found.rules, *found.correlations]
+    rows = [
+        {
+            "id": item.id, "level": item.head.level, "title": title(item.head), "path": item.head.path,
+            "logsource": str(item.logsource) if isinstance(item, Rule) else item.kind,
+            "techniques": list(techniques(item.head.tags)), "author": item.head.author, "license": item.head.license,
+        }
+        for item in sorted(items, key=lambda item: (item.head.path, item.head.line))
+    ]
+    if as_json:
+        print(orjson.dumps({"rules": rows}).decode())
+        return
+    for row in rows:
+        print(f"{row['id']}  {row['level']:<13} {row['logsource']:<30} {row['title']}")
+
+
+def tests(folders: Sequence[Path], as_json: bool) -> int:
+    """Run the rules' tests; how many failed (a rule of ours without tests fails too)."""
+    from soc_cli import rule_tests
+
+    outcomes = rule_tests.run(folders)
+    missing = [path for path in rule_tests.untested(folders) if path.resolve().is_relative_to(OURS)]
+    bad = [{"path": str(o.path), "about": o.about, "problem": o.problem} for o in outcomes if o.problem]
+    bad += [{"path": str(path), "about": "", "problem": "has no tests"} for path in missing]
+    if as_json:
+        print(orjson.dumps({"cases": len(outcomes), "failed": bad}).decode())
+    else:
+        for each in bad:
+            print(f"{each['path']}: {each['about']}: {each['problem']}")
+        print(f"{len(outcomes)} cases, {len(bad)} failed")
+    return len(bad)
+
+
+def coverage(folders: Sequence[Path], out: Path | None) -> None:
+    """A Navigator layer (https://github.com/mitre-attack/attack-navigator, layer format 4.5), scored by rules."""
+    found = load_rules(folders, cache=cache.default())
+    names: dict[str, list[str]] = {}
+    for item in (*found.rules, *found.correlations):
+        for technique in techniques(item.head.tags):
+            names.setdefault(technique, []).append(item.head.title)
+    for domain in ("enterprise", "ics"):
+        mine = {t: titles for t, titles in names.items() if attack.table().techniques[t].domain == domain}
+        layer = {
+            "name": f"CitySOC rules ({domain})", "domain": f"{domain}-attack",
+            "versions": {"attack": attack.table().version.split(".")[0], "navigator": "5.1.0", "layer": "4.5"},
+            "description": f"{len(mine)} techniques shown by {len(found.rules) + len(found.correlations)} rules",
+            "techniques": [
+                {"techniqueID": t, "score": len(titles), "comment": "; ".join(sorted(titles)[:20])}
+                for t, titles in sorted(mine.items())
+            ],
+            "gradient": {"colors": ["#ffffff", "#2e7d32"], "minValue": 0, "maxValue": max(map(len, mine.values()), default=1)},
+        }
+        if out is None:
+            print(orjson.dumps(layer).decode())
+        else:
+            path = out if domain == "enterprise" else out.with_name(f"{out.stem}-ics{out.suffix}")
+            path.write_bytes(orjson.dumps(layer, option=orjson.OPT_INDENT_2))
+            print(f"{path}: {len(mine)} techniques")
