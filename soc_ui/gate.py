@@ -94,7 +94,8 @@ class Gate:
     @staticmethod
     def turn_away(connection: HTTPConnection, who: Entry | None) -> Response:
         """Pages lead to the login; everything else learns that there is no session."""
-        if "text/html" in connection.headers.get("accept", "") and connection.scope.get("method") == "GET":
+        page = connection.url.path == "/" or "text/html" in connection.headers.get("accept", "")
+        if page and connection.scope.get("method") == "GET":
             here = connection.url.path + (f"?{connection.url.query}" if connection.url.query else "")
             to = "/password" if who else "/login" + (f"?next={quote(here, safe='')}" if here != "/" else "")
             return RedirectResponse(to, status_code=303)
