@@ -33,7 +33,12 @@ class Ledger:
 
 
 def apply(console: Console, ledger: Ledger, log: Sequence[dict[str, Any]]) -> None:
-    """Apply the entries after `ack` in order. An entry that makes no sense is acknowledged and does nothing."""
+    """Apply the entries after `ack` in order. An entry that makes no sense is acknowledged and does nothing.
+
+    Streamlit calls this before the page runs, so the session is asked for again here.
+    """
+    if not console.still_in():
+        return
     for entry in sorted((item for item in log if isinstance(item.get("seq"), int)), key=lambda item: item["seq"]):
         if entry["seq"] <= ledger.ack:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,16 @@ class Console:
     language: str
     csrf: str
     places: dict[str, Any]
+    actor_now: Callable[[], Actor | None]
+
+    def still_in(self) -> bool:
+        """Whether the session holds as it did when the page ran; fragments and callbacks ask before they act."""
+        return self.actor_now() == self.actor
+
+    def recheck(self) -> None:
+        """At the head of every fragment: without the session, run the whole page, which shows the way to the login."""
+        if not self.still_in():
+            st.rerun(scope="app")
 
     def t(self, key: str, **values: Any) -> str:
         return text.translate(self.language, key, **values)

@@ -11,7 +11,7 @@ import streamlit as st
 from casework.services import NotFound
 from soc_api.auth import COOKIE, Entry
 from soc_core import clock
-from soc_core.access import Refused
+from soc_core.access import Actor, Refused
 from soc_core.models import DEMO, REAL
 from soc_ui import components, pages, runtime, text
 from soc_ui.console import Console
@@ -56,10 +56,10 @@ def run() -> None:
         st.stop()
     console = make(who, language, places)
     landing = console.places[places[0].path]
-    front = st.Page(lambda: st.switch_page(landing), title=landing.title, url_path="front", default=True)
+    front = st.Page(lambda: None, title=landing.title, url_path="front", default=True)
     current = st.navigation([front, *console.places.values()], position="hidden")
     if current == front:
-        st.switch_page(landing)
+        st.switch_page(landing, query_params=st.query_params.to_dict())
     here = next(place for place in places if console.places[place.path] == current)
     navigation(console, places)
     strip(console, who, here)
@@ -69,7 +69,13 @@ def run() -> None:
 def make(who: Entry, language: str, places: list[pages.Place]) -> Console:
     """The console of this visit, with a Streamlit page for each place."""
     known: dict[str, st.Page] = {}
-    console = Console(who.actor, runtime.services(), language, runtime.logins().csrf(who), known)
+    token = cookies().get(COOKIE, "")
+
+    def actor_now() -> Actor | None:
+        found = runtime.logins().entry(token)
+        return found.actor if found and not found.must_change else None
+
+    console = Console(who.actor, runtime.services(), language, runtime.logins().csrf(who), known, actor_now)
     for place in places:
         known[place.path] = st.Page(page(console, place), title=console.t(f"nav.{place.path}"), url_path=place.path)
     return console

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import streamlit as st
 
 from soc_core.models import LEVELS
-from soc_ui import acts, components, text
+from soc_ui import acts, address, components, text
 from soc_ui.console import Console
 from soc_ui.vm.queue import VIEWS, QueueFilter, may_judge, queue_page
 
@@ -37,14 +37,10 @@ def controls(console: Console) -> QueueFilter:
         name: t("queue.level_from", level=t(f"ui.level_{name}")) for name in reversed(LEVELS[1:])}
     realms = {"": t("queue.realm_any"), "real": t("queue.realm_real"), "demo": t("queue.realm_demo")}
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        view = st.segmented_control(t("queue.view"), list(views), format_func=lambda key: views[key], default="open",
-                                    required=True, key="view", bind="query-params", label_visibility="collapsed")
-        level = st.selectbox(t("queue.level"), list(levels), format_func=lambda key: levels[key], key="level",
-                             bind="query-params", label_visibility="collapsed", width=150)
-        realm = st.selectbox(t("queue.realm"), list(realms), format_func=lambda key: realms[key], key="realm",
-                             bind="query-params", label_visibility="collapsed", width=110)
-        q = st.text_input(t("queue.search"), key="q", bind="query-params", label_visibility="collapsed", width=260,
-                          placeholder=t("queue.search_hint"), max_chars=200)
+        view = address.segments("view", t("queue.view"), views, "open")
+        level = address.select("level", t("queue.level"), levels, 150)
+        realm = address.select("realm", t("queue.realm"), realms, 120)
+        q = address.words("q", t("queue.search"), t("queue.search_hint"), 260)
         if any(linked.values()):
             narrowed(console, linked)
     return QueueFilter.read({"view": view, "level": level, "realm": realm, "q": q, **linked})

@@ -17,6 +17,7 @@ def show(console: Console) -> None:
 
 @st.fragment(run_every=10)
 def draw(console: Console) -> None:
+    console.recheck()
     page = overview_page(console.actor, console.services, console.language)
     console.cards("overview_head", main=True, headline=page.headline, tone=page.tone, note=page.note, tiles=page.tiles)
     chart(console, page)

@@ -14,6 +14,7 @@ def show(console: Console) -> None:
 
 @st.fragment(run_every=5)
 def draw(console: Console) -> None:
+    console.recheck()
     page = pipeline_page(console.actor, console.services, console.language)
     console.cards("pipeline_head", main=True, headline=page.headline, tone=page.tone, tiles=page.tiles)
     console.table("pipeline_sources", [

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
+from soc_ui import address
 from soc_ui.console import Console
 from soc_ui.vm.sources import sources_page
 
 
 def show(console: Console) -> None:
     labels = {"all": console.t("sources.show_all"), "silent": console.t("sources.show_silent")}
-    chosen = st.segmented_control(
-        console.t("sources.show"), list(labels), format_func=lambda key: labels[key], default="all", required=True,
-        key="show", bind="query-params", label_visibility="collapsed")
-    draw(console, chosen == "silent")
+    draw(console, address.segments("show", console.t("sources.show"), labels, "all") == "silent")
 
 
 @st.fragment(run_every=10)
 def draw(console: Console, silent_only: bool) -> None:
+    console.recheck()
     page = sources_page(console.actor, console.services, console.language, silent_only)
     console.cards("sources_head", main=True, headline=page.headline, tone=page.tone)
     console.table("sources_table", [

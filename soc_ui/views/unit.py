@@ -37,6 +37,7 @@ def choose(console: Console) -> str:
 
 @st.fragment(run_every=15)
 def draw(console: Console, organisation: str) -> None:
+    console.recheck()
     home = unit_home(console.actor, console.services, console.language, organisation)
     todo(console, home)
     console.cards("unit_watched", headline=console.t("unit.watched"), note=home.watched)

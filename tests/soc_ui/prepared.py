@@ -122,7 +122,8 @@ def another(settings: Settings, title: str, organisation: str = EDU, level: str 
     """One more alert, made now; its id."""
     state = Database(settings.state_url)
     system = {EDU: "campus_safety", POLICE: "skynet_video", DATA: "egov_extranet"}[organisation]
-    made = episode(title, "soc.test.more", level, organisation, system, REAL, 1, {"host.name": [title]}, [], clock.now())
+    entities = {"host.name": [title]}
+    made = episode(title, "soc.test.more", level, organisation, system, REAL, 1, entities, [], clock.now())
     with state.begin() as session:
         alerts.save(session, [made], [])
     state.close()
