@@ -14,8 +14,8 @@ import orjson
 
 from soc_core import clock
 
-BATCH = 20_000
-ROUNDS = 4
+BATCH = 5_000
+ROUNDS = 8
 TARGETS = {"syslog": 150_000, "nginx": 150_000, "suricata_eve": 80_000, "windows_event": 40_000}
 
 

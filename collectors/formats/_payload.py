@@ -50,6 +50,9 @@ def _candidates(header: pl.DataFrame) -> list[tuple[tuple[str, ...], Ints]]:
     braced = header["message"].str.contains(r"^(?:@cee:)? ?\{")
     if braced.any():
         found.append((JSON_FORMATS, np.flatnonzero(braced.to_numpy())))
+    event = header["message"].str.starts_with("<Event>") | header["message"].str.starts_with("<Event ")
+    if event.any():  # Sysmon for Linux
+        found.append((("windows_event",), np.flatnonzero(event.to_numpy())))
     if "process.name" in header.columns:
         name = header["process.name"].str.extract(r"^([a-z0-9]+)")
         for program, formats in PROGRAMS.items():

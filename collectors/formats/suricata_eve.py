@@ -130,14 +130,13 @@ def _group(kind: str, rows: list[Record], numbers: Ints, ctx: Context) -> Piece:
         made = _column(column, digger.values(deep), ctx) if deep[0] in present else None
         if made is not None:
             columns[column] = made
-            taken.append(deep)
     if "dns" in present:
         _dns(columns, digger)
     duration = _column("event.duration", digger.values(("flow", "age")), ctx) if "flow" in present else None
     if duration is not None:
         columns["event.duration"] = duration * 1_000_000_000
     _derived(columns, kind)
-    left = leftovers({"suricata": {"eve": row}} if row else None for row in _without(rows, digger, taken))
+    left = leftovers({"suricata": {"eve": row}} if row else None for row in _without(rows, taken))
     if left is not None:
         columns["overflow"] = left
     frame = pl.DataFrame([one.alias(name) for name, one in columns.items()])
@@ -151,18 +150,26 @@ def _column(name: str, values: Sequence[Any], ctx: Context) -> pl.Series | None:
     return made
 
 
-def _without(rows: list[Record], digger: Digger, taken: Sequence[Path]) -> list[Record]:
-    """The records without what became columns."""
-    for path in taken:
-        key = path[-1]
-        for parent in rows if len(path) == 1 else digger.values(path[:-1]):
-            if parent is not None:
-                parent.pop(key, None)
-    for part in {path[0] for path in taken if len(path) > 1}:
-        for row in rows:
-            if part in row and not row[part]:
-                del row[part]
-    return rows
+def _without(rows: list[Record], taken: Sequence[Path]) -> list[Record]:
+    """The records without what became columns; one pass over each record, as memory is the cost."""
+    top = {path[0] for path in taken if len(path) == 1}
+    inner: dict[str, set[str]] = {}
+    for part, name in (path for path in taken if len(path) == 2):
+        inner.setdefault(part, set()).add(name)
+    left = []
+    for row in rows:
+        kept = {}
+        for name, value in row.items():
+            if name in top:
+                continue
+            if name in inner and type(value) is dict:
+                known = inner[name]
+                value = {key: one for key, one in value.items() if key not in known}
+                if not value:
+                    continue
+            kept[name] = value
+        left.append(kept)
+    return left
 
 
 def _dns(columns: dict[str, pl.Series], digger: Digger) -> None:

@@ -23,5 +23,5 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
 
 
 def sniff(lines: Sequence[bytes]) -> float:
-    """A constant below every format that knows what it reads."""
-    return 0.05
+    """A constant: a format that reads fewer than a third of the lines is not theirs."""
+    return 0.3
