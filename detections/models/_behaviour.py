@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from detections.models._logons import Logon
 from soc_core.clock import DAY, HOUR, Micros
@@ -23,12 +24,24 @@ ACCOUNTS = SOURCES = 10_000
 PLACES = 8  # addresses and hosts kept of an account, the latest
 TRIED = 32
 SAMPLE = 2_048
-FIRST = 512  # logons before the first forest
-AGAIN = 16_384  # grown anew at 512, 1024, … and then each time this many more were seen
+FIRST = 1_024  # logons before the first forest
+AGAIN = 4_096  # grown anew at 1,024, 2,048, … and then each time this many more were seen
+KNOWN = 20  # logons after which half of what is new about an account counts
 TREES = 64
 SEED = 7
 WEEKEND_SHIFT = 8 * HOUR  # the city's clock; whole hours are enough to tell day from night
 HOURS = 48  # 24 of working days, 24 of days off
+
+
+class Judged(NamedTuple):
+    """How unusual a logon is (0 … 1), from where on the forest of that moment calls it so, and what stands out."""
+
+    unusual: float
+    least: float
+    why: list[str]
+
+
+NOT_YET = Judged(0.0, 1.0, [])
 
 
 class World:
@@ -52,16 +65,16 @@ class World:
         _fade(account, logon.at)
         _fade(source, logon.at)
         n = account["n"]
-        novelty = math.log1p(n)
+        novelty = n / (n + KNOWN)  # 0 … 1
         net = logon.source.rpartition(".")[0] or logon.source.rpartition(":")[0]
         tried: dict[str, int] = source["tried"]
         recent = sum(1 for at in tried.values() if at > logon.at - HOUR)
         hours = account["hours"]
-        # How much rarer this hour is than if all were alike; a new account has no rare hours.
+        # What is new says little of an account that is itself new; all features stay within bounds as it grows old.
         near = hours[slot] + (hours[slot // 24 * 24 + (slot - 1) % 24] + hours[slot // 24 * 24 + (slot + 1) % 24]) / 2
         failures = math.log1p(source["failures"])
         features = [
-            max(0.0, math.log((n + HOURS) / (HOURS * (near + 1)))),
+            novelty * (1 - min(1.0, HOURS * near / (n + 1))),
             novelty if logon.source and logon.source not in account["sources"] else 0.0,
             novelty if net and net not in account["nets"] else 0.0,
             novelty if logon.host and logon.host not in account["hosts"] else 0.0,
@@ -117,9 +130,9 @@ class World:
 
     # ---------------------------------------------------------------- judging
 
-    def judge(self, logons: Sequence[Logon]) -> list[tuple[float, list[str]]]:
-        """(how unusual, the features that stand out, the strongest first) of each; (0, []) before the first forest."""
-        judged: list[tuple[float, list[str]]] = []
+    def judge(self, logons: Sequence[Logon]) -> list[Judged]:
+        """Each logon against what was usual until then; NOT_YET before the first forest."""
+        judged: list[Judged] = []
         waiting: list[list[float]] = []
         for logon in logons:
             waiting.append(self.observe(logon))
@@ -130,16 +143,15 @@ class World:
                 self.next_fit += min(self.next_fit, AGAIN)
         return judged + self._score(waiting)
 
-    def _score(self, rows: list[list[float]]) -> list[tuple[float, list[str]]]:
+    def _score(self, rows: list[list[float]]) -> list[Judged]:
         if not rows or self._forest is None:
-            return [(0.0, [])] * len(rows)
+            return [NOT_YET] * len(rows)
         table = np.array(rows)
         scores = -self._forest.score_samples(table)
         # A logon that is nowhere above the usual range is not unusual, however rare its combination.
         above = np.maximum(0.0, (table - self._usual) / self._spread)
         return [
-            (float(score), [FEATURES[at] for at in np.argsort(-far, kind="stable")[:3] if far[at] > 0])
-            if far.any() else (0.0, [])
+            Judged(float(score), self.least, _strongest(far)) if far.any() else NOT_YET
             for score, far in zip(scores, above, strict=True)
         ]
 
@@ -157,6 +169,11 @@ class World:
         world.sample, world.seen, world.next_fit = state["sample"], state["seen"], state["next_fit"]
         world._grow(state["basis"])
         return world
+
+
+def _strongest(far: npt.NDArray[np.float64]) -> list[str]:
+    """Names of the three features furthest above their usual range."""
+    return [FEATURES[at] for at in np.argsort(-far, kind="stable")[:3] if far[at] > 0]
 
 
 def _touch(held: OrderedDict[str, dict[str, Any]], key: str, size: int, make: Any) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def train(values: Sequence[Logon], truth: Bools, seed: int) -> Parameters:
 def score(parameters: Parameters, values: Sequence[Logon]) -> Floats:
     """How unusual each logon is (0 … 1), all of them replayed in order from an empty memory of accounts."""
     world = World(_sample(parameters))
-    return np.array([unusual for unusual, _ in world.judge(values)])
+    return np.array([judged.unusual for judged in world.judge(values)])
 
 
 def baseline(values: Sequence[Logon]) -> Floats:
@@ -110,8 +110,8 @@ class UnusualLogon:
             mine = [at for at, name in enumerate(realms) if name == realm]
             world = self._world(realm)
             judged = world.judge([logons[at] for at in mine])
-            hot = [(at, unusual, why) for at, (unusual, why) in zip(mine, judged, strict=True)
-                   if why and unusual >= max(self.threshold, world.least)]
+            hot = [(at, unusual, why) for at, (unusual, least, why) in zip(mine, judged, strict=True)
+                   if why and unusual >= max(self.threshold, least)]
             places = np.array([rows[at] for at, _, _ in hot], dtype=np.int64)
             found += [(rows[at], one) for (at, unusual, why), one in
                       zip(hot, self._findings(batch, places, [(logons[at], u, w) for at, u, w in hot]), strict=True)
