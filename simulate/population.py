@@ -28,7 +28,7 @@ class Population:
         self.officials = OFFICIALS
         self.users = pl.Series(_accounts(rng))
         self.clients = pl.Series(_office_addresses(inventory, rng) + _public_addresses(rng))
-        self.hosts = pl.Series([host.name for host in inventory.hosts], dtype=pl.String)
+        self.hosts = pl.Series([host.name.replace("*", "01") for host in inventory.hosts], dtype=pl.String)
         addresses = [host.address or "192.0.2.250" for host in inventory.hosts]
         self.cast = Cast(self.hosts, pl.Series(addresses, dtype=pl.String), self.users, self.clients,
                          _skew(len(self.hosts), rng) * skewed)

@@ -20,6 +20,8 @@ SEED = 20260101
 def files(city: Path, seed: int = SEED) -> dict[str, bytes]:
     """File name → contents, from the hand-written files of `city` and the seed."""
     about = read_city(city / "city.yml")
+    if about.id != "changsha":
+        raise ValueError(f"{city}: only the Changsha pack is generated; another city writes its own (docs/city.md)")
     named = read_systems(city)[0].rows
     tree = organisations.tree(about, Dice(seed, "organisations"))
     made = systems.generated(tree, Dice(seed, "systems"))
