@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from collectors.formats import _times
+from collectors.formats import _times, _user_agent
 from collectors.formats._frames import by_value, endpoints
 from collectors.formats._text import Shape
 
@@ -63,6 +63,8 @@ def columns(groups: pl.DataFrame) -> pl.DataFrame:
             pl.col("protocol_").str.extract(r"([\d.]+)$").alias("tls.version"),
             pl.col("protocol_").str.extract(r"^([A-Za-z]+?)v?[\d.]*$").str.to_lowercase().alias("tls.version_protocol"),
         )
+    if "user_agent.original" in frame.columns:
+        frame = frame.with_columns(_user_agent.columns(frame["user_agent.original"]))
     return frame.with_columns(_overflow(frame)).select(
         pl.exclude([name for name in frame.columns if name.endswith("_") or name == "stamp"])
     )

@@ -26,7 +26,7 @@ AT = clock.from_text("2026-01-01T00:00:00Z")
 # What the recordings of ECS 8.0 say that ECS 9.4 does not, and what other parts of the platform add.
 NOT_ECS_NOW = {"authentication_success", "authentication_failure"}  # were values of event.type
 ELSEWHERE = re.compile(  # enrichment, identity, and the shipper's own bookkeeping
-    r"\.geo\.|\.as\.|^log\.(offset|file|flags)|^input\.|^fileset\.|^user_agent\.(?!original)|^ecs\.version"
+    r"\.geo\.|\.as\.|^log\.(offset|file|flags)|^input\.|^fileset\.|^ecs\.version"
     r"|^event\.(original|ingested|created|timezone)|^agent\.|^tags"
 )
 
