@@ -37,7 +37,7 @@ class Intake:
         if format:
             registry.get("collectors.formats", format)  # an unknown name is refused before anything is read
         self.settings, self.rules = settings, rules
-        self.given = {"format": format, "source": source, "zone": zone, "timezone": timezone}
+        self.format, self.source, self.zone, self.timezone = format, source, zone, timezone
         self.sources: set[str] = set()
         self.ends: dict[int, int] = {}
         self.read = self.bytes = 0
@@ -76,7 +76,8 @@ class Intake:
     def _take(self, platform: Platform, path: Path, ledger: Ledger, worker: Worker | None,
               bar: Progress, task: TaskID) -> None:
         """One file into the journal, the worker following close behind so that little waits on disk."""
-        source = FileSource(path, ledger, detect, **self.given)
+        source = FileSource(path, ledger, detect, format=self.format, source=self.source, zone=self.zone,
+                            timezone=self.timezone)
         start, waiting = self.bytes, 0
         self.sources.add(source.source)
         try:

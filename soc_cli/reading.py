@@ -97,10 +97,7 @@ def read_sigma(paths: Sequence[Path], refused: list[str] | None = None) -> Itera
 
 def sigma_batch(found: Iterable[bytes]) -> EventBatch:
     """Events in Sigma's names as a batch: one part for each set of fields."""
-    events: list[dict[str, Any]] = []
-    for line in found:
-        if line.strip():
-            events.append(flat(line))
+    events = [flat(line) for line in found if line.strip()]
     shapes: dict[tuple[str, ...], list[int]] = {}
     for row, event in enumerate(events):
         shapes.setdefault(tuple(event), []).append(row)
@@ -190,7 +187,8 @@ def _column(name: str, values: list[Any]) -> pl.Series:
     if name == "@timestamp":
         return pl.Series(name, values, dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
     if any(isinstance(value, list) for value in values):
-        return pl.Series(name, [value if isinstance(value, list) else [value] for value in values], dtype=pl.List(pl.String))
+        values = [value if isinstance(value, list) else [value] for value in values]
+        return pl.Series(name, values, dtype=pl.List(pl.String))
     return pl.Series(name, values, dtype=pl.String)
 
 

@@ -15,7 +15,7 @@ from detections.sigma.blind import Sight, Verdict
 from detections.sigma.finding import techniques, title
 from detections.sigma.load import load_rules
 from detections.sigma.map import Mapper
-from detections.sigma.rule import Correlation, Head, Rule
+from detections.sigma.rule import Head, Rule
 from soc_core.config import ROOT, Settings
 
 OURS = ROOT / "detections" / "rules"
@@ -34,12 +34,13 @@ def check(folders: Sequence[Path]) -> dict[str, Any]:
     found = load_rules(folders, cache=cache.default())
     warnings: list[dict[str, Any]] = [failure.as_dict() for failure in found.warnings]
     failed = [failure.as_dict() for failure in found.failed]
-    items = [*found.rules, *found.correlations]
+    items = found.items
     bad: set[str] = set()
     for item in items:
         for tag, reason in odd_tags(item.head):
             own = Path(item.head.path).resolve().is_relative_to(OURS)
-            (failed if own else warnings).append({"path": item.head.path, "line": item.head.line, "error": f"{tag}: {reason}"})
+            odd = {"path": item.head.path, "line": item.head.line, "error": f"{tag}: {reason}"}
+            (failed if own else warnings).append(odd)
             bad |= {item.id} if own else set()
     verdicts = Sight(Mapper()).verdicts(found.rules)
     return {
@@ -90,14 +91,13 @@ def show(report: dict[str, Any], as_json: bool) -> None:
 def catalogue(folders: Sequence[Path], as_json: bool) -> None:
     """One line a rule."""
     found = load_rules(folders, cache=cache.default())
-    items: list[Rule | Correlation] = [*found.rules, *found.correlations]
     rows = [
         {
             "id": item.id, "level": item.head.level, "title": title(item.head), "path": item.head.path,
             "logsource": str(item.logsource) if isinstance(item, Rule) else item.kind,
             "techniques": list(techniques(item.head.tags)), "author": item.head.author, "license": item.head.license,
         }
-        for item in sorted(items, key=lambda item: (item.head.path, item.head.line))
+        for item in sorted(found.items, key=lambda item: (item.head.path, item.head.line))
     ]
     if as_json:
         print(orjson.dumps({"rules": rows}).decode())
@@ -127,7 +127,7 @@ def coverage(folders: Sequence[Path], out: Path | None) -> None:
     """A Navigator layer (https://github.com/mitre-attack/attack-navigator, layer format 4.5), scored by rules."""
     found = load_rules(folders, cache=cache.default())
     names: dict[str, list[str]] = {}
-    for item in (*found.rules, *found.correlations):
+    for item in found.items:
         for technique in techniques(item.head.tags):
             names.setdefault(technique, []).append(item.head.title)
     for domain in ("enterprise", "ics"):
@@ -135,12 +135,14 @@ def coverage(folders: Sequence[Path], out: Path | None) -> None:
         layer = {
             "name": f"CitySOC rules ({domain})", "domain": f"{domain}-attack",
             "versions": {"attack": attack.table().version.split(".")[0], "navigator": "5.1.0", "layer": "4.5"},
-            "description": f"{len(mine)} techniques shown by {len(found.rules) + len(found.correlations)} rules",
+            "description": f"{len(mine)} techniques shown by {len(found.items)} rules",
             "techniques": [
                 {"techniqueID": t, "score": len(titles), "comment": "; ".join(sorted(titles)[:20])}
                 for t, titles in sorted(mine.items())
             ],
-            "gradient": {"colors": ["#ffffff", "#2e7d32"], "minValue": 0, "maxValue": max(map(len, mine.values()), default=1)},
+            "gradient": {
+                "colors": ["#ffffff", "#2e7d32"], "minValue": 0, "maxValue": max(map(len, mine.values()), default=1),
+            },
         }
         if out is None:
             print(orjson.dumps(layer).decode())

@@ -71,7 +71,7 @@ def run(folders: Sequence[Path], only: Path | None = None) -> list[Outcome]:
         tests = tests_of(path)
         if tests.exists() and (only is None or path == only):
             document = documents.read(tests, RuleTests)
-            mine = [item.head for item in (*rules.rules, *rules.correlations) if item.head.path == str(path)]
+            mine = [item.head for item in rules.items if item.head.path == str(path)]
             last = max(mine, key=lambda head: head.line, default=None)
             for fires, cases in ((True, document.positive), (False, document.negative)):
                 for case in cases:
@@ -82,7 +82,7 @@ def run(folders: Sequence[Path], only: Path | None = None) -> list[Outcome]:
 
 def check(rules: RuleSet, case: Case, rule: str, fires: bool) -> str:
     """What went otherwise than it should, or "". A rule that only serves correlations counts where it matches."""
-    if not any(item.id == rule for item in (*rules.rules, *rules.correlations)):
+    if not any(item.id == rule for item in rules.items):
         return f"no rule {rule} in the file"
     detector = SigmaDetector(rules)
     batch = reading.lines(repeated(case), case.format)

@@ -52,7 +52,7 @@ def stages(settings: Settings) -> dict[str, Any]:
 
 def _source(key: tuple[str, str], row: Any, pending: int) -> dict[str, Any]:
     counts = {name: getattr(row, name, 0) if row else 0 for name in ("received", *FATES[:-1])}
-    counts["received"] += pending + counts["shed"]
+    counts["received"] += pending
     counts["pending"] = pending
     return {
         "source": key[0],

@@ -13,6 +13,7 @@ from playbooks import engine
 from soc_cli.wiring import Platform
 from soc_core import clock
 from soc_core.models import DEMO, REAL
+from soc_core.state import outbox
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ class Tasks:
             if self.platform.settings.events(realm).exists():
                 removed = self.platform.store(realm).prune(clock.now() - age)
                 log.info("retention: %d events of realm %s removed", removed, realm)
+        with self.platform.state.begin() as session:
+            outbox.prune(session)
 
     def close(self) -> None:
         """Let the running job finish, and stop."""

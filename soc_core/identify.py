@@ -30,7 +30,7 @@ class Records(NamedTuple):
     def total(self) -> int:
         return int(self.start[-1])
 
-    def index(self, frame_no: Ints, line_no: Ints) -> Ints:
+    def number(self, frame_no: Ints, line_no: Ints) -> Ints:
         """Record numbers of (frame, line) pairs."""
         found: Ints = self.start[frame_no] + line_no
         return found
@@ -68,7 +68,7 @@ def record_ids(known: Records, rows: Ints) -> list[str]:
 def identify(parsed: ParsedFrames, known: Records) -> tuple[EventBatch, Ints]:
     """The batch with identity, receipt, original and origin added; and the record number of each event."""
     batch = parsed.batch
-    record = known.index(parsed.frame_no, parsed.line_no)
+    record = known.number(parsed.frame_no, parsed.line_no)
     fresh = np.ones(len(record), dtype=bool)
     fresh[1:] = record[1:] != record[:-1]
     first = np.maximum.accumulate(np.where(fresh, np.arange(len(record)), 0)) if len(record) else record

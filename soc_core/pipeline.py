@@ -26,7 +26,7 @@ from soc_core.events import EventBatch
 from soc_core.identify import Records, identify, record_ids, records
 from soc_core.models import Finding
 from soc_core.protocols import Detector, Enricher, EventStore, Ints, Journal, Parse, ParsedFrames
-from soc_core.state import commits, quarantine
+from soc_core.state import commits, quarantine, sources
 from soc_core.state.database import Database
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ WATERMARK_AHEAD = 5 * clock.MINUTE
 NO_FATE, STORED, DUPLICATE, MERGED, QUARANTINED = range(5)
 COUNTED = (("stored", STORED), ("duplicate", DUPLICATE), ("merged", MERGED), ("quarantined", QUARANTINED))
 Fates = npt.NDArray[np.int8]
+Owner = tuple[str, str]  # organisation and system, "" where unknown or more than one
 Triage = Callable[[Session, Sequence[Finding], clock.Micros], Any]
 
 
@@ -64,6 +65,7 @@ class Step:
     findings: list[Finding] = field(default_factory=list)
     events: dict[int, int] = field(default_factory=dict)  # frame → events stored
     latest: dict[int, clock.Micros] = field(default_factory=dict)  # frame → latest event time
+    owners: dict[tuple[str, str], Owner] = field(default_factory=dict)  # (source, realm) → whose its events are
 
 
 class Worker:
@@ -73,14 +75,15 @@ class Worker:
         self.parts = parts
         self.partitions = list(partitions if partitions is not None else parts.journal.partitions())
         self.detector_errors: Counter[str] = Counter()
+        self._owned: set[tuple[str, str]] = set()
         self._checked = clock.now()
         self._dirty = False
         with parts.state.begin() as session:
             commits.adopt_epoch(session, parts.journal.epoch)
             self.marks = {p: commits.mark(session, p) for p in self.partitions}
             saved = {p: commits.checkpoint(session, p) for p in self.partitions}
-        self.cursor = {p: saved[p].offset if saved[p] else 0 for p in self.partitions}
-        self._restore({p: kept.state for p, kept in saved.items() if kept})
+        self.cursor = {p: kept.offset if kept else 0 for p, kept in saved.items()}
+        self._restore([kept.state for kept in saved.values() if kept])
         for partition in self.partitions:  # all replays come first: what was judged before stays judged
             while self.cursor[partition] < self.marks[partition]:
                 self._run(partition)
@@ -112,8 +115,8 @@ class Worker:
             self.parts.journal.release(partition, self.cursor[partition])
         self._checked, self._dirty = clock.now(), False
 
-    def _restore(self, blobs: dict[int, bytes]) -> None:
-        state = dict(_unpack(next((blob for blob in blobs.values() if blob), b"")))
+    def _restore(self, blobs: Sequence[bytes]) -> None:
+        state = dict(_unpack(next((blob for blob in blobs if blob), b"")))
         for detector in self.parts.detectors:
             kept = state.get(f"{type(detector).__module__}.{type(detector).__name__}")
             if kept is not None:
@@ -178,9 +181,9 @@ class Worker:
             step.reasons[row] = fault.reason
         for frame, line in parsed.merged:
             step.fates[int(step.known.start[frame]) + line] = MERGED
-        for row in np.flatnonzero(step.fates == NO_FATE):
+        for row in np.flatnonzero(step.fates == NO_FATE).tolist():
             step.fates[row] = QUARANTINED
-            step.reasons[int(row)] = "the format returned neither an event nor a fault for this record"
+            step.reasons[row] = "the format returned neither an event nor a fault for this record"
 
     def _count(self, fresh: EventBatch, record: Ints, step: Step) -> None:
         frame = step.known.frame[record]
@@ -189,6 +192,9 @@ class Worker:
             mine = frame == number
             step.events[int(number)] = int(mine.sum())
             step.latest[int(number)] = int(stamps[mine].max())
+            origin = step.known.frames[int(number)].raws.origin
+            if (origin.source, origin.realm) not in self._owned:
+                step.owners[origin.source, origin.realm] = _owner(fresh, mine)
 
     def _detect(self, fresh: EventBatch, step: Step) -> None:
         ahead = max(frame.raws.received for frame in step.known.frames) + WATERMARK_AHEAD
@@ -212,8 +218,11 @@ class Worker:
                     step.fates[row] = DUPLICATE
             quarantine.add(session, (item for item in items.values() if item.id not in known))
             commits.advance(session, partition, end, _deltas(step), expect=at)
+            for (source, realm), (organisation, system) in step.owners.items():
+                sources.own(session, source, realm, organisation, system)
             if step.findings:
                 self.parts.triage(session, step.findings, now)
+        self._owned |= {source for source, owner in step.owners.items() if owner[0]}
 
 
 def _deltas(step: Step) -> list[commits.FateDelta]:
@@ -229,6 +238,16 @@ def _deltas(step: Step) -> list[commits.FateDelta]:
         count["events"] += step.events.get(number, 0)
         count["last_event"] = max(count["last_event"], step.latest.get(number, 0))
     return [commits.FateDelta(source=source, realm=realm, **count) for (source, realm), count in sums.items()]
+
+
+def _owner(batch: EventBatch, rows: npt.NDArray[np.bool_]) -> Owner:
+    """The one organisation, and the one system, that these events belong to."""
+    found = []
+    for name in ("organization.id", "soc.system.id"):
+        codes, values = batch.distinct(name)
+        seen = np.unique(codes[rows])
+        found.append(str(values[seen[0]]) if len(seen) == 1 and seen[0] >= 0 else "")
+    return found[0], found[1]
 
 
 def _quarantined(step: Step) -> dict[int, quarantine.Item]:

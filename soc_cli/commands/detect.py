@@ -22,7 +22,7 @@ class Taxonomy(StrEnum):
 def detect(
     paths: Annotated[list[Path], typer.Argument(help="files and folders; .gz and .evtx included")],
     rules: Annotated[list[Path] | None, typer.Option(help="folders of Sigma rules instead of our own")] = None,
-    taxonomy: Annotated[Taxonomy, typer.Option(help="sigma: NDJSON whose fields already bear Sigma's names")] = Taxonomy.ECS,
+    taxonomy: Annotated[Taxonomy, typer.Option(help="sigma: NDJSON that bears Sigma's field names")] = Taxonomy.ECS,
     format: Annotated[str, typer.Option(help="format of all of them; default: found by content")] = "",
 ) -> None:
     """Print {"rule_id", "event_index", "timestamp"} for every hit; events are counted from 0 over all paths in order.

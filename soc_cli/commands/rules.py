@@ -30,8 +30,8 @@ def list_(folders: Folders = None, as_json: Json = False) -> None:
     rule_report.catalogue(folders or rule_report.ours(), as_json)
 
 
-@app.command()
-def test(folders: Folders = None, as_json: Json = False) -> None:
+@app.command("test")
+def run(folders: Folders = None, as_json: Json = False) -> None:
     """Run the rules' own tests: native log lines through the real parser and engine. Exit 1 when one fails."""
     from soc_cli import rule_report
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from soc_core.access import Scope
@@ -45,6 +45,15 @@ def listing(session: Session, scope: Scope, realm: str | None = None) -> list[So
     if realm:
         query = query.where(SourceRow.realm == realm)
     return [Source(*(getattr(row, name) for name in Source._fields)) for row in session.scalars(query)]
+
+
+def own(session: Session, source: str, realm: str, organisation: str, system: str) -> None:
+    """Note whose a source turned out to be by what it sent; what somebody said of it before stays."""
+    session.execute(
+        update(SourceRow)
+        .where(SourceRow.source == source, SourceRow.realm == realm, SourceRow.organisation == "")
+        .values(organisation=organisation, system=system)
+    )
 
 
 def expect(session: Session, source: str, silent_after: Micros | None, realm: str = REAL,
