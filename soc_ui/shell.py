@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
 
-from casework.services import NotFound
 from soc_api.auth import COOKIE, Entry
 from soc_core import clock
-from soc_core.access import Actor, Refused
+from soc_core.access import Actor
 from soc_core.models import DEMO, REAL
 from soc_ui import components, pages, runtime, text
 from soc_ui.console import Console
 from soc_ui.gate import LANGUAGE
+from soc_ui.guard import guarded
 
-log = logging.getLogger(__name__)
 ICON = Path(__file__).with_name("icon.svg")
 FRAME = """<style>
 [data-testid="stHeader"] { height: 2.25rem; background: transparent; }
@@ -83,13 +81,8 @@ def make(who: Entry, language: str, places: list[pages.Place]) -> Console:
 
 def page(console: Console, place: pages.Place) -> Callable[[], None]:
     def show() -> None:
-        try:
+        with guarded(console):
             place.show(console)
-        except (NotFound, Refused):
-            st.text(console.t("common.not_found"))
-        except OSError as error:
-            log.error("page %s cannot read", place.path, exc_info=error)
-            st.text(console.t("common.retry", reason=error))
 
     show.__name__ = f"page_{place.path}"
     return show

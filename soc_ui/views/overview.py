@@ -8,6 +8,7 @@ import streamlit as st
 
 from soc_ui import components
 from soc_ui.console import Console
+from soc_ui.guard import refreshing
 from soc_ui.vm.overview import OverviewPage, overview_page
 
 
@@ -15,9 +16,8 @@ def show(console: Console) -> None:
     draw(console)
 
 
-@st.fragment(run_every=10)
+@refreshing(10)
 def draw(console: Console) -> None:
-    console.recheck()
     page = overview_page(console.actor, console.services, console.language)
     console.cards("overview_head", main=True, headline=page.headline, tone=page.tone, note=page.note, tiles=page.tiles)
     chart(console, page)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from soc_ui.console import Console
+from soc_ui.guard import refreshing
 from soc_ui.vm.pipeline import STAGES, pipeline_page
 
 
@@ -12,9 +11,8 @@ def show(console: Console) -> None:
     draw(console)
 
 
-@st.fragment(run_every=5)
+@refreshing(5)
 def draw(console: Console) -> None:
-    console.recheck()
     page = pipeline_page(console.actor, console.services, console.language)
     console.cards("pipeline_head", main=True, headline=page.headline, tone=page.tone, tiles=page.tiles)
     console.table("pipeline_sources", [

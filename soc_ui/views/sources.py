@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from soc_ui import address
 from soc_ui.console import Console
+from soc_ui.guard import refreshing
 from soc_ui.vm.sources import sources_page
 
 
@@ -14,9 +13,8 @@ def show(console: Console) -> None:
     draw(console, address.segments("show", console.t("sources.show"), labels, "all") == "silent")
 
 
-@st.fragment(run_every=10)
+@refreshing(10)
 def draw(console: Console, silent_only: bool) -> None:
-    console.recheck()
     page = sources_page(console.actor, console.services, console.language, silent_only)
     console.cards("sources_head", main=True, headline=page.headline, tone=page.tone)
     console.table("sources_table", [

@@ -6,6 +6,7 @@ import streamlit as st
 
 from casework import agency
 from soc_ui.console import Console
+from soc_ui.guard import refreshing
 from soc_ui.vm.unit import Unit, unit_home
 
 
@@ -35,9 +36,8 @@ def choose(console: Console) -> str:
     return chosen or ""
 
 
-@st.fragment(run_every=15)
+@refreshing(15)
 def draw(console: Console, organisation: str) -> None:
-    console.recheck()
     home = unit_home(console.actor, console.services, console.language, organisation)
     todo(console, home)
     console.cards("unit_watched", headline=console.t("unit.watched"), note=home.watched)

@@ -99,6 +99,18 @@ def test_an_alert_of_another_is_as_if_it_were_not_there(run: Run, prepared: Prep
         assert not any(key.startswith("alert_") for key in handed)
 
 
+@pytest.mark.parametrize("page", ["overview", "unit", "alerts"])
+def test_a_page_that_fails_is_a_sentence(run: Run, monkeypatch: pytest.MonkeyPatch, page: str) -> None:
+    for error, said in ((OSError("disk"), "common.retry"), (ZeroDivisionError(), "common.broken")):
+        def fail(*_args: Any, error: Exception = error, **_named: Any) -> None:
+            raise error
+
+        for name in ("overview.overview_page", "unit.unit_home", "alerts.queue_page"):
+            monkeypatch.setattr(f"soc_ui.views.{name}", fail)
+        test, _ = run(page)
+        assert text.translate("zh", said, reason="disk") in [item.value for item in test.text]
+
+
 def test_demo_and_drill_are_marked(run: Run) -> None:
     _, handed = run("alerts")
     assert {row["realm"] for row in handed["queue"]["rows"]} == {"real", "demo"}
