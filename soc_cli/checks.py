@@ -98,7 +98,8 @@ def rules(settings: Settings) -> Check:
     loaded = load_rules(settings.rules)
     found = f"{len(loaded.rules)} rules"
     if loaded.failed:
-        return Check("rules", "limited", f"{found}, {len(loaded.failed)} set aside", "./soc rules check names file and line")
+        mend = "./soc rules check names file and line"
+        return Check("rules", "limited", f"{found}, {len(loaded.failed)} set aside", mend)
     return Check("rules", "works", found)
 
 

@@ -96,13 +96,13 @@ def children(settings: Settings, port: int, demo: bool) -> list[Child]:
 def announce(settings: Settings, port: int, password: str, demo: bool) -> None:
     """Say where to look, how to get in, and how to stop."""
     listen = settings.listen
+    doors = f"syslog {listen.host}:{listen.syslog_udp} (UDP, TCP) · HTTP {listen.host}:{listen.http}/ingest"
     lines = [
         "CitySOC 城市网络安全运营中心",
         f"  console 控制台   http://127.0.0.1:{port}",
         f"  account 账户     {FIRST_ACCOUNT}" + (f"   one-time password 一次性口令  {password}" if password else ""),
         f"  API              http://127.0.0.1:{port + API_ABOVE_CONSOLE}/api/v1 (docs at /docs)",
-        f"  logs in 接入     syslog {listen.host}:{listen.syslog_udp} (UDP, TCP) · HTTP {listen.host}:{listen.http}/ingest"
-        f" · ./soc ingest FILE --data {shown(settings.data)}",
+        f"  logs in 接入     {doors} · ./soc ingest FILE --data {shown(settings.data)}",
     ]
     if demo:
         lines.append("  demo 演示        invented traffic, marked as such, until the first real source sends")

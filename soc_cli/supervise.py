@@ -43,7 +43,7 @@ class Child:
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
                 env={**os.environ, **self.environment},
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops the children in order
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - nothing else runs in this process yet
+                preexec_fn=_die_with_parent,  # this process starts no threads
             )
         self.started = time.monotonic()
 
