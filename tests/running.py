@@ -39,7 +39,8 @@ def soc(*arguments: str | Path, check: bool = True, timeout: float = 120) -> sub
         timeout=timeout, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     if check and done.returncode:
-        raise AssertionError(f"soc {' '.join(map(str, arguments))} gave {done.returncode}\n{done.stdout}\n{done.stderr}")
+        asked = " ".join(map(str, arguments))
+        raise AssertionError(f"soc {asked} gave {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
 
 
