@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 
 from detections.models import _logons
-from detections.models._behaviour import FEATURES, World
+from detections.models._behaviour import World
 from detections.models._logons import Logon
 from detections.models._stream import Limit, facts
 from detections.models._text import Bools, Floats, Parameters
@@ -193,7 +193,3 @@ def _logon_rows(batch: EventBatch) -> tuple[list[int], list[Logon], list[str]]:
 def detector(parameters: Parameters | None) -> UnusualLogon:
     """The stream's detector; without a trained model it learns what is usual from the first logons on."""
     return UnusualLogon(parameters)
-
-
-__all__ = ["COLUMNS", "FEATURES", "LICENCE", "ORDERED", "TITLE", "UnusualLogon", "baseline", "detector", "generate",
-           "read", "score", "train"]
