@@ -93,7 +93,7 @@ def server() -> Postgres | str:
         places.append(Path(found).resolve().parent)
     binaries = next((place for place in places if (place / "initdb").exists() and (place / "pg_ctl").exists()), None)
     if binaries is None:
-        return "cannot run here: no PostgreSQL server on this machine (Debian: apt install postgresql)"
+        return "no PostgreSQL server on this machine (Debian: apt install postgresql)"
     running = Postgres(Path(tempfile.mkdtemp(prefix="soc-pg-")), binaries)
     atexit.register(running.stop)
     return running

@@ -17,7 +17,6 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
-from tests.conftest import CANNOT
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = "/usr/bin/chromium"
@@ -65,7 +64,7 @@ def console(data: Path, city: Path | None = None) -> Iterator[str]:
 def chromium() -> Iterator[Browser]:
     """A browser, or a skip that says why not."""
     if not Path(CHROMIUM).exists():
-        pytest.skip(f"{CANNOT}no {CHROMIUM} (Debian: apt install chromium)")
+        pytest.skip(f"no {CHROMIUM} (Debian: apt install chromium)")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         try:

@@ -83,7 +83,7 @@ def test_a_busy_port_is_one_sentence(source: SyslogUdp) -> None:
 def test_a_real_logger_is_heard(source: SyslogUdp) -> None:
     logger = shutil.which("logger")
     if logger is None:
-        pytest.skip("cannot run here: logger is not installed")
+        pytest.skip("logger is not installed")
     send = [logger, "--server", "127.0.0.1", "--port", str(source.port), "--udp", "--tag", "soc-test"]
     for form in ("--rfc3164", "--rfc5424"):
         subprocess.run([*send, form, f"message {form}"], check=True, timeout=10)
