@@ -45,6 +45,9 @@ FACILITIES = (
     "ntp", "audit", "alert", "clock2", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 )
 SEVERITIES = ["Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug"]
+# network and security devices: Cisco's %FACILITY-SEVERITY-MNEMONIC, ArcSight's and QRadar's forms, FortiGate's pairs
+DEVICE = r"^.{0,80}?%[A-Z0-9_]+-\d-[A-Z0-9_]+:|^(?:CEF|LEEF):\d|\bdevname=\S+ devid="
+DEVICE_TAGS = ["CEF", "LEEF"]
 SD_ELEMENT = r'\[([^\s=\]"]+)((?: [^\s=\]"]+="(?:[^"\\]|\\.)*")*)\]'
 
 
@@ -201,11 +204,24 @@ def _shaped(lines: Ints, header: pl.DataFrame, family: Family) -> Iterator[Piece
         text = text.str.replace(r"^\[ID \d+ \S+\] ", "")
     for shape, rows, groups in match(text, family.shapes):
         frame = header if len(rows) == header.height else header[rows]
-        fixed = _constants(family, frame, shape)
+        fixed = _constants(family, shape)
+        if shape is None and family is OTHER:
+            device = frame["message"].str.contains(DEVICE) | _program(frame).is_in(DEVICE_TAGS)
+            if device.any():  # no Linux: not for the rules of Linux
+                plain = fixed | {"event.module": "syslog", "event.dataset": "syslog.device", "service.type": "syslog"}
+                del plain["sigma.logsource"]
+                yield Piece(lines[rows[device.to_numpy()]], finish(frame.filter(device), plain))
+                rows, frame = rows[~device.to_numpy()], frame.filter(~device)
         if shape is not None:
             wanted = [series for series in groups.iter_columns() if not series.name.endswith("_")]
             frame = endpoints(frame.with_columns(wanted), ("source", "destination", "server"))
         yield Piece(lines[rows], finish(_linked(frame), fixed))
+
+
+def _program(frame: pl.DataFrame) -> pl.Series:
+    if "process.name" in frame.columns:
+        return frame["process.name"].fill_null("")
+    return pl.Series([""]).new_from_index(0, frame.height)
 
 
 def _linked(frame: pl.DataFrame) -> pl.DataFrame:
@@ -215,19 +231,16 @@ def _linked(frame: pl.DataFrame) -> pl.DataFrame:
     return frame
 
 
-def _constants(family: Family, frame: pl.DataFrame, shape: Shape | None) -> dict[str, Any]:
-    app = frame["log.syslog.appname"] if "log.syslog.appname" in frame.columns else None
-    device = app is not None and bool(app.str.starts_with("%").any())
+def _constants(family: Family, shape: Shape | None) -> dict[str, Any]:
     fixed: dict[str, Any] = {
         "event.kind": "event", "event.module": "system", "service.type": "system", "event.dataset": family.dataset,
         "event.category": ["host"], "event.type": ["info"],
+        "sigma.logsource": ["linux//", "linux//syslog", *family.tags],
     }
-    if not device:
-        fixed["sigma.logsource"] = ["linux//", "linux//syslog", *family.tags]
     if shape is not None:
         fixed |= shape.constants
         if any(shape is known for known in _pam.SHAPES):
             fixed["event.dataset"] = AUTH
-            if "sigma.logsource" in fixed and "linux//auth" not in family.tags:
+            if "linux//auth" not in family.tags:
                 fixed["sigma.logsource"] = [*fixed["sigma.logsource"], "linux//auth"]
     return fixed

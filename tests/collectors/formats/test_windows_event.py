@@ -1,0 +1,134 @@
+"""Windows events: the traps of the domain notes, one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from collectors.formats import windows_event
+from collectors.formats._windows_derive import registry_path
+from tests.collectors.formats.fixtures import CONTEXT, rows
+
+SYSMON = "Microsoft-Windows-Sysmon/Operational"
+
+
+def evtx(code: int, data: dict[str, Any], channel: str = SYSMON) -> bytes:
+    system = {"Provider": {"#attributes": {"Name": "p"}}, "EventID": code, "Channel": channel, "Computer": "pc",
+              "TimeCreated": {"#attributes": {"SystemTime": "2026-11-20T01:00:00Z"}}}
+    return orjson.dumps({"Event": {"System": system, "EventData": data}})
+
+
+def flat(code: int, data: dict[str, Any], channel: str = SYSMON) -> bytes:
+    return orjson.dumps({"EventID": code, "Channel": channel, "SourceName": "p", "Hostname": "pc",
+        "@timestamp": "2026-11-20T01:00:00Z", **data})
+
+
+def beats(code: int, data: dict[str, Any], channel: str = SYSMON) -> bytes:
+    return orjson.dumps({"@timestamp": "2026-11-20T01:00:00Z", "winlog": {
+        "channel": channel, "event_id": str(code), "provider_name": "p", "computer_name": "pc", "event_data": data}})
+
+
+def one(line: bytes) -> dict[str, Any]:
+    parsed = windows_event.parse([line], CONTEXT)
+    assert parsed.faults == []
+    (event,) = rows(parsed.batch)
+    return event
+
+
+@pytest.mark.parametrize("style", [evtx, flat, beats])
+def test_every_style_gives_the_same_event(style: Any) -> None:
+    event = one(style(1, {"Image": "C:\\a\\b.exe", "CommandLine": " x  y ", "User": "GOV\\li", "LogonId": "0x3E7",
+        "Hashes": "MD5=AB,IMPHASH=CD"}))
+    assert event["process.executable"] == event["winlog.event_data.Image"] == "C:\\a\\b.exe"
+    assert event["process.command_line"] == " x  y "
+    assert (event["user.domain"], event["user.name"], event["winlog.event_data.User"]) == ("GOV", "li", "GOV\\li")
+    assert event["winlog.event_data.LogonId"] == "0x3e7"
+    assert (event["process.hash.md5"], event["process.pe.imphash"], event["winlog.event_data.Hashes"]) == ("ab", "cd",
+        "MD5=AB,IMPHASH=CD")
+    assert event["sigma.logsource"] == ["windows/process_creation/", "windows//", "windows//sysmon"]
+    assert (event["event.code"], event["host.name"], event["@timestamp"]) == ("1", "pc", "2026-11-20T01:00:00.000000Z")
+
+
+@pytest.mark.parametrize(("told", "direction"), [("true", "egress"), ("false", "ingress"), (True, "egress"), (False,
+    "ingress")])
+def test_who_opened_a_connection(told: Any, direction: str) -> None:
+    assert one(evtx(3, {"Initiated": told, "Image": "x"}))["network.direction"] == direction
+
+
+@pytest.mark.parametrize(("code", "kind", "tags"), [
+    (12, "CreateKey", ["windows/registry_add/", "windows/registry_event/"]),
+    (12, "DeleteKey", ["windows/registry_delete/", "windows/registry_event/"]),
+    (12, "DeleteValue", ["windows/registry_delete/", "windows/registry_event/"]),
+    (13, "SetValue", ["windows/registry_set/", "windows/registry_event/"]),
+])
+def test_registry_events_are_told_apart_by_their_type(code: int, kind: str, tags: list[str]) -> None:
+    assert one(evtx(code, {"EventType": kind, "TargetObject": "HKLM\\A\\B"}))["sigma.logsource"][:-2] == tags
+
+
+@pytest.mark.parametrize(("raw", "short"), [
+    ("\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet002\\X", "HKLM\\SYSTEM\\CurrentControlSet\\X"),
+    ("HKEY_USERS\\S-1-5\\X", "HKU\\S-1-5\\X"),
+    ("\\REGISTRY\\USER\\S-1-5", "HKU\\S-1-5"), ("HKLM\\Software\\HKEY_USERS", "HKLM\\Software\\HKEY_USERS"),
+    ("HKLM\\System\\ControlSet001x", "HKLM\\System\\ControlSet001x"),
+])
+def test_registry_paths_have_one_form(raw: str, short: str) -> None:
+    assert registry_path(raw) == short
+
+
+def test_empty_is_not_absent_and_a_dash_is_a_dash() -> None:
+    event = one(evtx(1, {"ParentCommandLine": None, "CommandLine": "", "RuleName": "-"}))
+    assert event["process.parent.command_line"] == ""
+    assert event["process.command_line"] == ""
+    assert event["winlog.event_data.RuleName"] == "-"
+    assert "process.executable" not in event
+
+
+def test_names_with_spaces_are_stored_under_both_names() -> None:
+    event = one(evtx(1116, {"Threat Name": "x"}, "Microsoft-Windows-Windows Defender/Operational"))
+    assert event["winlog.event_data.ThreatName"] == event["winlog.event_data.Threat_Name"] == "x"
+    assert "windows//windefend" in event["sigma.logsource"]
+
+
+def test_unnamed_data_is_one_text_in_order() -> None:
+    event = one(evtx(400, {"Data": {"#text": ["a", "b"]}}, "Windows PowerShell"))
+    assert event["winlog.event_data.Data"] == "a\nb"
+    assert event["overflow"]["winlog"]["event_data"]["Data"] == ["a", "b"]
+    assert event["sigma.logsource"][0] == "windows/ps_classic_start/"
+
+
+def test_security_4688_under_the_names_of_process_rules() -> None:
+    event = one(evtx(4688, {"NewProcessName": "C:\\n.exe", "NewProcessId": "0x10", "ProcessId": "0xff",
+        "ParentProcessName": "C:\\p.exe",
+                            "MandatoryLabel": "S-1-16-12288", "SubjectUserName": "li", "SubjectDomainName": "GOV",
+                            "SubjectLogonId": "0x3E7"}, "Security"))
+    assert (event["process.executable"], event["process.pid"], event["process.parent.pid"]) == ("C:\\n.exe", 16, 255)
+    assert event["winlog.event_data.IntegrityLevel"] == "S-1-16-12288"
+    assert event["winlog.event_data.User"] == "GOV\\li"
+    assert event["winlog.event_data.LogonId"] == "0x3e7"
+    assert event["sigma.logsource"] == ["windows/process_creation/", "windows//", "windows//security"]
+
+
+@pytest.mark.parametrize(("kind", "value", "details"), [
+    ("%%1876", "16", "DWORD (0x00000010)"), ("%%1876", "0x10", "DWORD (0x00000010)"),
+    ("%%1883", "4294967297", "QWORD (0x00000001-0x00000001)"),
+    ("%%1873", "text", "text"), ("%%1873", "", "(Empty)"), ("%%1875", "00FF", "Binary Data"), ("%%1876", "odd", "odd"),
+])
+def test_security_4657_says_its_value_as_sysmon_does(kind: str, value: str, details: str) -> None:
+    event = one(evtx(4657, {"ObjectName": "\\REGISTRY\\MACHINE\\A", "ObjectValueName": "v", "OperationType": "%%1905",
+                            "NewValueType": kind, "NewValue": value}, "Security"))
+    assert event["winlog.event_data.Details"] == details
+    assert event["registry.path"] == "HKLM\\A\\v"
+
+
+@pytest.mark.parametrize(("keywords", "outcome"), [("0x8020000000000000", "success"), ("0x8010000000000000", "failure"),
+                                                   (-9214364837600034816, "success"), (["Audit Failure"], "failure"),
+                                                   ("0x0", None)])
+def test_outcome_of_an_audit(keywords: Any, outcome: str | None) -> None:
+    assert one(flat(4625, {"Keywords": keywords}, "Security")).get("event.outcome") == outcome
+
+
+def test_documents_with_entities_are_refused() -> None:
+    bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa">]><Event><System><EventID>1</EventID></System></Event>'
+    assert windows_event.parse([bomb], CONTEXT).faults[0].reason == "not a well-formed event in XML"
