@@ -26,6 +26,13 @@ class Marked:
     lines: Lines
     strike: Array
 
+    def parts(self, size: int) -> Iterator[Marked]:
+        """The same in pieces of at most `size` lines."""
+        for at in range(0, self.lines.height, size):
+            lines = self.lines
+            piece = Lines(lines.text[at : at + size], lines.time[at : at + size], lines.stream[at : at + size])
+            yield Marked(piece, self.strike[at : at + size])
+
 
 class Simulation:
     """`count` lines from `start` on, at `average` lines a simulated second, with `attacks` attacks (None: 60 a day)."""

@@ -90,17 +90,26 @@ class Inventory:
         """Systems that an organisation owns itself (not those of the bodies below it)."""
         return self._by_owner.get(organisation, [])
 
+    @cached_property
+    def _needed_by(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for item in self.systems.values():
+            for other in item.depends_on:
+                found.setdefault(other, []).append(item.id)
+        return found
+
+    def dependents(self, system: str) -> frozenset[str]:
+        """Systems that fail with this one, directly or through others (not itself). Raises LookupError."""
+        if system not in self.systems:
+            raise LookupError(f"no system {system!r} in {self.city.name_en or self.city.id}")
+        return _reached(system, self._needed_by) - {system}
+
     def subtree(self, organisation: str, at: Micros | None = None) -> frozenset[str]:
         """The organisation and all below it, today or at a moment. Raises LookupError on an unknown id."""
         if organisation not in self.organisations:
             raise LookupError(f"no organisation {organisation!r} in {self.city.name_en or self.city.id}")
         children = self.children if at is None else _children(self._valid(at))
-        found, open_ = {organisation}, [organisation]
-        while open_:
-            below = children.get(open_.pop(), [])
-            found.update(below)
-            open_.extend(below)
-        return frozenset(found)
+        return _reached(organisation, children)
 
     def _valid(self, at: Micros) -> list[Organisation]:
         zone = ZoneInfo(self.city.timezone)
@@ -230,6 +239,16 @@ def _children(organisations: Iterable[Organisation]) -> dict[str, list[str]]:
     for item in organisations:
         found.setdefault(item.parent, []).append(item.id)
     return found
+
+
+def _reached(start: str, steps: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    """What can be reached from an id, itself included; a circle ends where it began."""
+    found, open_ = {start}, [start]
+    while open_:
+        further = [name for name in steps.get(open_.pop(), ()) if name not in found]
+        found.update(further)
+        open_.extend(further)
+    return frozenset(found)
 
 
 def _latest(organisations: Table[Organisation]) -> dict[str, Organisation]:

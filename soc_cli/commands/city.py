@@ -66,7 +66,7 @@ def simulate(
     """Native log lines of the whole city, with attacks whose truth is kept apart."""
     from simulate import attacks as attack_data
     from simulate import deliver
-    from simulate.run import Pace, Simulation
+    from simulate.run import BLOCK, Pace, Simulation
     from soc_core import clock, inventory
 
     if out and to:
@@ -90,9 +90,11 @@ def simulate(
     pace = Pace(rate)
     begun, sent = time.perf_counter(), 0
     for block in run.blocks():
-        where.send(block)
-        sent += block.lines.height
-        pace.wait(block.lines.height)
+        # paced runs go out in quarters of a second; the lines themselves never depend on the pace
+        for part in block.parts(max(int(rate / 4), 1) if rate else BLOCK):
+            where.send(part)
+            sent += part.lines.height
+            pace.wait(part.lines.height)
     made = where.close(run.strikes)
     seconds = time.perf_counter() - begun
     truths = [strike.truth for strike in run.strikes]

@@ -107,6 +107,11 @@ def test_dependencies_reach_the_shared_choke_points() -> None:
     used = Counter(other for system in city().systems.values() for other in system.depends_on)
     for name in ("sso", "api_gateway", "bastion", "cloud_platform", "dns_service", "data_bus", "vendor_access"):
         assert used[name] >= 2, name
+    assert {"my_changsha", "city_brain", "gov_service_4level"} <= city().dependents("sso")
+    assert "no_cert_city" in city().dependents("data_resource_platform"), "through e_licence"
+    assert "sso" not in city().dependents("sso")
+    with pytest.raises(LookupError, match="atlantis"):
+        city().dependents("atlantis")
 
 
 def test_networks_are_private_or_documentation_and_overlap_between_zones() -> None:

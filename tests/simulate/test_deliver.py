@@ -108,6 +108,12 @@ def test_pace_holds_back_to_the_rate() -> None:
     assert time.monotonic() - begun >= 0.14
 
 
+def test_pieces_of_a_block_are_the_block() -> None:
+    pieces = list(block().parts(70))
+    assert [piece.lines.height for piece in pieces] == [70, 70, 70, 70, 20]
+    assert [text for piece in pieces for text in piece.lines.text] == block().lines.text.to_list()
+
+
 def test_bytes_that_are_no_text_leave_as_such() -> None:
     import polars as pl
 

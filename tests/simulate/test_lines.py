@@ -16,6 +16,7 @@ from simulate.attribution import attribution
 from simulate.deliver import joined
 from simulate.population import one
 from simulate.run import Simulation
+from simulate.streams import UNIT
 from simulate.traffic import Traffic
 from soc_core import inventory
 from soc_core.clock import DAY, HOUR, SECOND, from_text
@@ -158,6 +159,12 @@ def test_an_unknown_field_or_kind_is_named() -> None:
     block = one(traffic.population.cast, np.random.default_rng(1), np.array([START]), 0, 0, 0)
     with pytest.raises(LookupError, match="nonsense"):
         kind.render(block)
+
+
+def test_the_city_writes_25400_events_a_second_by_kind_of_unit() -> None:
+    assert city().city.average_events_per_second == 25_400
+    total = sum(UNIT[unit.kind] for unit in city().organisations.values())
+    assert total == pytest.approx(25_400, rel=0.01)
 
 
 def test_a_day_has_the_average_that_was_asked_for() -> None:
