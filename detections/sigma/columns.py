@@ -28,7 +28,8 @@ class Rows:
     def read(self, reader: Reader) -> list[Any] | None:
         """Values of all rows; None when no row has any (then every row's value is None)."""
         held = [self._source(s.column, s.path) for s in reader.sources if s.column in self.have]
-        held += [_labelled(label, texts(self.frame[column])) for label, column in reader.labelled if column in self.have]
+        labels = [(label, column) for label, column in reader.labelled if column in self.have]
+        held += [_labelled(label, texts(self.frame[column])) for label, column in labels]
         found = [values for values in held if values is not None]
         if len(found) < 2:
             return found[0] if found else None

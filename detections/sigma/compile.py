@@ -15,7 +15,7 @@ from detections.sigma.judge import Judge, Pairs
 from detections.sigma.map import SEARCH, Mapping, Reader
 from detections.sigma.multi import EngineName
 from detections.sigma.rule import LogSource, Rule
-from detections.sigma.terms import And, Leaf, Not, Or, Test, Tree, leaves
+from detections.sigma.terms import And, Leaf, Not, Test, Tree, leaves
 
 Truth = frozenset[int]
 WEAK = 1_000_000

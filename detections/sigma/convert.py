@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sigma.conditions import ConditionAND, ConditionNOT, ConditionOR, SigmaCondition
+from sigma.conditions import ConditionAND, ConditionNOT, ConditionOR
 from sigma.correlations import SigmaCorrelationRule, SigmaExtendedCorrelationCondition
 from sigma.exceptions import SigmaConditionError, SigmaPlaceholderError, SigmaValueError
 from sigma.filters import SigmaFilter
-from sigma.rule import SigmaRule
+from sigma.rule import SigmaDetections, SigmaRule
 from sigma.types import (
     Placeholder,
     SigmaBool,
@@ -27,7 +27,7 @@ from sigma.types import (
     SpecialChars,
 )
 
-from detections.sigma import multi
+from detections.sigma import condition, multi
 from detections.sigma.rule import Correlation, Filter, Head, LogSource, Rule
 from detections.sigma.terms import ANY, ONE, And, Leaf, Not, Or, Part, Test, Tree, as_text
 from soc_core.clock import SECOND
@@ -134,8 +134,8 @@ def tree(node: Any, placeholders: Placeholders) -> Tree:
     return _leaf(getattr(node, "field", None), node.value, placeholders)
 
 
-def _conditions(parsed: list[SigmaCondition], placeholders: Placeholders) -> Tree:
-    trees = tuple(tree(condition.parse(), placeholders) for condition in parsed)
+def _conditions(detections: SigmaDetections, placeholders: Placeholders) -> Tree:
+    trees = tuple(tree(condition.parse(text, detections), placeholders) for text in detections.condition)
     return trees[0] if len(trees) == 1 else Or(trees)
 
 
@@ -171,30 +171,30 @@ def logsource(source: Any) -> LogSource:
 
 
 def rule(source: SigmaRule, top: Head, placeholders: Placeholders) -> Rule:
-    return Rule(top, logsource(source.logsource), _conditions(source.detection.parsed_condition, placeholders))
+    return Rule(top, logsource(source.logsource), _conditions(source.detection, placeholders))
 
 
 def filter_(source: SigmaFilter, top: Head, placeholders: Placeholders) -> Filter:
     wanted = source.filter.rules
     names = () if isinstance(wanted, str) else tuple(reference.reference for reference in wanted)
-    return Filter(top, logsource(source.logsource), names, _conditions(source.filter.parsed_condition, placeholders))
+    return Filter(top, logsource(source.logsource), names, _conditions(source.filter, placeholders))
 
 
 def correlation(source: SigmaCorrelationRule, top: Head) -> Correlation:
-    condition = source.condition
-    if isinstance(condition, SigmaExtendedCorrelationCondition):
+    wanted = source.condition
+    if isinstance(wanted, SigmaExtendedCorrelationCondition):
         raise SigmaConditionError("a correlation condition written as an expression is not supported")
-    fields = condition.fieldref or ()
+    fields = wanted.fieldref or ()
     return Correlation(
         head=top,
         kind=source.type.name.lower(),
         rules=tuple(reference.reference for reference in source.rules or ()),
         span=source.timespan.seconds * SECOND,
         group_by=tuple(source.group_by or ()),
-        op=condition.op.name.lower(),
-        count=condition.count,
+        op=wanted.op.name.lower(),
+        count=wanted.count,
         fields=(fields,) if isinstance(fields, str) else tuple(fields),
-        percentile=condition.percentile or 50,
+        percentile=wanted.percentile or 50,
         aliases={a.alias: {ref.reference: name for ref, name in a.mapping.items()} for a in source.aliases},
         generate=source.generate,
     )

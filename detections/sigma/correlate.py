@@ -245,8 +245,7 @@ class Correlator:
         self.series = {}
         for name, key, marks in state.get("series", ()):
             if name in self.specs:
-                series = self.series[name, tuple(key)] = Series()
-                series.marks = [Mark(*mark) for mark in marks]
+                self.series[name, tuple(key)] = Series([Mark(*mark) for mark in marks])
         self.count = sum(len(series.marks) for series in self.series.values())
 
 

@@ -114,6 +114,9 @@ class SigmaDetector:
 
     def forget(self) -> None:
         """Empty every cache; results do not depend on them."""
-        self.fields.clear()
-        self.plans.clear()
+        for plan in self.plans.values():
+            if plan is not None:
+                plan.forget()
+        for field in self.fields.values():
+            field.forget()
         self.memory.used = 0

@@ -26,7 +26,9 @@ ENTITIES = (
     "process.hash.sha256", "file.hash.sha256", "dns.question.name", "url.domain",
 )
 OWNER = ("organization.id", "soc.system.id")
-META = ("event.id", "event.ingested", "@timestamp", "soc.realm", "soc.partition", "soc.offset", "soc.source", "soc.zone")
+META = (
+    "event.id", "event.ingested", "@timestamp", "soc.realm", "soc.partition", "soc.offset", "soc.source", "soc.zone",
+)
 BLANK = frozenset({"", "-", "::", "0.0.0.0", "localhost"})  # noqa: S104 - values that name nobody
 LONGEST = 512
 

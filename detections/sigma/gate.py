@@ -76,7 +76,8 @@ class Router:
         found = []
         for column in np.unique(rows, axis=1).T:
             if column.any():
-                tags = dict.fromkeys(tag for (gate, _), yes in zip(met, column, strict=True) if yes for tag in gate.tags)
+                open_ = [gate for (gate, _), yes in zip(met, column, strict=True) if yes]
+                tags = dict.fromkeys(tag for gate in open_ for tag in gate.tags)
                 found.append(Group(tuple(tags), _take(part, (rows == column[:, None]).all(axis=0))))
         return found
 

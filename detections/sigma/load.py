@@ -7,7 +7,7 @@ A document is a rule, a correlation or a global filter of Sigma 2.1; a file may 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ def _file(path: Path, placeholders: Placeholders, store: Cache, found: RuleSet) 
 def _text(text: str, path: str, placeholders: Placeholders, found: RuleSet) -> list[Loaded]:
     documents: list[Any] = []
     try:
-        documents.extend(yaml.load_all(text, Loader=LOADER))  # noqa: S506 - a safe loader
+        documents.extend(yaml.load_all(text, Loader=LOADER))
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
@@ -144,18 +144,20 @@ def _reason(error: BaseException) -> str:
 
 
 def _line(error: BaseException, text: str, start: int) -> int:
-    """The line that the error speaks of: where a word it quotes stands, else the section it is about."""
+    """The line that the error speaks of: its section's, or where a word that it quotes stands."""
     lines = text.splitlines()
+
+    def first(test: Callable[[str], bool]) -> int:
+        return next((number + 1 for number in range(start - 1, len(lines)) if test(lines[number])), 0)
+
+    found = 0
+    if isinstance(error, SigmaConditionError):
+        found = first(lambda line: line.strip().startswith("condition:"))
+    elif isinstance(error, SigmaLogsourceError):
+        found = first(lambda line: line.strip().startswith("logsource:"))
     for word in re.findall(r"'\s*([^']+?)\s*'", str(error)):
-        for number in range(start - 1, len(lines)):
-            if word in lines[number]:
-                return number + 1
-    section = "condition:" if isinstance(error, SigmaConditionError) else "detection:"
-    section = "logsource:" if isinstance(error, SigmaLogsourceError) else section
-    for number in range(start - 1, len(lines)):
-        if lines[number].strip().startswith(section):
-            return number + 1
-    return start
+        found = found or first(lambda line, word=word: word in line)  # type: ignore[misc]
+    return found or first(lambda line: line.strip().startswith("detection:")) or start
 
 
 def _unique(items: list[Loaded], found: RuleSet) -> None:
@@ -179,7 +181,7 @@ def _unique(items: list[Loaded], found: RuleSet) -> None:
 def _resolve(found: RuleSet) -> None:
     """References by name become ids; correlations without their rules are set aside; filters are applied."""
     ids: dict[str, str] = {}
-    for item in (*found.rules, *found.correlations):
+    for item in found.items:
         ids[item.head.id] = item.head.id
         if item.head.name:
             ids.setdefault(item.head.name, item.head.id)

@@ -6,6 +6,7 @@ as \\d, \\s and \\w mean ASCII, `$` also stands before a final line feed (PCRE's
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -15,8 +16,9 @@ import re2
 
 from detections.sigma import cache
 
+hyperscan: Any
 try:
-    import hyperscan
+    hyperscan = importlib.import_module("hyperscan")
 except ImportError:  # no build for this machine (ARM): google-re2 does the same, slower
     hyperscan = None
 
@@ -123,9 +125,9 @@ class HyperscanScanner:
         self.found.append(number)
 
     def scan(self, data: bytes) -> Sequence[int]:
-        self.found = found = []
+        self.found = []
         self.database.scan(data, match_event_handler=self._hit)
-        return found
+        return self.found
 
 
 class Re2Scanner:

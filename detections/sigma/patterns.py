@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from re2 import escape
+
 from detections.sigma import multi
 from detections.sigma.multi import EngineName
 from detections.sigma.terms import ANY, ONE, Part
@@ -67,7 +69,7 @@ class Shape:
         self.whole_head = bool(glob) and glob[0] != ANY
         self.whole_tail = bool(glob) and glob[-1] != ANY
         if ONE in glob:
-            body = "".join(".*" if p == ANY else "." if p == ONE else multi.re2.escape(str(p)) for p in glob)
+            body = "".join(".*" if p == ANY else "." if p == ONE else escape(str(p)) for p in glob)
             self.expression = multi.compile_re2(rf"\A(?:{body})\z", "s")
         else:
             self.pieces = [part for part in glob if isinstance(part, str)]

@@ -43,6 +43,10 @@ class Field:
     def __init__(self, key: Key, program: Program, memory: Memory) -> None:
         self.key, self.memory = key, memory
         self.judge: Any = program.judge(key)
+        self.forget()
+
+    def forget(self) -> None:
+        """Start with nothing known."""
         self.numbers: dict[Truth, int] = {EMPTY: 0}
         self.sets: list[Truth] = [EMPTY]
         self.known = _Table(self)
@@ -139,14 +143,13 @@ class Plan:
         for rule in rules:
             for test in program.rules[rule].tests:
                 wanted[program.owner[test]].add(test)
-        self.fields: list[tuple[Field, Truth, Search | None, list[int], dict[Truth, int]]] = []
+        self.fields: list[tuple[Field, Truth, Search | None]] = []
         for key, tests in wanted.items():
             if key not in fields:
                 fields[key] = Field(key, program, memory)
             true = frozenset(tests)
             search = Search(fields[key], true, program.tests[key]) if _is_search(key.reader) else None
-            self.fields.append((fields[key], true, search, [], {EMPTY: 0}))
-        self.sets: list[list[Truth]] = [[EMPTY] for _ in self.fields]
+            self.fields.append((fields[key], true, search))
         self.index: dict[int, list[int]] = defaultdict(list)
         self.always: list[int] = []
         for rule in rules:
@@ -155,6 +158,13 @@ class Plan:
                 self.always.append(rule)
             for test in anchor or ():
                 self.index[test].append(rule)
+        self.forget()
+
+    def forget(self) -> None:
+        """Start with nothing known: which sets of each field are one for this plan, and what was decided."""
+        self.narrow: list[list[int]] = [[] for _ in self.fields]
+        self.numbers: list[dict[Truth, int]] = [{EMPTY: 0} for _ in self.fields]
+        self.sets: list[list[Truth]] = [[EMPTY] for _ in self.fields]
         self.decided: dict[tuple[int, ...], dict[tuple[int, ...], tuple[int, ...]]] = {}
 
     def hits(self, rows: Rows) -> list[tuple[int, tuple[int, ...]]]:
@@ -163,10 +173,11 @@ class Plan:
         varying: list[list[int]] = []
         places: list[int] = []
         base = [0] * len(self.fields)
-        for place, (field, true, search, narrow, numbers) in enumerate(self.fields):
+        for place, (field, true, search) in enumerate(self.fields):
             ids = (search or field).ids(rows, height)
+            narrow = self.narrow[place]
             if len(narrow) < len(field.sets):
-                self._narrow(place, field, true, narrow, numbers)
+                self._narrow(place, field, true)
             if isinstance(ids, int):
                 base[place] = narrow[ids]
             else:
@@ -192,8 +203,9 @@ class Plan:
                 out.append((row, found))
         return out
 
-    def _narrow(self, place: int, field: Field, true: Truth, narrow: list[int], numbers: dict[Truth, int]) -> None:
+    def _narrow(self, place: int, field: Field, true: Truth) -> None:
         """Numbers of the field's sets with only this plan's tests left in them."""
+        narrow, numbers = self.narrow[place], self.numbers[place]
         for full in field.sets[len(narrow) :]:
             left = full & true
             known = numbers.get(left)

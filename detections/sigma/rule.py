@@ -122,9 +122,14 @@ class RuleSet:
     warnings: list[Failure] = field(default_factory=list)
     documents: int = 0
 
+    @property
+    def items(self) -> list[Rule | Correlation]:
+        """Whatever can fire."""
+        return [*self.rules, *self.correlations]
+
     def head(self, rule_id: str) -> Head:
         """Head of a rule or correlation. Raises LookupError."""
-        for item in (*self.rules, *self.correlations):
+        for item in self.items:
             if item.id == rule_id:
                 return item.head
         raise LookupError(f"no rule with id {rule_id!r}")

@@ -5,26 +5,31 @@ so any order of arrival, any cut into batches and any restart give the same comp
 soon as the last missing event arrives, be it late. Rules, by kind of Sigma correlation:
 
 - event_count: at least `need` events.
-- value_count, temporal: at least `need` different values (or rules), and the event brings one that is new there.
-- temporal_ordered: the event is of the last rule, the others precede it in order, and it is the first since them.
-- value_sum with a lower bound: the sum reaches it. Every other condition can be undone by a later arrival and is
-  judged when the watermark has passed (`settle`).
+- value_count, temporal: at least `need` different values (or rules).
+- temporal_ordered: the event is of the last rule, and the others precede it in order.
+- value_sum with a lower bound (negative numbers count as 0): the sum reaches it.
 
-Memory of a key is bounded: of each span-wide bucket only the events are kept that can still decide something; for
-counts that is the first and last `need`, which is exact (tests/detections/sigma/test_windows.py).
+None of these can be undone by a later arrival. Every other condition can, and is judged when the watermark has passed
+(`settle`).
+
+Memory of a key is bounded: of each span-wide bucket only the events are kept that can still decide something. For
+event_count that is the first and last `need`, which is exact. For the others thinning begins at CROWD events of one
+key in one span; below it, and above it for records in order, it is exact too; above it a late record can no longer
+complete every event of the crowd, and the alert's count may be short.
 """
 
 from __future__ import annotations
 
 import operator
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from soc_core.clock import Micros
 
-CROWD = 256  # marks of a bucket of an ordered rule before runs are thinned
+CROWD = 1000  # marks of a bucket before they are thinned
 MOST = 20_000  # marks of a bucket of a kind that cannot be thinned
 OPS: dict[str, Callable[[float, float], bool]] = {
     "lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge, "eq": operator.eq, "neq": operator.ne,
@@ -78,10 +83,15 @@ def order(mark: Mark) -> tuple[Micros, str, int]:
 class Series:
     """The marks of one key, sorted by event time and id."""
 
-    __slots__ = ("marks",)
+    __slots__ = ("marks", "values")
 
-    def __init__(self) -> None:
-        self.marks: list[Mark] = []
+    def __init__(self, marks: list[Mark] | None = None) -> None:
+        self.keep(marks or [])
+
+    def keep(self, marks: list[Mark]) -> None:
+        """Hold these marks, sorted, and no others."""
+        self.marks = marks
+        self.values = Counter(mark.value for mark in marks)
 
     def add(self, mark: Mark, spec: Spec) -> list[Mark]:
         """Take a mark in; the marks that complete by it, in event time. One that is known already changes nothing."""
@@ -90,11 +100,13 @@ class Series:
         if place < len(marks) and order(marks[place]) == order(mark):
             return []
         marks.insert(place, mark)
+        self.values[mark.value] += 1
         if spec.waits:
             self._cap(mark, spec)
             return []
         done = []
-        for at in range(place, len(marks)):
+        few = spec.kind in ("value_count", "temporal") and len(self.values) < spec.need
+        for at in range(place, place if few else len(marks)):
             other = marks[at]
             if other.at - mark.at > spec.span:
                 break
@@ -121,33 +133,28 @@ class Series:
 
     def drop(self, useless: Callable[[Mark], bool]) -> None:
         """Forget marks that no window can need any more."""
-        self.marks = [mark for mark in self.marks if not useless(mark)]
+        self.keep([mark for mark in self.marks if not useless(mark)])
 
     def _bucket(self, mark: Mark, span: Micros) -> tuple[int, int]:
         low = mark.at // span * span
-        return (bisect_left(self.marks, low, key=lambda m: m.at), bisect_left(self.marks, low + span, key=lambda m: m.at))
+        first = bisect_left(self.marks, low, key=lambda mark: mark.at)
+        return first, bisect_left(self.marks, low + span, key=lambda mark: mark.at)
 
     def _thin(self, mark: Mark, spec: Spec) -> None:
         first, end = self._bucket(mark, spec.span)
         if spec.kind == "event_count":
             if end - first > 2 * spec.need:
                 del self.marks[first + spec.need]
-        elif spec.kind in ("value_count", "temporal"):
-            self._thin_values(mark, first, end, spec.need)
-        elif spec.kind == "temporal_ordered":
-            if end - first > CROWD:
-                self._thin_runs(first, end)
-        else:
+        elif spec.kind == "value_sum":
             self._cap(mark, spec)
+        elif end - first > max(CROWD, 4 * spec.need):
+            if spec.kind == "temporal_ordered":
+                self._thin_runs(first, end)
+            else:
+                self._thin_values(first, end, spec.need)
 
-    def _thin_values(self, mark: Mark, first: int, end: int, need: int) -> None:
-        """Of one value the first and last of a bucket; of many values the `need` earliest first and latest last ones."""
-        same = [at for at in range(first, end) if self.marks[at].value == mark.value]
-        for at in reversed(same[1:-1]):
-            del self.marks[at]
-            end -= 1
-        if end - first <= 4 * need:
-            return
+    def _thin_values(self, first: int, end: int, need: int) -> None:
+        """First and last of each value in a bucket; of many values the `need` earliest first and latest last ones."""
         group = self.marks[first:end]
         firsts: dict[Any, int] = {}
         lasts: dict[Any, int] = {}
@@ -155,15 +162,16 @@ class Series:
             firsts.setdefault(each.value, at)
             lasts[each.value] = at
         keep = set(sorted(firsts.values())[:need]) | set(sorted(lasts.values())[-need:])
-        self.marks[first:end] = [each for at, each in enumerate(group) if at in keep]
+        self.keep(self.marks[:first] + [each for at, each in enumerate(group) if at in keep] + self.marks[end:])
 
     def _thin_runs(self, first: int, end: int) -> None:
         """Of a run of the same rule, the first and the last."""
         group = self.marks[first:end]
-        self.marks[first:end] = [
+        kept = [
             mark for at, mark in enumerate(group)
             if at in (0, len(group) - 1) or not group[at - 1].slot == mark.slot == group[at + 1].slot
         ]
+        self.keep(self.marks[:first] + kept + self.marks[end:])
 
     def _cap(self, mark: Mark, spec: Spec) -> None:
         first, end = self._bucket(mark, spec.span)
@@ -183,21 +191,21 @@ def _complete(marks: list[Mark], place: int, spec: Spec) -> bool:
     if spec.kind == "temporal_ordered":
         return _ordered(marks, place, spec)
     if spec.kind == "value_sum":
-        total = _measure(_window(marks, place, spec.span), spec)
-        return total is not None and OPS[spec.op](total, spec.count)
-    return _new_there(marks, place, spec)
+        window = _window(marks, place, spec.span)
+        return OPS[spec.op](sum(max(mark.value, 0) for mark in window if mark.value is not None), spec.count)
+    return _different(marks, place, spec)
 
 
-def _new_there(marks: list[Mark], place: int, spec: Spec) -> bool:
+def _different(marks: list[Mark], place: int, spec: Spec) -> bool:
     mine, seen = marks[place], set()
-    for at in range(place - 1, -1, -1):
+    for at in range(place, -1, -1):
         other = marks[at]
         if mine.at - other.at > spec.span:
             break
-        if other.value == mine.value:
-            return False
         seen.add(other.value)
-    return len(seen) + 1 >= spec.need
+        if len(seen) >= spec.need:
+            return True
+    return False
 
 
 def _ordered(marks: list[Mark], place: int, spec: Spec) -> bool:
@@ -210,8 +218,6 @@ def _ordered(marks: list[Mark], place: int, spec: Spec) -> bool:
             break
         if other.slot == want:
             want -= 1
-        elif want == spec.slots - 2 and other.slot == mine.slot:
-            return False  # an earlier one already answered to the same beginning
     return want < 0
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
-from urllib.parse import unquote_plus, unquote
+from urllib.parse import unquote, unquote_plus
 
 from detections.sigma.map import Mapper, Reader
 from detections.sigma.rule import LogSource
@@ -27,7 +28,11 @@ def walk(node: Any, names: list[str]) -> list[Any]:
         return []
     for size in range(len(names), 0, -1):
         name = ".".join(names[:size])
-        held = [name] if name in node and node[name] is not None else [key for key in node if key.lower() == name.lower()][:1]
+        held = (
+            [name]
+            if name in node and node[name] is not None
+            else [key for key in node if key.lower() == name.lower()][:1]
+        )
         if held and (found := [f for f in walk(node[held[0]], names[size:]) if f is not None]):
             return found
     return []
@@ -64,6 +69,7 @@ def read(row: dict[str, Any], reader: Reader) -> list[str] | None:
 
 def lookup(row: dict[str, Any], mapper: Mapper, source: LogSource) -> Callable[[str], list[str] | None]:
     """The reference's view of a row under a rule's log source; values written as the rule writes them."""
+
     def find(field: str) -> list[str] | None:
         reader, values = mapper.resolve(source, field)
         back = {column: rule for rule, column in values.items()}
@@ -78,10 +84,8 @@ def texts(row: dict[str, Any]) -> list[str]:
     original, message = row.get("event.original"), row.get("message")
     out = [text for text in (original, message) if text]
     if original and original.startswith("{") and "\\" in original:
-        try:
+        with suppress(ValueError):
             out.append("\n".join(scalars(json.loads(original))))
-        except ValueError:
-            pass
     return [text for text in out if text]
 
 
@@ -96,7 +100,7 @@ def scalars(node: Any) -> list[str]:
 def gated(row: dict[str, Any], source: LogSource) -> bool:
     """Whether one of the event's tags has every part that the rule's log source states."""
     for tag in row.get("sigma.logsource") or []:
-        product, category, service = (tag.split("/") + ["", ""])[:3]
+        product, category, service = [*tag.split("/"), "", ""][:3]
         if source.product in ("", product) and source.category in ("", category) and source.service in ("", service):
             return True
     return False

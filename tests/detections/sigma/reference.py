@@ -85,8 +85,10 @@ def expand(value: Any, modifiers: list[str]) -> list[tuple[str, Any]]:
     if value is None:
         return [("absent", None)]
     if "re" in modifiers:
-        flags = "".join({"i": "i", "ignorecase": "i", "m": "m", "multiline": "m", "s": "s", "dotall": "s"}.get(m, "")
-                        for m in modifiers)
+        flags = "".join(
+            {"i": "i", "ignorecase": "i", "m": "m", "multiline": "m", "s": "s", "dotall": "s"}.get(m, "")
+            for m in modifiers
+        )
         return [("regex", (str(value), "".join(sorted(set(flags)))))]
     if "exists" in modifiers:
         return [("present" if value else "absent", None)]
@@ -112,7 +114,11 @@ def expand(value: Any, modifiers: list[str]) -> list[tuple[str, Any]]:
             found = [tuple((chr(byte), False) for byte in each) for each in raw]
         elif name in ("base64", "base64offset"):
             plain = raw or ["".join(c for c, _ in each).encode() for each in found]
-            texts = [t for each in plain for t in (offsets(each) if name == "base64offset" else [base64.b64encode(each).decode()])]
+            texts = [
+                t
+                for each in plain
+                for t in (offsets(each) if name == "base64offset" else [base64.b64encode(each).decode()])
+            ]
             found, raw = [tuple((c, False) for c in text) for text in texts], None
         elif name in ("contains", "startswith", "endswith"):
             head = (STAR,) if name != "startswith" else ()

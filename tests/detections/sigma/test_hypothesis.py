@@ -19,10 +19,23 @@ FIELDS = ("A", "B", "C.d")
 WORDS = st.text(alphabet="aAbB-/\\*?. %ßẞK\u212aé–中\n", max_size=6)
 NUMBERS = st.one_of(st.integers(-3, 12), st.sampled_from([0.5, 4688, 1.0]))
 VALUES = st.one_of(WORDS, NUMBERS, st.booleans())
-TEXT_MODIFIERS = st.sampled_from([
-    "", "|contains", "|startswith", "|endswith", "|contains|all", "|cased", "|contains|cased", "|endswith|cased", "|windash",
-    "|contains|windash", "|neq", "|contains|neq", "|startswith|all",
-])
+TEXT_MODIFIERS = st.sampled_from(
+    [
+        "",
+        "|contains",
+        "|startswith",
+        "|endswith",
+        "|contains|all",
+        "|cased",
+        "|contains|cased",
+        "|endswith|cased",
+        "|windash",
+        "|contains|windash",
+        "|neq",
+        "|contains|neq",
+        "|startswith|all",
+    ]
+)
 REGEXES = st.sampled_from(["^a", "b$", "a.b", "[ab]+-", "(a|B)?\\.", "a{2,3}", "\\\\", "^$", "[^a]", "a$|^-"])
 
 
@@ -41,27 +54,47 @@ def entries(draw: st.DrawFn) -> tuple[str, Any]:
     if kind == 7:
         return field + "|exists", draw(st.booleans())
     if kind == 8:
-        return field + draw(st.sampled_from(["|fieldref", "|fieldref|contains", "|fieldref|startswith"])), draw(st.sampled_from(FIELDS))
+        return field + draw(st.sampled_from(["|fieldref", "|fieldref|contains", "|fieldref|startswith"])), draw(
+            st.sampled_from(FIELDS)
+        )
     return field, None
 
 
 MAPS = st.lists(entries(), min_size=1, max_size=3).map(dict)
 KEYWORDS = st.lists(st.text(alphabet="aAbB-\\ *?", min_size=1, max_size=4), min_size=1, max_size=2)
 SELECTIONS = st.one_of(MAPS, MAPS, st.lists(MAPS, min_size=1, max_size=2), KEYWORDS)
-CONDITIONS = st.sampled_from([
-    "sel_a", "not sel_a", "sel_a and sel_b", "sel_a or sel_b", "sel_a and not sel_b", "not sel_a or sel_b and sel_c",
-    "1 of sel_*", "all of sel_*", "1 of them", "all of them", "not 1 of sel_*", "(sel_a or sel_b) and not (sel_b and sel_c)",
-    "not (not sel_a)", "sel_a or not all of sel_*",
-])
+CONDITIONS = st.sampled_from(
+    [
+        "sel_a",
+        "not sel_a",
+        "sel_a and sel_b",
+        "sel_a or sel_b",
+        "sel_a and not sel_b",
+        "not sel_a or sel_b and sel_c",
+        "1 of sel_*",
+        "all of sel_*",
+        "1 of them",
+        "all of them",
+        "not 1 of sel_*",
+        "(sel_a or sel_b) and not (sel_b and sel_c)",
+        "not (not sel_a)",
+        "sel_a or not all of sel_*",
+    ]
+)
 CELLS = st.one_of(st.none(), WORDS, st.lists(WORDS, min_size=1, max_size=2), NUMBERS.map(reference.text_of))
-EVENTS = st.fixed_dictionaries({field: CELLS for field in FIELDS} | {"text": WORDS})
+EVENTS = st.fixed_dictionaries(dict.fromkeys(FIELDS, CELLS) | {"text": WORDS})
 
 
 @st.composite
 def rules(draw: st.DrawFn) -> dict[str, Any]:
     detection: dict[str, Any] = {name: draw(SELECTIONS) for name in ("sel_a", "sel_b", "sel_c")}
-    return {"title": "made up", "id": "00000000-0000-4000-8000-000000000001", "status": "test", "logsource": {"product": "x"},
-            "detection": detection | {"condition": draw(CONDITIONS)}}
+    return {
+        "title": "made up",
+        "id": "00000000-0000-4000-8000-000000000001",
+        "status": "test",
+        "logsource": {"product": "x"},
+        "detection": detection | {"condition": draw(CONDITIONS)},
+    }
 
 
 def batch_of(made: list[dict[str, Any]]) -> EventBatch:
@@ -72,7 +105,8 @@ def batch_of(made: list[dict[str, Any]]) -> EventBatch:
     for event in made:
         columns = [
             pl.Series(name, [value], dtype=pl.List(pl.String) if isinstance(value, list) else pl.String)
-            for name, value in event.items() if name != "text" and value is not None
+            for name, value in event.items()
+            if name != "text" and value is not None
         ]
         columns.append(pl.Series("event.original", [event["text"]], dtype=pl.String))
         columns.append(pl.Series("sigma.logsource", [["x//"]], dtype=pl.List(pl.String)))
@@ -90,6 +124,7 @@ def test_equal_on_made_up_rules(rule: dict[str, Any], made: list[dict[str, Any]]
     batch = batch_of(made)
     want = {}
     for number, event in enumerate(made):
+
         def lookup(field: str, event: dict[str, Any] = event) -> list[str] | None:
             value = event.get(field)
             return None if value is None else value if isinstance(value, list) else [value]

@@ -1,0 +1,154 @@
+"""Loading: each bad document is set aside alone, with file, line and reason; the cache changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from detections.sigma.load import load_rules, parse
+from detections.sigma.rule import RuleSet
+
+GOOD = """title: {title}
+id: {id}
+name: {name}
+logsource: {{product: linux}}
+detection:
+    selection:
+        user.name: root
+    condition: selection
+level: high
+"""
+ID = "00000000-0000-4000-8000-00000000000{}"
+
+
+def good(number: int) -> str:
+    return GOOD.format(title=f"rule {number}", id=ID.format(number), name=f"rule_{number}")
+
+
+BAD = {
+    "condition.yml": (good(1).replace("condition: selection", "condition: selection and nothing"), 8, "nothing"),
+    "modifier.yml": (good(2).replace("user.name:", "user.name|soundslike:"), 7, "soundslike"),
+    "regex.yml": (good(3).replace("user.name: root", "user.name|re: 'a(?=b)'"), 7, "linear"),
+    "yaml.yml": (good(4) + "  - : [\n", 10, "YAML"),
+    "shape.yml": ("- a\n- b\n", 1, "map"),
+    "text.yml": ("hello\n", 1, "map"),
+    "other.yml": ("title: no rule\n", 1, "not a Sigma rule"),
+    "dashes.yml": (
+        good(5).replace("user.name: root", "user.name|windash: '-a -b -c -d -e -f -g -h -i'"),
+        5,
+        "variants",
+    ),
+}
+
+
+def test_each_bad_rule_is_set_aside_alone(tmp_path: Path) -> None:
+    for name, (text, _, _) in BAD.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "binary.yml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "good.yml").write_text(good(7))
+    (tmp_path / "good.test.yml").write_text("action: reset\n")
+    found = load_rules([tmp_path])
+    assert [rule.id for rule in found.rules] == [ID.format(7)]
+    failed = {Path(failure.path).name: failure for failure in found.failed}
+    assert set(failed) == {*BAD, "binary.yml"}
+    for name, (_, line, word) in BAD.items():
+        assert word in failed[name].reason, failed[name]
+        assert failed[name].line == line, failed[name]
+
+
+def test_identifiers_may_begin_with_an_operator() -> None:
+    text = (
+        good(1)
+        .replace("    selection:", "    notepad:")
+        .replace("condition: selection", "condition: not (notepad and android) or orphan")
+    )
+    text = text.replace("    condition:", "    android: {a: b}\n    orphan: {a: c}\n    condition:")
+    assert parse(text).failed == []
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["selection and", "selection selection", "(selection", "selection)", "2 of selection", "of them", "and", "not"],
+)
+def test_bad_conditions(condition: str) -> None:
+    found = parse(good(1).replace("condition: selection", f"condition: {condition}"))
+    assert found.rules == []
+    assert found.failed[0].line == 8
+
+
+def test_one_bad_document_leaves_its_neighbours() -> None:
+    found = parse(good(1) + "---\n" + good(2).replace("condition: selection", "condition: gone") + "---\n" + good(3))
+    assert [rule.head.line for rule in found.rules] == [1, 21]
+    assert [failure.line for failure in found.failed] == [18]
+
+
+def test_an_id_is_used_once() -> None:
+    found = parse(good(1) + "---\n" + good(1))
+    assert len(found.rules) == 1
+    assert "is used by" in found.failed[0].reason
+
+
+def test_a_path_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no rule file"):
+        load_rules([tmp_path / "nowhere"])
+
+
+CORRELATION = """title: many
+id: 00000000-0000-4000-8000-0000000000aa
+correlation:
+    type: event_count
+    rules: [{}]
+    group-by: [source.ip]
+    timespan: 5m
+    condition: {{gte: 3}}
+"""
+
+
+def test_references_by_name_and_missing_ones() -> None:
+    found = parse(good(1) + "---\n" + CORRELATION.format("rule_1"))
+    assert found.correlations[0].rules == (ID.format(1),)
+    assert found.rules[0].quiet
+    lost = parse(good(1) + "---\n" + CORRELATION.format("rule_9"))
+    assert lost.correlations == []
+    assert "rule_9" in lost.failed[0].reason
+    assert not lost.rules[0].quiet
+
+
+def test_filters_narrow_the_rules_they_name() -> None:
+    text = """title: not the scanner
+logsource: {product: linux}
+filter:
+    rules: [rule_1]
+    selection:
+        source.ip: 192.0.2.1
+    condition: not selection
+"""
+    found = parse(good(1) + "---\n" + good(2) + "---\n" + text)
+    assert found.failed == []
+    from detections.sigma.evaluate import SigmaDetector
+    from soc_core.events import EventBatch
+
+    row = {"sigma.logsource": ["linux//"], "user.name": "root", "event.id": "1"}
+    detector = SigmaDetector(found)
+    ids = [f.rule_id for f in detector.detect(EventBatch.from_dicts([row | {"source.ip": "192.0.2.1"}]))]
+    assert ids == [ID.format(2)]
+    assert len(detector.detect(EventBatch.from_dicts([row | {"source.ip": "192.0.2.2"}]))) == 2
+
+
+def test_the_cache_gives_the_same_rules(tmp_path: Path) -> None:
+    rules, folder = tmp_path / "rules", tmp_path / "cache"
+    rules.mkdir()
+    (rules / "a.yml").write_text(good(1) + "---\n" + CORRELATION.format("rule_1"))
+    (rules / "b.yml").write_text(good(2))
+
+    def plain(found: RuleSet) -> tuple[object, ...]:
+        return (found.rules, found.correlations, found.filters, found.failed, found.documents)
+
+    cold, warm = load_rules([rules], cache=folder), load_rules([rules], cache=folder)
+    assert plain(cold) == plain(warm) == plain(load_rules([rules]))
+    (rules / "b.yml").write_text(good(3))
+    assert {rule.id for rule in load_rules([rules], cache=folder).rules} == {ID.format(1), ID.format(3)}
+    for path in folder.iterdir():
+        path.write_bytes(b"{broken")
+    assert plain(load_rules([rules], cache=folder)) == plain(load_rules([rules]))
