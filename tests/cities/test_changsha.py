@@ -6,7 +6,6 @@ import ipaddress
 import itertools
 import json
 from collections import Counter
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,8 @@ from typer.testing import CliRunner
 from simulate import attacks
 from simulate.pack import files
 from soc_cli.commands.city import app
-from soc_core import inventory
-from soc_core.config import ROOT
-from soc_core.inventory import Inventory
+from tests.cities.shared import CITY, city
 
-CITY = ROOT / "cities" / "changsha"
 NAMES = """egov_extranet city_soc xueliang_video skynet_video flat_command public_safety_sense geo_hazard flood_relief
 traffic_command connected_bus living_env campus_safety grid_mgmt opinion_monitor dispute_mgmt fire_watch
 emergency_command city_brain data_resource_platform data_market data_gov_1_9_n base_population base_legal_person
@@ -30,11 +26,6 @@ NAMED = NAMES.split()
 ALLOWED = [ipaddress.ip_network(text) for text in (
     "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24",
     "2001:db8::/32")]
-
-
-@cache
-def city() -> Inventory:
-    return inventory.load(CITY)
 
 
 def test_units_form_one_tree_of_the_right_size() -> None:

@@ -15,18 +15,16 @@ from simulate import attacks
 from simulate.attacks import Attacks
 from simulate.traffic import Traffic
 from soc_cli.commands.city import app
-from soc_core import inventory
 from soc_core.clock import MINUTE, from_text
-from soc_core.config import ROOT
+from tests.cities.shared import CITY, city
 from tests.corpora import corpus
 
-CITY = ROOT / "cities" / "changsha"
 START = from_text("2026-11-23T09:00:00+08:00")
 
 
 @cache
 def traffic() -> Traffic:
-    return Traffic(inventory.load(CITY), 1, 1000.0)
+    return Traffic(city(), 1, 1000.0)
 
 
 def test_thirty_single_techniques_can_be_shown_by_this_city() -> None:

@@ -16,15 +16,13 @@ from typer.testing import CliRunner
 from simulate import deliver
 from simulate.run import Marked, Pace, Simulation
 from soc_cli.commands.city import app, length
-from soc_core import inventory
 from soc_core.clock import DAY, from_text
-from soc_core.config import ROOT
+from tests.cities.shared import city
 
 
 @cache
 def simulation() -> Simulation:
-    city = inventory.load(ROOT / "cities" / "changsha")
-    return Simulation(city, 1, from_text("2026-11-23T09:00:00+08:00"), 300, 100.0, systems=frozenset({"city_portal"}))
+    return Simulation(city(), 1, from_text("2026-11-23T09:00:00+08:00"), 300, 100.0, systems=frozenset({"city_portal"}))
 
 
 @cache

@@ -9,18 +9,11 @@ from functools import cache
 import pytest
 
 from simulate.demo import DemoSource
-from soc_core import inventory
 from soc_core.clock import MINUTE, SECOND, from_text
-from soc_core.config import ROOT
-from soc_core.inventory import Inventory
 from soc_core.protocols import Raws
+from tests.cities.shared import city
 
 BEGIN = from_text("2026-11-23T10:00:00+08:00")
-
-
-@cache
-def city() -> Inventory:
-    return inventory.load(ROOT / "cities" / "changsha")
 
 
 class Clock:

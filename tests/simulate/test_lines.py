@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from collections import Counter
-from functools import cache
 
 import numpy as np
 import pytest
@@ -18,18 +17,10 @@ from simulate.population import one
 from simulate.run import Simulation
 from simulate.streams import UNIT
 from simulate.traffic import Traffic
-from soc_core import inventory
 from soc_core.clock import DAY, HOUR, SECOND, from_text
-from soc_core.config import ROOT
-from soc_core.inventory import Inventory
+from tests.cities.shared import CITY, city
 
-CITY = ROOT / "cities" / "changsha"
 START = from_text("2026-11-23T09:00:00+08:00")
-
-
-@cache
-def city() -> Inventory:
-    return inventory.load(CITY)
 
 
 def run(seed: int, count: int = 6000, attack: int = 4) -> Simulation:
