@@ -8,9 +8,8 @@ from typing import Literal
 
 from sqlalchemy import func, select
 
-from casework import sources
+from casework.register import ExpectedSource, expected
 from casework.services import NotFound, Services, now, within
-from soc_core import clock
 from soc_core.access import Actor, Scope
 from soc_core.clock import Micros
 from soc_core.models import DEMO, LEVELS, REAL, Level
@@ -19,28 +18,7 @@ from soc_core.protocols import Page, Query
 from soc_core.state.tables import AlertRow
 
 HIGH = LEVELS.index("high")
-State = Literal["heard", "late", "never", "gap"]
 TASKS = 8
-
-HEARD_BY: dict[str, str] = {
-    # telemetry code → what its events look like in the store; one code may be heard in several formats
-    "WEB": "event.category:web", "WAF": "event.module:(suricata OR modsecurity)",
-    "SSO": "event.category:authentication",
-    "HOST": "event.category:(process OR authentication OR session OR iam)", "DNS": "dns.question.name:*",
-    "NET": "event.category:(network OR intrusion_detection)",
-}
-
-
-@dataclass(frozen=True)
-class ExpectedSource:
-    """One line of the register: what should be heard of a system, and how it stands. `every` in microseconds."""
-
-    system: str
-    system_name: str
-    code: str
-    every: Micros
-    last: Micros | None
-    state: State
 
 
 @dataclass(frozen=True)
@@ -108,14 +86,14 @@ def status(actor: Actor, services: Services, organisation: str) -> Agency:
         raise NotFound("no such organisation")
     at = now()
     systems = services.inventory.systems_of(organisation)
-    register = expected(services, organisation, scope, at)
+    register = services.recent.get(("register", organisation), lambda: expected(services, organisation, at))
     open_alerts, count, high = waiting(services, organisation)
     tasks = todo(open_alerts, register)
     return Agency(
         known.id, known.name, known.kind, len(systems), len(register),
         sum(item.state in ("heard", "late") for item in register),
-        max(sources.last_event(services, scope), latest(services, scope)), count, high, tasks[:TASKS],
-        max(0, len(tasks) - TASKS), register, open_alerts, at)
+        last_event(services, scope, register), count, high, tasks[:TASKS],
+        max(0, len(tasks) + count - len(open_alerts) - TASKS), register, open_alerts, at)
 
 
 def waiting(services: Services, organisation: str, limit: int = 20) -> tuple[list[Open], int, int]:
@@ -143,39 +121,12 @@ def todo(alerts: Iterable[Open], register: Iterable[ExpectedSource]) -> list[Tas
     return [*urgent, *silent, *later, *([Task("never", source=never[0], count=len(never))] if never else [])]
 
 
-def expected(services: Services, organisation: str, scope: Scope, at: Micros) -> list[ExpectedSource]:
-    """The register of the agency's systems beside what the stores heard of each."""
-    inventory = services.inventory
-    heard: dict[tuple[str, str], Micros] = {}
-    for system in inventory.systems_of(organisation):
-        for item in system.sources:
-            last = latest(services, scope, system.id, item.code)
-            if last:
-                heard[(system.id, item.code)] = last
-    found = []
-    for system in inventory.systems_of(organisation):
-        for item in system.sources:
-            last_heard = heard.get((system.id, item.code))
-            state: State = "gap" if not item.connected else "never"
-            if last_heard is not None:
-                state = "late" if at - last_heard > item.every * clock.SECOND else "heard"
-            found.append(ExpectedSource(
-                system.id, system.name, item.code, item.every * clock.SECOND, last_heard, state))
-    return found
-
-
-def latest(services: Services, scope: Scope, system: str = "", code: str = "") -> Micros:
-    """When the newest event of a scope (of one system, of one kind) happened, over the live realms; 0 for never."""
-    parts = [f'soc.system.id:"{system}"'] if system else []
-    if code:
-        if code not in HEARD_BY:
-            return 0
-        parts.append(f"({HEARD_BY[code]})")
-    newest = 0
+def last_event(services: Services, scope: Scope, register: Iterable[ExpectedSource]) -> Micros:
+    """When the agency was heard last by any source, by event time; 0 for never."""
+    newest = max((item.last or 0 for item in register), default=0)
     for realm in (REAL, DEMO):
         store = services.stores.get(realm)
         if store is not None:
-            hits = store.search(Query(text=" AND ".join(parts)), scope, Page(limit=1))
-            if hits.rows:
-                newest = max(newest, int(hits.rows[0]["@timestamp"]))
+            for row in store.search(Query(), scope, Page(limit=1)).rows:
+                newest = max(newest, int(row["@timestamp"]))
     return newest

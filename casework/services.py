@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import select
 
+from casework.recent import Recent
 from soc_core import clock, inventory
 from soc_core.access import Actor, Scope
 from soc_core.clock import Micros
@@ -91,6 +92,7 @@ class Services:
     stores: Stores
     inventory: Inventory
     backlog: Callable[[], Mapping[tuple[str, str], int]]
+    recent: Recent[Any] = field(default_factory=lambda: Recent(20.0))
 
     def organisation_name(self, organisation: str) -> str:
         """The name of an organisation; "" for an event whose owner nobody knows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from casework.services import Listing, Services, now
 from soc_core.access import Actor, Scope
@@ -88,12 +88,3 @@ def tally(actor: Actor, services: Services) -> tuple[int, int, int]:
     found = rows(services, actor.scope)
     silent = sum(item.health == "silent" for item in found)
     return len(found), len(found) - silent, silent
-
-
-def last_event(services: Services, scope: Scope) -> Micros:
-    """When the scope was heard last, by event time; 0 for never."""
-    query = select(func.max(SourceRow.last_event))
-    if scope.organisations is not None:
-        query = query.where(SourceRow.organisation.in_(scope.organisations))
-    with services.database.read() as session:
-        return session.scalar(query) or 0

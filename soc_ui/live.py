@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
-from collections import OrderedDict
 from collections.abc import Callable
-from threading import Lock
-from typing import Any
 
 import orjson
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from casework.recent import Recent
 from casework.services import NotFound
 from soc_core.access import Actor, Refused
 from soc_ui import runtime
@@ -23,30 +20,9 @@ from soc_ui.gate import entry, language_of
 from soc_ui.vm.queue import QueueFilter, alert_peek, queue_page
 
 log = logging.getLogger(__name__)
-SECONDS, KEPT = 1.0, 256
 
 
-class Snapshots:
-    """Answers of the last second by (scope, question): many viewers of one list ask the database once."""
-
-    def __init__(self) -> None:
-        self._held: OrderedDict[Any, tuple[float, bytes]] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: Any, make: Callable[[], Any]) -> bytes:
-        with self._lock:
-            at, body = self._held.get(key, (0.0, b""))
-        if time.monotonic() - at < SECONDS:
-            return body
-        body = orjson.dumps(make())
-        with self._lock:
-            self._held[key] = (time.monotonic(), body)
-            while len(self._held) > KEPT:
-                self._held.popitem(last=False)
-        return body
-
-
-snapshots = Snapshots()
+snapshots: Recent[bytes] = Recent(1.0)
 
 
 def answer(body: bytes, request: Request | None = None, tag: str = "") -> Response:
@@ -87,8 +63,8 @@ async def queue(request: Request) -> Response:
         if not limit.isdecimal():
             raise ValueError("limit is a number")
         mine = actor.name if wanted.view == "mine" else ""
-        body = snapshots.get((actor.scope, mine, wanted, after, limit), lambda: queue_page(
-            actor, runtime.services(), wanted, after, int(limit)).to_json())
+        body = snapshots.get((actor.scope, mine, wanted, after, limit), lambda: orjson.dumps(queue_page(
+            actor, runtime.services(), wanted, after, int(limit)).to_json()))
         held = orjson.loads(body)
         tag = hashlib.blake2b(orjson.dumps([held["rows"], held["total"]]), digest_size=12).hexdigest()
         return answer(body, request, f'"{tag}"')

@@ -12,7 +12,7 @@ export default function (component) {
     tiles.append(t.go ? lead(node, t.go) : node)
   }
   const tasks = el("div", "tasks")
-  for (const t of data.tasks) tasks.append(el("div", "task " + (t.tone || ""), el("div", "", safe(t.text), t.sub ? el("div", "s", safe(t.sub)) : null), t.go ? lead(el("a", "", t.button), t.go) : null))
+  for (const t of data.tasks) tasks.append(el("div", "task " + (t.tone || ""), el("div", "", realm(t.realm, data.words), t.realm && t.realm !== "real" ? " " : null, safe(t.text), t.sub ? el("div", "s", safe(t.sub)) : null), t.go ? lead(el("a", "", t.button), t.go) : null))
   const whole = el("section", "soc", data.headline ? el(data.main ? "h1" : "h2", "headline " + (data.tone || ""), data.badge ? el("span", "realm drill", data.badge) : null, data.badge ? " " : null, safe(data.headline)) : null, data.note ? el("p", "note", safe(data.note)) : null,
     data.tasks.length ? tasks : null, data.tiles.length ? tiles : null)
   const old = root.querySelector(".soc")

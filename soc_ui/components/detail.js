@@ -69,7 +69,7 @@ function why(s) {
     box.append(el("table", "", el("thead", "", el("tr", "", ...[w.field, w.how, w.value].map(t => attr(el("th", "", t), {scope: "col"})))), body))
   }
   const rule = el("dl")
-  rule.append(el("dt", "", w.rule), el("dd", "mono", safe(s.data.alert.rule_id)))
+  rule.append(el("dt", "", w.rule), el("dd", "", safe(s.data.rule.title || null), " ", el("span", "mono muted", safe(s.data.alert.rule_id))))
   if (s.data.rule.description) rule.append(el("dt", "", w.about_rule), el("dd", "", safe(s.data.rule.description)))
   if (s.data.rule.falsepositives.length) rule.append(el("dt", "", w.falsepositives), el("dd", "", safe(s.data.rule.falsepositives.join("; "))))
   if (s.data.alert.techniques.length) rule.append(el("dt", "", w.techniques), el("dd", "mono", s.data.alert.techniques.join("  ")))

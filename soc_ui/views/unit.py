@@ -50,6 +50,7 @@ def draw(console: Console, organisation: str) -> None:
     if home.alerts:
         console.table("unit_alerts", [
             (console.t("unit.title"), "text"), (console.t("ui.col_level"), "level"),
+            (console.t("sources.realm"), "realm"),
             (console.t("unit.system"), "plain"), (console.t("ui.col_count"), "num"),
             (console.t("ui.col_last"), "age"),
         ], home.alerts, as_of=home.as_of)

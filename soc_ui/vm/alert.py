@@ -20,7 +20,9 @@ from soc_ui.text import translate
 from soc_ui.vm.queue import QueueFilter, entity_name
 
 Spans = list[tuple[int, int]]
-SPANS = 200
+SPANS, MET = 200, 12
+UNMARKED = ("re", "cidr", "gt", "gte", "lt", "lte", "exists")
+PLACES = ("organization.id", "soc.system.id")  # they say where, not why
 HEAD = ("id", "version", "level", "risk", "title", "rule_id", "count", "first_seen", "last_seen", "techniques", "realm",
         "status", "verdict", "assignee", "explanation")
 
@@ -55,15 +57,15 @@ def alert_full(actor: Actor, services: Services, shelf: Shelf, language: str, al
         "organisation_name": found.row.organisation_name, "system_name": found.row.system_name,
         "entities": [(entity_name(language, name), some[:20]) for name, some in item.entities.items() if some]}
     return AlertView(
-        head, {"description": rule.description, "falsepositives": list(rule.falsepositives)},
-        why(found, language), [shown(event, known) for event in found.events], found.events_total,
+        head, {"title": rule.title, "description": "" if rule.description == item.explanation else rule.description,
+               "falsepositives": list(rule.falsepositives)},
+        why(found, rule, language), [shown(event, known) for event in found.events], found.events_total,
         [told(change, language) for change in found.history], before, after, found.as_of)
 
 
 def literals(found: Detail, rule: About) -> list[str]:
     """Texts to mark in the records: what the rule looks for, and what the alert is about."""
-    wanted = [part for item in rule.conditions if item.op not in ("re", "cidr", "gt", "gte", "lt", "lte", "exists")
-              for part in re.split(r"(?<!\\)[*?]", item.value)]
+    wanted = [part for item in rule.conditions if item.op not in UNMARKED for part in literal_parts(item.value)]
     wanted += [match.value for match in found.matches]
     return sorted({text for text in wanted if len(text) >= SHORTEST}, key=lambda text: (-len(text), text))
 
@@ -102,13 +104,39 @@ def readable(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def why(found: Detail, language: str) -> list[dict[str, Any]]:
-    """The table of what met the rule."""
-    return [
-        {"field": match.field, "op": translate(language, f"op.{match.op}"), "value": match.value,
-         "spans": [(0, len(match.value))] if match.op != "group" else []}
-        for match in found.matches
+def why(found: Detail, rule: About, language: str) -> list[dict[str, Any]]:
+    """The table of what met the rule: fields of the first event that hold what it looks for, then the group."""
+    met = met_fields(found.events[0], rule) if found.events else {}
+    rows = [
+        {"field": name, "op": translate(language, f"op.{op}"), "value": text, "spans": spans(text, wanted)}
+        for name, (op, text, wanted) in list(met.items())[:MET]
     ]
+    return rows + [
+        {"field": match.field, "op": translate(language, f"op.{match.op}"), "value": match.value, "spans": []}
+        for match in found.matches if match.field not in met and match.op == "group" and match.field not in PLACES
+    ]
+
+
+def met_fields(event: Event, rule: About) -> dict[str, tuple[str, str, list[str]]]:
+    """Field → (how, its text, the literals of the rule that it holds). A rule's own field name comes first; where
+    the record has it under another, the shortest value that holds the literal is the closest."""
+    texts = {name: readable(value) for name, value in event.fields.items()}
+    by_length = sorted(texts, key=lambda name: (len(texts[name]), name))
+    met: dict[str, tuple[str, str, list[str]]] = {}
+    for item in rule.conditions:
+        if item.op in UNMARKED:
+            continue
+        for part in literal_parts(item.value):
+            order = [item.field, *by_length] if item.field in texts else by_length
+            name = next((name for name in order if part.lower() in texts[name].lower()), None)
+            if name is not None:
+                met.setdefault(name, (item.op, texts[name], []))[2].append(part)
+    return met
+
+
+def literal_parts(value: str) -> list[str]:
+    """What stands between the wildcards of a rule's value, where it is long enough to mean something."""
+    return [part for part in re.split(r"(?<!\\)[*?]", value) if len(part) >= SHORTEST]
 
 
 def told(change: Change, language: str) -> dict[str, Any]:

@@ -37,8 +37,10 @@ def sources_page(actor: Actor, services: Services, language: str, silent_only: b
         headline = translate(language, "sources.headline_none")
     elif silent:
         headline = translate(language, "sources.headline_bad", bad=number(language, len(silent)), n=found.total)
+    elif limited := sum(item.health == "alive" for item in found.rows):
+        headline = translate(language, "sources.headline_ok", n=number(language, limited), all=found.total)
     else:
-        headline = translate(language, "sources.headline_ok", n=number(language, found.total))
+        headline = translate(language, "sources.headline_unknown", n=number(language, found.total))
     return SourcesPage(headline, "bad" if silent else "", [row(item, language) for item in shown], found.as_of)
 
 

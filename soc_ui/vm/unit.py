@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from casework import agency
-from casework.agency import Agency, ExpectedSource, Task
+from casework.agency import Agency, Task
+from casework.register import ExpectedSource
 from casework.services import Services
 from soc_core.access import Actor
 from soc_core.clock import Micros
@@ -47,7 +48,7 @@ def unit_home(actor: Actor, services: Services, language: str, organisation: str
         [task(item, language, found.as_of) for item in found.tasks],
         translate(language, "unit.more", n=found.more_tasks) if found.more_tasks else "",
         [line(item, language) for item in sorted(found.sources, key=lambda item: ORDER.index(item.state))],
-        [{"cells": [item.title, item.level, item.system_name, item.count, item.last_seen],
+        [{"cells": [item.title, item.level, item.realm, item.system_name, item.count, item.last_seen],
           "go": {"page": "alert", "query": {"id": item.id}}} for item in found.alerts],
         found.as_of)
 
@@ -57,7 +58,7 @@ def answer(found: Agency, language: str) -> tuple[str, str]:
     last = age(language, found.last_event, found.as_of)
     if not found.expected:
         return translate(language, "unit.watched_unregistered", last=last), "warn"
-    if not found.connected:
+    if not found.connected and not found.last_event:
         return translate(language, "unit.watched_no", expected=found.expected), "bad"
     key = "watched_yes" if found.connected == found.expected else "watched_partly"
     return translate(language, f"unit.{key}", expected=found.expected, connected=found.connected, last=last), (
@@ -73,7 +74,8 @@ def task(item: Task, language: str, now: Micros) -> dict[str, Any]:
             last=age(language, item.alert.last_seen, now))
         return {"text": translate(language, "unit.task_alert", title=item.alert.title), "sub": sub,
                 "tone": "bad" if item.alert.level == "critical" else "warn" if item.alert.level == "high" else "",
-                "button": translate(language, "unit.open"), "go": {"page": "alert", "query": {"id": item.alert.id}}}
+                "button": translate(language, "unit.open"), "go": {"page": "alert", "query": {"id": item.alert.id}},
+                "realm": item.alert.realm}
     assert item.source is not None
     kind = translate(language, f"code.{item.source.code}")
     sub = translate(language, f"unit.task_{item.kind}_sub", last=age(language, item.source.last, now),
@@ -82,7 +84,7 @@ def task(item: Task, language: str, now: Micros) -> dict[str, Any]:
                               n=item.count),
             "sub": sub, "tone": "warn" if item.kind == "silent" else "",
             "button": translate(language, "unit.look") if item.kind == "silent" else "",
-            "go": {"page": "sources", "query": {"show": "silent"}} if item.kind == "silent" else None}
+            "go": {"page": "sources", "query": {"show": "silent"}} if item.kind == "silent" else None, "realm": ""}
 
 
 def line(item: ExpectedSource, language: str) -> dict[str, Any]:

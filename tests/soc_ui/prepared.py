@@ -100,6 +100,7 @@ def event(source: str, at: int, moment: int, organisation: str, system: str, rea
         "event.original": raw, "message": raw, "soc.source": source, "soc.realm": realm, "soc.zone": "city",
         "soc.format": "syslog", "soc.partition": 0, "soc.offset": at, "organization.id": organisation,
         "soc.system.id": system, "event.category": ["authentication"],
+        "event.module": "sso",
         **{name: values[0] for name, values in entities.items()},
     }
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from casework.rules import shelf
+from casework.alerts import Event
+from casework.rules import about, shelf
 from casework.services import NotFound, Services
 from soc_core.access import EVERYTHING, Actor, Role, Scope
-from soc_ui.vm.alert import alert_full, spans
+from soc_ui.vm.alert import alert_full, met_fields, spans
 from soc_ui.vm.drill import drill_page
 from soc_ui.vm.overview import overview_page
 from soc_ui.vm.pipeline import pipeline_page, quarantine_page
@@ -66,6 +67,15 @@ def test_the_raw_record_is_verbatim_and_marked(services: Services, prepared: Pre
     assert {raw[start:end] for start, end in view.events[0]["spans"]} == {"198.51.100.77", "/upload/a.jsp"}
     with pytest.raises(NotFound):
         alert_peek(ADMIN, services, "zh", prepared.alerts[2])
+
+
+def test_what_met_the_rule_is_named_and_marked() -> None:
+    rule = about({"detection": {
+        "s": {"url.original|contains": ["../..", "absent"], "Method": "G*T", "Agent|re": ".*"}}})
+    event = Event("e", 0, 0, "s", "raw", {
+        "url.original": "/a?f=../../etc", "http.request.method": "GET", "message": "GET /a?f=../../etc"})
+    met = met_fields(event, rule)
+    assert met == {"url.original": ("contains", "/a?f=../../etc", ["../.."])}
 
 
 def test_the_agency_page_answers_in_words(services: Services) -> None:
