@@ -39,8 +39,8 @@ class Simulation:
 
     def __init__(self, inventory: Inventory, seed: int, start: Micros, count: int, average: float,
                  paths: Sequence[AttackPath] = (), attacks: int | None = None,
-                 systems: frozenset[str] | None = None) -> None:
-        self.traffic = Traffic(inventory, seed, average, systems)
+                 systems: frozenset[str] | None = None, gaps: bool = True) -> None:
+        self.traffic = Traffic(inventory, seed, average, systems, gaps=gaps)
         self.start, self.count = start, count
         until = start + int(count / average * SECOND)
         wanted = round(ATTACKS_A_DAY * (until - start) / DAY) if attacks is None else attacks

@@ -53,11 +53,14 @@ class Stream:
 
 
 class Streams:
-    """All streams of a city, as a list and as arrays in the same order. `weight` adds up to 1."""
+    """All streams of a city, as a list and as arrays in the same order. `weight` adds up to 1.
+
+    `gaps` leaves out what the register has as missing, and the connected sources that never send.
+    """
 
     def __init__(self, inventory: Inventory, seed: int, systems: Collection[str] | None = None,
-                 even: bool = False) -> None:
-        self.listed = _streams(inventory, seed, systems)
+                 even: bool = False, gaps: bool = True) -> None:
+        self.listed = _streams(inventory, seed, systems, gaps)
         if not self.listed:
             raise ValueError("no system of this city has both a connected source and a host: nothing can be simulated")
         weight = np.array([stream.weight for stream in self.listed])
@@ -98,7 +101,7 @@ def kind_of(code: str, system: CitySystem, host: Host) -> str:
     return KINDS[code]
 
 
-def _streams(inventory: Inventory, seed: int, systems: Collection[str] | None) -> list[Stream]:
+def _streams(inventory: Inventory, seed: int, systems: Collection[str] | None, gaps: bool) -> list[Stream]:
     rng = np.random.default_rng([seed, 2])
     hosts: dict[str, list[tuple[int, Host]]] = {}
     for n, host in enumerate(inventory.hosts):
@@ -106,13 +109,13 @@ def _streams(inventory: Inventory, seed: int, systems: Collection[str] | None) -
             hosts.setdefault(host.system, []).append((n, host))
     found: list[tuple[str, Stream]] = []
     for system in inventory.systems.values():
-        if systems is not None and system.id not in systems:
+        if not system.listed or (systems is not None and system.id not in systems):
             continue
         for expected in system.sources:
             places = hosts.get(system.id, [])
             fit = [place for place in places if place[1].role == ROLES[expected.code]] or places[:1]
-            for n, host in fit if expected.connected else []:
-                if rng.random() >= SILENT or systems is not None:
+            for n, host in fit if expected.connected or not gaps else []:
+                if rng.random() >= SILENT or systems is not None or not gaps:
                     found.append((system.owner, _stream(system, expected.code, expected.hours, n, host, len(fit))))
     return _budgeted(inventory, found)
 

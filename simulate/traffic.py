@@ -50,14 +50,15 @@ class _Rows:
 class Traffic:
     """Ordinary life of a city, or of some of its systems. `rate` is the average of lines a second.
 
-    `faults`: wrong clocks, damaged lines and outages; `even`: every system equally loud.
+    `faults`: wrong clocks, damaged lines and outages; `even`: every system equally loud; `gaps`: sources that
+    are not connected stay unheard, as they would.
     """
 
     def __init__(self, inventory: Inventory, seed: int, rate: float, systems: frozenset[str] | None = None,
-                 faults: bool = True, even: bool = False) -> None:
+                 faults: bool = True, even: bool = False, gaps: bool = True) -> None:
         self.inventory, self.seed, self.rate, self.faults = inventory, seed, rate, faults
         self.population = Population(inventory, seed, faults)
-        self.streams = Streams(inventory, seed, systems, even)
+        self.streams = Streams(inventory, seed, systems, even, gaps)
         self._rhythm = rhythm.Rhythm(inventory.city)
         self._hours = np.array([rhythm.NAMES.index(stream.hours) if stream.hours in rhythm.NAMES else 0
                                 for stream in self.streams.listed])

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from simulate.deliver import Delivery
+    from simulate.run import Simulation
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on the last line")]
@@ -59,6 +63,7 @@ def simulate(
     span: Annotated[str, typer.Option(help="simulated time that the lines cover: 10m, 1h, 1d …")] = "",
     attacks: Annotated[int, typer.Option(help="attacks laid over it; -1: 60 a simulated day")] = -1,
     systems: Annotated[str, typer.Option(help="only these systems, by id, with commas")] = "",
+    gaps: Annotated[bool, typer.Option("--gaps/--no-gaps", help="leave out sources that were never connected")] = True,
     city: CityOption = None,
     data: DataOption = None,
     as_json: Json = False,
@@ -66,7 +71,7 @@ def simulate(
     """Native log lines of the whole city, with attacks whose truth is kept apart."""
     from simulate import attacks as attack_data
     from simulate import deliver
-    from simulate.run import BLOCK, Pace, Simulation
+    from simulate.run import Simulation
     from soc_core import clock, inventory
 
     if out and to:
@@ -81,31 +86,47 @@ def simulate(
     if span:
         average = lines / (length(span) / clock.SECOND)
     run = Simulation(found, seed, clock.from_text(start), lines, average, attack_data.paths(place),
-                     None if attacks < 0 else attacks, wanted)
-    where: deliver.Delivery = deliver.Nowhere()
+                     None if attacks < 0 else attacks, wanted, gaps)
+    where: Delivery = deliver.Nowhere()
     if out:
         where = deliver.Files(out, run.traffic.streams)
     elif to:
         where = deliver.to(to, token, run.traffic.streams)
-    pace = Pace(rate)
-    begun, sent = time.perf_counter(), 0
-    for block in run.blocks():
-        # paced runs go out in quarters of a second; the lines themselves never depend on the pace
-        for part in block.parts(max(int(rate / 4), 1) if rate else BLOCK):
-            where.send(part)
-            sent += part.lines.height
-            pace.wait(part.lines.height)
+    begun = time.perf_counter()
+    sent = send_all(run, where, rate)
     made = where.close(run.strikes)
     seconds = time.perf_counter() - begun
     truths = [strike.truth for strike in run.strikes]
     result = {"lines": sent, "seconds": round(seconds, 3), "lines_per_second": round(sent / seconds),
               "attacks": len({truth.attack for truth in truths}), "attack_lines": sum(truth.lines for truth in truths),
-              "streams": len(run.traffic.listed), "seed": seed} | made
+              "streams": len(run.traffic.listed), "systems": len(run.traffic.streams.by_system), "seed": seed} | made
     if as_json:
         print(json.dumps(result))
     else:
         for key, value in result.items():
             print(f"  {key.replace('_', ' '):<18} {value}")
+
+
+def send_all(run: Simulation, where: Delivery, rate: float) -> int:
+    """Deliver a whole run at its pace, with a bar on a terminal; how many lines there were."""
+    import sys
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from simulate.run import BLOCK, Pace
+
+    pace, sent = Pace(rate), 0
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("simulate", total=run.count)
+        for block in run.blocks():
+            # paced runs go out in quarters of a second; the lines themselves never depend on the pace
+            for part in block.parts(max(int(rate / 4), 1) if rate else BLOCK):
+                where.send(part)
+                sent += part.lines.height
+                pace.wait(part.lines.height)
+                bar.update(task, completed=sent)
+    return sent
 
 
 def length(text: str) -> int:

@@ -15,7 +15,7 @@ from simulate.attribution import attribution
 from simulate.deliver import joined
 from simulate.population import one
 from simulate.run import Simulation
-from simulate.streams import UNIT
+from simulate.streams import UNIT, Streams
 from simulate.traffic import Traffic
 from soc_core.clock import DAY, HOUR, SECOND, from_text
 from tests.cities.shared import CITY, city
@@ -85,6 +85,13 @@ def test_lines_are_given_to_the_right_system() -> None:
     assert lines == 9000
     assert right / lines >= 0.999
     assert wrong == 0
+
+
+def test_without_gaps_every_system_speaks() -> None:
+    every = {system.id for system in city().systems.values() if system.listed}
+    assert set(Streams(city(), 1, gaps=False).by_system) == every
+    heard = set(Streams(city(), 1).by_system)
+    assert 0.85 * len(every) < len(heard) < len(every)
 
 
 def test_sessions_hang_together() -> None:
