@@ -64,6 +64,7 @@ class Inventory:
     owners: tuple[Owner, ...] = ()
     _zones: dict[str, Zone] = field(default_factory=dict)
     _names: dict[str, dict[str, list[Span]]] = field(default_factory=dict)
+    _prefixes: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def root(self) -> Organisation:
@@ -150,7 +151,8 @@ class Inventory:
         if not known:
             return codes
         listed = hosts.to_list()
-        judged = {name: self._spans_of(known, name) for name in set(listed) if name}
+        lengths = self._lengths(zone)
+        judged = {name: _spans_of(known, name, lengths) for name in set(listed) if name}
         fixed = {name: spans[0].owner if spans else -1 for name, spans in judged.items() if len(spans) < 2}
         codes[:] = np.fromiter((fixed.get(name, -1) for name in listed), dtype=np.int64, count=len(listed))
         if len(fixed) < len(judged) or any(spans and spans[0][4:] != ALWAYS for spans in judged.values()):
@@ -166,17 +168,12 @@ class Inventory:
                 moment = int(at[row])
                 codes[row] = next((s.owner for s in judged[name] if s.since <= moment < s.until), -1)
 
-    @staticmethod
-    def _spans_of(known: Mapping[str, list[Span]], name: str) -> list[Span]:
-        name = name.lower().rstrip(".")
-        for text in (name, name.partition(".")[0]):
-            if text in known:
-                return known[text]
-        short = name.partition(".")[0]
-        for end in range(len(short), 0, -1):
-            if short[:end] + "*" in known:
-                return known[short[:end] + "*"]
-        return []
+    def _lengths(self, zone: str) -> list[int]:
+        """Lengths of the prefixes that the zone's `name*` rows have, the longest first."""
+        if zone not in self._prefixes:
+            found = {len(name) - 1 for name in self._names.get(zone, {}) if name.endswith("*")}
+            self._prefixes[zone] = sorted(found, reverse=True)
+        return self._prefixes[zone]
 
     def expected_sources(self) -> list[tuple[System, Expected]]:
         """The register: every source of every system, with how often it should be heard."""
@@ -194,6 +191,17 @@ class Inventory:
                 state = "late" if now - last > source.every * clock.SECOND else "heard"
             found.append(SourceState(source, system.id, system.owner, last, state))
         return found
+
+
+def _spans_of(known: Mapping[str, list[Span]], name: str, lengths: Sequence[int]) -> list[Span]:
+    """What a name means over time: itself, its first label, or the longest prefix of that."""
+    name = name.lower()
+    if name in known:
+        return known[name]
+    short = name.partition(".")[0]
+    if short in known:
+        return known[short]
+    return next((known[short[:end] + "*"] for end in lengths if short[:end] + "*" in known), [])
 
 
 def load(city: Path) -> Inventory:
