@@ -11,6 +11,7 @@ import contextlib
 import gc
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -42,6 +43,7 @@ async def tidy(_app: Any) -> AsyncIterator[None]:
 
 def main(data: Path, host: str = "127.0.0.1", port: int = 8501, city: Path | None = None) -> None:
     """Serve the console until SIGTERM or SIGINT. Raises OSError when the port is taken."""
+    refuse_taken(host, port)
     os.environ["SOC_DATA"] = str(data.resolve())
     if city:
         os.environ["SOC_CITY"] = str(city.resolve())
@@ -55,6 +57,16 @@ def main(data: Path, host: str = "127.0.0.1", port: int = 8501, city: Path | Non
                  on_script_error=runtime.report)
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when it has stopped; then all is done
     app.run(config=options(host, port))
+
+
+def refuse_taken(host: str, port: int) -> None:
+    """Raise OSError with one sentence when another program has the port; Streamlit would only log it."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise OSError(f"the console cannot listen on {host}:{port}: {error.strerror}") from None
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -72,3 +84,6 @@ if __name__ == "__main__":
         main(given.data, given.host, given.port, given.city)
     except KeyboardInterrupt:
         sys.exit(0)
+    except (OSError, ValueError) as error:
+        print(f"soc: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -39,10 +39,10 @@ def cookies() -> dict[str, str]:
 
 def run() -> None:
     """One run of the page script."""
-    st.set_page_config(page_title=text.translate("zh", "common.product"), page_icon=str(ICON), layout="wide")
-    st.html(FRAME)
     jar = cookies()
     language = jar.get(LANGUAGE, "zh") if jar.get(LANGUAGE, "zh") in text.LANGUAGES else "zh"
+    st.set_page_config(page_title=text.translate(language, "common.product"), page_icon=str(ICON), layout="wide")
+    st.html(FRAME)
     who = runtime.logins().entry(jar.get(COOKIE, ""))
     if who is None or who.must_change:  # the gate lets nobody so far in; the session may have ended since
         st.text(text.translate(language, "login.expired"))

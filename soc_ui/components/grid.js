@@ -41,7 +41,7 @@ function create(root, first) {
 
 function frame(s) {
   const w = s.data.words
-  const ui = {total: el("strong"), fresh: el("button", "fresh"), says: attr(el("span", "says"), {role: "status", "aria-live": "polite"}),
+  const ui = {total: el("strong"), hidden: el("span", "muted"), fresh: el("button", "fresh"), says: attr(el("span", "says"), {role: "status", "aria-live": "polite"}),
     list: attr(el("div"), {role: "rowgroup"}), help: el("button", "", "?"), keys: el("div", "keys"), panel: el("aside", "panel")}
   ui.fresh.hidden = true; ui.keys.hidden = true
   attr(ui.help, {"aria-label": w.keys, title: w.keys}); attr(ui.panel, {"aria-label": w.detail, tabindex: "0"})
@@ -52,7 +52,7 @@ function frame(s) {
   ui.empty = el("div", "empty", w.empty); ui.empty.hidden = true
   ui.body = attr(el("div", "body", head, ui.list), {role: "grid", tabindex: "0", "aria-label": w.queue, "aria-multiselectable": "true"})
   for (const [key, text] of s.data.keys) ui.keys.append(el("div", "", el("kbd", "", key), text))
-  ui.left = el("div", "left", el("div", "bar", ui.total, ui.fresh, ui.says, el("span", "space"), ui.help), ui.body, ui.empty)
+  ui.left = el("div", "left", el("div", "bar", ui.total, ui.hidden, ui.fresh, ui.says, el("span", "space"), ui.help), ui.body, ui.empty)
   ui.whole = el("div", "soc", el("div", "queue", ui.left, ui.panel), ui.keys)
   return ui
 }
@@ -98,7 +98,7 @@ function count(s, ui) {
   ui.fresh.hidden = !s.waiting.length
   ui.fresh.textContent = w.fresh.replace("{n}", s.waiting.length)
   ui.empty.hidden = s.order.length > 0
-  if (s.data.hidden) ui.empty.textContent = w.empty + " " + w.hidden.replace("{n}", number(s.data.hidden))
+  ui.hidden.textContent = s.data.hidden ? w.hidden.replace("{n}", number(s.data.hidden)) : ""
 }
 
 function move(s, ui, id) {

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -129,3 +133,16 @@ def test_language_is_kept_and_leads_back(client: TestClient) -> None:
     assert answer.headers["location"] == "/alerts"
     assert "Sign in" in client.get("/login").text
     assert client.get("/language/en?next=//evil.example").headers["location"] == "/"
+
+
+def test_a_taken_port_is_one_sentence_and_status_2(prepared: Prepared) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = subprocess.run(
+            [sys.executable, "-m", "soc_ui.serve", "--data", str(prepared.settings.data), "--port",
+             str(taken.getsockname()[1])],
+            cwd=Path(gate.__file__).parents[1], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("soc: the console cannot listen on 127.0.0.1:")
+    assert len(done.stderr.splitlines()) == 1
