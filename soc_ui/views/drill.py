@@ -15,7 +15,7 @@ def show(console: Console) -> None:
     if not page.steps:
         return
     console.table("drill_steps", [
-        (console.t("drill.number"), "num"), (console.t("drill.name"), "text"), (console.t("drill.technique"), "mono"),
+        (console.t("drill.number"), "mono"), (console.t("drill.name"), "text"), (console.t("drill.technique"), "mono"),
         (console.t("drill.result"), "state"), (console.t("drill.rule"), "text"), (console.t("drill.delay"), "plain"),
     ], page.steps, as_of=page.as_of, title=console.t("drill.steps"))
     console.table("drill_earlier", [

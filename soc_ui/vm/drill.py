@@ -65,7 +65,7 @@ def step_row(step: dict[str, Any], language: str) -> dict[str, Any]:
     after = step.get("after_seconds")
     state = {"text": translate(language, "drill.detected" if seen else "drill.missed"), "tone": "ok" if seen else "bad"}
     return {"cells": [
-        step.get("no"), str(name or step.get("title") or "—"), str(step.get("technique") or "—"), state,
+        str(step.get("no") or "—"), str(name or step.get("title") or "—"), str(step.get("technique") or "—"), state,
         str(step.get("rule") or step.get("rule_id") or "—"), translate(language, "span.s", n=f"{after:,.0f}")
         if isinstance(after, int | float) else "—",
     ], "go": None}

@@ -151,14 +151,14 @@ def surroundings(session: Any, now: int) -> None:
         "q1", "test:real:campus_safety", REAL, "syslog", now - 5 * clock.MINUTE, "no timestamp in the header",
         f"garbled {PAYLOAD} \xff".encode("latin-1", "replace"), 0, 9)])
     steps = [
-        {"no": no, "title": title, "title_zh": zh, "technique": technique, "detected": seen, "rule": rule,
+        {"no": f"1.{no}", "title": title, "title_zh": zh, "technique": technique, "detected": seen, "rule": rule,
          "after_seconds": after}
         for no, title, zh, technique, seen, rule, after in (
-            (1, "Scan of the portal", "扫描门户网站", "T1595", True, "端口与路径扫描", 11.0),
-            (2, "Guess passwords over SSH", "猜测 SSH 口令", "T1110.001", True, "SSH 口令猜测", 42.0),
-            (3, "Sign in with a guessed password", "用猜到的口令登录", "T1078", True, "SSH 口令猜测后登录成功", 3.0),
-            (4, "Pipe a download into a shell", "下载脚本并执行", "T1059.004", False, "", None),
-            (5, "Carry data out over DNS", "经 DNS 带出数据", "T1048.003", True, "同一地址大量 DNS 长域名查询", 96.0),
+            ("A", "Scan of the portal", "扫描门户网站", "T1595", True, "端口与路径扫描", 11.0),
+            ("B", "Guess passwords over SSH", "猜测 SSH 口令", "T1110.001", True, "SSH 口令猜测", 42.0),
+            ("C", "Sign in with a guessed password", "用猜到的口令登录", "T1078", True, "SSH 口令猜测后登录成功", 3.0),
+            ("D", "Pipe a download into a shell", "下载脚本并执行", "T1059.004", False, "", None),
+            ("E", "Carry data out over DNS", "经 DNS 带出数据", "T1048.003", True, "同一地址大量 DNS 长域名查询", 96.0),
         )]
     drills.save(session, drills.DrillResult("drill-1", "portal_ssh", now - clock.HOUR, 7, "drill-1", {
         "id": "portal_ssh", "name": {"zh": "门户到外网的入侵", "en": "From the portal to the extranet"}, "steps": steps,

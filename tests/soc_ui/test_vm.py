@@ -90,6 +90,7 @@ def test_the_agency_page_answers_in_words(services: Services) -> None:
 def test_the_drill_page_counts_its_steps(services: Services) -> None:
     page = drill_page(CENTRE, services, "zh")
     assert page.headline == "“门户到外网的入侵”：5 步中发现 4 步。"
+    assert [step["cells"][0] for step in page.steps] == ["1.A", "1.B", "1.C", "1.D", "1.E"]
     assert [step["cells"][3]["text"] for step in page.steps] == ["发现", "发现", "发现", "漏过", "发现"]
     assert drill_page(ADMIN, services, "zh").headline.startswith("还没有做过演练")
 
