@@ -66,6 +66,7 @@ def untested(folders: Sequence[Path]) -> list[Path]:
 def run(folders: Sequence[Path], only: Path | None = None) -> list[Outcome]:
     """Every case of every test file below the folders. Raises DocumentError on a bad test file."""
     rules = load_rules(folders)
+    detector = SigmaDetector(rules)
     out = []
     for path in files(folders):
         tests = tests_of(path)
@@ -76,15 +77,15 @@ def run(folders: Sequence[Path], only: Path | None = None) -> list[Outcome]:
             for fires, cases in ((True, document.positive), (False, document.negative)):
                 for case in cases:
                     wanted = case.rule or (last.id if last else "")
-                    out.append(Outcome(tests, case.about, check(rules, case, wanted, fires)))
+                    out.append(Outcome(tests, case.about, check(rules, detector, case, wanted, fires)))
     return out
 
 
-def check(rules: RuleSet, case: Case, rule: str, fires: bool) -> str:
+def check(rules: RuleSet, detector: SigmaDetector, case: Case, rule: str, fires: bool) -> str:
     """What went otherwise than it should, or "". A rule that only serves correlations counts where it matches."""
     if not any(item.id == rule for item in rules.items):
         return f"no rule {rule} in the file"
-    detector = SigmaDetector(rules)
+    detector.restore(b"")
     batch = reading.lines(repeated(case), case.format)
     if batch.height < len(case.lines) * case.times:
         return f"the format {case.format} read {batch.height} of {len(case.lines) * case.times} lines"

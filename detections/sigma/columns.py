@@ -5,6 +5,7 @@ A list is a tuple of its elements; an empty list is absent; JSON paths lead thro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -14,7 +15,7 @@ from detections.sigma.judge import Value
 from detections.sigma.map import Reader
 from detections.sigma.terms import as_text
 
-WHOLE = "original record, message and, where the record is JSON, its values"
+WHOLE = ("event.original", "message")  # what keywords are looked for in
 
 
 class Rows:
@@ -24,6 +25,11 @@ class Rows:
         self.frame = frame
         self.have = frozenset(frame.columns)
         self.parsed: dict[str, dict[int, Any]] = {}
+
+    @classmethod
+    def empty(cls) -> Rows:
+        """Rows of which nothing is known."""
+        return cls(pl.DataFrame())
 
     def read(self, reader: Reader) -> list[Any] | None:
         """Values of all rows; None when no row has any (then every row's value is None)."""
@@ -129,19 +135,13 @@ def _flat(item: Value) -> tuple[str, ...]:
     return () if item is None else item if isinstance(item, tuple) else (item,)
 
 
-def whole(original: str | None, message: str | None) -> Value:
-    """The text of an event that keywords are looked for in: its record, its message, and its JSON values."""
-    found = [text for text in (original, message) if text]
-    if original and original[:1] == "{" and "\\" in original:
-        inner = "\n".join(_scalars(_json(original)))
-        if inner:
-            found.append(inner)
+def whole(texts: Mapping[str, str | None]) -> Value:
+    """The text of an event that keywords are looked for in: its record, its message, and a JSON record unescaped.
+
+    Unescaped means: what JSON writes as two backslashes is one, an escaped quotation mark is plain.
+    """
+    found = [text for text in texts.values() if text]
+    original = texts.get("event.original")
+    if original and original[0] == "{" and "\\" in original:
+        found.append(original.replace('\\"', '"').replace("\\\\", "\\"))
     return tuple(found) or None
-
-
-def _scalars(node: Any) -> list[str]:
-    if isinstance(node, dict):
-        return [text for item in node.values() for text in _scalars(item)]
-    if isinstance(node, list):
-        return [text for item in node for text in _scalars(item)]
-    return [] if node is None else [as_text(node)]

@@ -90,15 +90,28 @@ def title(head: Head) -> str:
     return f"{head.title_zh} / {head.title}" if head.title_zh else head.title
 
 
+def grouped(rules: RuleSet, mapping: Mapping) -> set[str]:
+    """Columns that alert keys and correlations read."""
+    names = {(rule.logsource, name) for rule in rules.rules for name in rule.head.group_by}
+    sources = {rule.logsource for rule in rules.rules}
+    for correlation in rules.correlations:
+        aliased = {name for by_rule in correlation.aliases.values() for name in by_rule.values()}
+        fields = {*correlation.group_by, *correlation.fields, *aliased}
+        names |= {(source, name) for source in sources for name in fields}
+    return {column for source, name in names for column in mapping.resolve(source, name).reader.columns}
+
+
 class Maker:
     """Makes findings of one rule set."""
 
     def __init__(self, rules: RuleSet, mapping: Mapping) -> None:
         self.mapping = mapping
+        self.columns = {*META, *OWNER, *ENTITIES} | grouped(rules, mapping)
 
     def events(self, part: Part, rows: Sequence[int]) -> list[Event]:
         """Events at these rows of a part."""
-        hits = Hits(part.frame[pl.Series(rows, dtype=pl.Int64)])
+        wanted = [name for name in part.frame.columns if name in self.columns]
+        hits = Hits(part.frame.select(wanted)[pl.Series(rows, dtype=pl.Int64)])
         return [Event(hits, place) for place in range(len(rows))]
 
     def values(self, source: LogSource, event: Event, names: Sequence[str]) -> list[tuple[str, str]]:

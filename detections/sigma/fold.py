@@ -6,6 +6,8 @@ https://www.unicode.org/Public/UCD/latest/ucd/CaseFolding.txt, statuses C and S.
 
 from __future__ import annotations
 
+import re
+
 LAST_CASED = 0x1E944
 
 
@@ -23,8 +25,13 @@ def _table() -> dict[int, str]:
 
 
 TABLE = _table()
+# Characters that str.lower does not fold so: its final sigma looks around, its İ becomes two, its ẞ ends elsewhere.
+ODD = re.compile("[" + "".join(
+    re.escape(chr(code)) for code in range(0x80, LAST_CASED)
+    if not 0xD800 <= code <= 0xDFFF and (chr(code).lower() != TABLE.get(code, chr(code)) or chr(code) == "Σ")
+) + "]")
 
 
 def fold(text: str) -> str:
     """The text with every character folded by itself; same length as before."""
-    return text.lower() if text.isascii() else text.translate(TABLE)
+    return text.lower() if text.isascii() or ODD.search(text) is None else text.translate(TABLE)

@@ -51,20 +51,18 @@ class Router:
 
     def groups(self, part: Part) -> list[Group]:
         """A part divided by the tags of its rows; rows that nothing is known of are left out."""
-        if TAGS in part.frame.columns:
-            joined = part.frame[TAGS].list.join("\n").fill_null("")
-        else:
-            joined = pl.repeat("", part.frame.height, dtype=pl.String, eager=True)
-        listed = joined.to_list()
+        if TAGS not in part.frame.columns:
+            return self._derived(part)
+        listed = [tuple(tags or ()) for tags in part.frame[TAGS].to_list()]
         kinds = set(listed)
         if len(kinds) == 1 and listed[0]:
-            return [Group(tuple(listed[0].split("\n")), part)]
+            return [Group(listed[0], part)]
         order = {kind: code for code, kind in enumerate(sorted(kinds))}
         codes = np.fromiter(map(order.__getitem__, listed), np.int64, len(listed))
         found = []
         for kind, code in order.items():
             mine = _take(part, codes == code)
-            found += [Group(tuple(kind.split("\n")), mine)] if kind else self._derived(mine)
+            found += [Group(kind, mine)] if kind else self._derived(mine)
         return found
 
     def _derived(self, part: Part) -> list[Group]:

@@ -7,10 +7,11 @@ as \\d, \\s and \\w mean ASCII, `$` also stands before a final line feed (PCRE's
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import orjson
 import re2
 
@@ -130,6 +131,44 @@ class HyperscanScanner:
         return self.found
 
 
+class Spotter(Protocol):
+    """Finds which of many texts may hold one of its literals, without case: never too few."""
+
+    def rows(self, texts: Sequence[str | None]) -> Collection[int]: ...
+
+
+LATIN = ("\u212a", "\u017f")  # the characters beyond ASCII that fold to a Latin letter: k and s
+
+
+class HyperscanSpotter(HyperscanScanner):
+    """All texts side by side in one scan; where a literal ends says which text it stands in."""
+
+    def __init__(self, texts: Sequence[str], folder: Path | None) -> None:
+        patterns = [text.encode() for text in (*texts, *LATIN)]
+        super().__init__(patterns, hyperscan.HS_FLAG_CASELESS, True, folder)
+
+    def _hit(self, _number: int, _start: int, end: int, _flags: int, _context: object) -> None:
+        self.found.append(end)
+
+    def rows(self, texts: Sequence[str | None]) -> Collection[int]:
+        whole = "\n".join(text or "" for text in texts)
+        ends = self.scan(whole.encode("utf-8", "replace"))
+        if not ends:
+            return ()
+        if whole.isascii():
+            sizes = [len(text or "") + 1 for text in texts]
+        else:
+            sizes = [len((text or "").encode("utf-8", "replace")) + 1 for text in texts]
+        return set(np.searchsorted(np.cumsum(sizes), ends, side="left").tolist())
+
+
+class EverySpotter:
+    """Without Hyperscan each text is looked at by itself."""
+
+    def rows(self, texts: Sequence[str | None]) -> Collection[int]:
+        return range(len(texts))
+
+
 class Re2Scanner:
     """Sets of google-re2 expressions; each reports all its patterns that occur.
 
@@ -185,6 +224,11 @@ def literals(texts: Sequence[str], engine: EngineName, folder: Path | None) -> S
     if available(engine):
         return HyperscanScanner([t.encode() for t in texts], hyperscan.HS_FLAG_SINGLEMATCH, True, folder)
     return Re2Scanner([re2.escape(text) for text in texts])
+
+
+def spotter(texts: Sequence[str], engine: EngineName, folder: Path | None) -> Spotter:
+    """Finds which texts may hold one of these ASCII literals."""
+    return HyperscanSpotter(texts, folder) if available(engine) else EverySpotter()
 
 
 def expressions(items: Sequence[Expression], engine: EngineName, folder: Path | None) -> Scanner:

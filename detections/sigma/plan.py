@@ -6,23 +6,23 @@ each signature. Every table here is bounded: `Memory.full` says when the engine 
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
-from detections.sigma import columns
+from detections.sigma import columns, multi
 from detections.sigma.columns import Rows
 from detections.sigma.compile import Compiled, Key, Program, Truth, holds
 from detections.sigma.fold import fold
-from detections.sigma.map import Reader
 from detections.sigma.terms import Part
 
 EMPTY: Truth = frozenset()
 Ids = npt.NDArray[np.int32]
+ASCII = re.compile(r"[\x00-\x7f]+")
 ENTRY = 150  # bytes that an entry of a table costs beside its key
 
 
@@ -42,6 +42,7 @@ class Field:
 
     def __init__(self, key: Key, program: Program, memory: Memory) -> None:
         self.key, self.memory = key, memory
+        self.columns = frozenset(key.reader.columns + (key.other.columns if key.other else ()))
         self.judge: Any = program.judge(key)
         self.forget()
 
@@ -89,48 +90,42 @@ class _Table(dict[Any, int]):
 
 
 class Search:
-    """Keywords: a first pass over the whole column in one scan, then the judge for rows that may hit. Not cached."""
+    """Keywords: one scan over the texts of all rows together, then the judge for rows that may hit. Not cached."""
 
-    def __init__(self, field: Field, wanted: Truth, tests: Sequence[tuple[int, Any]]) -> None:
+    def __init__(self, field: Field, wanted: Truth, program: Program) -> None:
         self.field, self.wanted = field, wanted
-        literals = [_longest(test.value) if test.kind in ("text", "cased") else "" for n, test in tests if n in wanted]
-        self.literals = sorted({form for literal in literals for form in _forms(literal)})
-        self.unsure = any(not literal for literal in literals)
+        mine = [test for number, test in program.tests[field.key] if number in wanted]
+        literals = [_longest(test.value) for test in mine if test.kind in ("text", "cased")]
+        self.spotter = None
+        if len(literals) == len(mine) and all(literals):
+            forms = sorted({form for literal in literals for form in _forms(literal)})
+            self.spotter = multi.spotter(forms, program.engine, program.folder)
 
     def ids(self, rows: Rows, height: int) -> Ids | int:
-        held = [rows.frame[name] for name in ("event.original", "message") if name in rows.have]
+        held = {name: rows.frame[name].to_list() for name in columns.WHOLE if name in rows.have}
         if not held:
             return 0
-        near = pl.repeat(self.unsure, height, dtype=pl.Boolean, eager=True)
-        for series in held:
-            if self.unsure:
-                break
-            odd = series.str.len_bytes() != series.str.len_chars()
-            near = near | (
-                series.str.contains_any(self.literals, ascii_case_insensitive=True)
-                | odd | series.str.contains("\\u", literal=True)
-            ).fill_null(False)
-        places = near.arg_true()
-        if not len(places):
+        places: Iterable[int] = range(height)
+        if self.spotter is not None:
+            places = sorted({row for texts in held.values() for row in self.spotter.rows(texts)})
+        if not places:
             return 0
         out = np.zeros(height, np.int32)
-        texts = [series.gather(places).to_list() for series in held]
-        names = [series.name for series in held]
-        for place, found in zip(places.to_list(), zip(*texts, strict=True), strict=True):
-            by_name = dict(zip(names, found, strict=True))
-            text = columns.whole(by_name.get("event.original"), by_name.get("message"))
-            out[place] = self.field.number(self.field.judge.judge(text) & self.wanted)
+        for row in places:
+            text = columns.whole({name: texts[row] for name, texts in held.items()})
+            out[row] = self.field.number(self.field.judge.judge(text) & self.wanted)
         return out
 
 
 def _longest(parts: Sequence[Part]) -> str:
-    return fold(max((part for part in parts if isinstance(part, str)), key=len, default=""))
+    """The longest run of ASCII that a text must hold for the pattern to be true of it."""
+    folded = (fold(part) for part in parts if isinstance(part, str))
+    return max((run for part in folded for run in ASCII.findall(part)), key=len, default="")
 
 
-def _forms(literal: str) -> tuple[str, ...]:
+def _forms(literal: str) -> tuple[str, str]:
     """A literal as it may stand in a record: plain, and with the escapes of JSON."""
-    escaped = literal.replace("\\", "\\\\").replace('"', '\\"').replace("/", "\\/")
-    return (literal, escaped, literal.replace("\\", "\\\\").replace('"', '\\"'))
+    return (literal, literal.replace("\\", "\\\\").replace('"', '\\"'))
 
 
 class Plan:
@@ -148,7 +143,7 @@ class Plan:
             if key not in fields:
                 fields[key] = Field(key, program, memory)
             true = frozenset(tests)
-            search = Search(fields[key], true, program.tests[key]) if _is_search(key.reader) else None
+            search = Search(fields[key], true, program) if key.reader.decode == "search" else None
             self.fields.append((fields[key], true, search))
         self.index: dict[int, list[int]] = defaultdict(list)
         self.always: list[int] = []
@@ -162,6 +157,7 @@ class Plan:
 
     def forget(self) -> None:
         """Start with nothing known: which sets of each field are one for this plan, and what was decided."""
+        self.shapes: dict[frozenset[str], tuple[list[int], list[int]]] = {}
         self.narrow: list[list[int]] = [[] for _ in self.fields]
         self.numbers: list[dict[Truth, int]] = [{EMPTY: 0} for _ in self.fields]
         self.sets: list[list[Truth]] = [[EMPTY] for _ in self.fields]
@@ -170,23 +166,35 @@ class Plan:
     def hits(self, rows: Rows) -> list[tuple[int, tuple[int, ...]]]:
         """(row, rules) for every row that some rule fires on."""
         height = rows.frame.height
+        places, base = self._shape(rows.have)
         varying: list[list[int]] = []
-        places: list[int] = []
-        base = [0] * len(self.fields)
-        for place, (field, true, search) in enumerate(self.fields):
+        moving: list[int] = []
+        for place in places:
+            field, _, search = self.fields[place]
             ids = (search or field).ids(rows, height)
-            narrow = self.narrow[place]
-            if len(narrow) < len(field.sets):
-                self._narrow(place, field, true)
             if isinstance(ids, int):
-                base[place] = narrow[ids]
+                base[place] = self._narrow(place)[ids]
             else:
-                varying.append(np.asarray(narrow, np.int32)[ids].tolist())
-                places.append(place)
+                varying.append(np.asarray(self._narrow(place), np.int32)[ids].tolist())
+                moving.append(place)
         if not varying:
             found = self._decide(tuple(base))
             return [(row, found) for row in range(height)] if found else []
-        return self._rows(varying, places, tuple(base))
+        return self._rows(varying, moving, tuple(base))
+
+    def _shape(self, have: frozenset[str]) -> tuple[list[int], list[int]]:
+        """The fields that a frame with these columns can fill, and the signature of a row in which none is."""
+        known = self.shapes.get(have)
+        if known is None:
+            places, base = [], [0] * len(self.fields)
+            for place, (field, _, _) in enumerate(self.fields):
+                if have.isdisjoint(field.columns):
+                    number = field.ids(Rows.empty(), 1)
+                    base[place] = self._narrow(place)[number if isinstance(number, int) else int(number[0])]
+                else:
+                    places.append(place)
+            known = self.shapes[have] = (places, base)
+        return known[0], list(known[1])
 
     def _rows(self, varying: list[list[int]], places: list[int], base: tuple[int, ...]) -> list[Any]:
         known = self.decided.setdefault((*places, -1, *base), {})
@@ -203,8 +211,9 @@ class Plan:
                 out.append((row, found))
         return out
 
-    def _narrow(self, place: int, field: Field, true: Truth) -> None:
-        """Numbers of the field's sets with only this plan's tests left in them."""
+    def _narrow(self, place: int) -> list[int]:
+        """For each of the field's sets, the number of what is left of it with only this plan's tests."""
+        field, true, _ = self.fields[place]
         narrow, numbers = self.narrow[place], self.numbers[place]
         for full in field.sets[len(narrow) :]:
             left = full & true
@@ -213,6 +222,7 @@ class Plan:
                 known = numbers[left] = len(self.sets[place])
                 self.sets[place].append(left)
             narrow.append(known)
+        return narrow
 
     def _decide(self, signature: tuple[int, ...]) -> tuple[int, ...]:
         """Rules that fire where these tests are true."""
@@ -222,6 +232,3 @@ class Plan:
             candidates.update(self.index.get(test, ()))
         return tuple(sorted(rule for rule in candidates if holds(self.compiled[rule].node, true)))
 
-
-def _is_search(reader: Reader) -> bool:
-    return reader.decode == "search"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
@@ -80,21 +79,12 @@ def lookup(row: dict[str, Any], mapper: Mapper, source: LogSource) -> Callable[[
 
 
 def texts(row: dict[str, Any]) -> list[str]:
-    """The text of an event: its record, its message, and the values of a JSON record."""
+    """The text of an event: its record, its message, and a JSON record with \\\\ and \\" made plain."""
     original, message = row.get("event.original"), row.get("message")
     out = [text for text in (original, message) if text]
     if original and original.startswith("{") and "\\" in original:
-        with suppress(ValueError):
-            out.append("\n".join(scalars(json.loads(original))))
-    return [text for text in out if text]
-
-
-def scalars(node: Any) -> list[str]:
-    if isinstance(node, dict):
-        return [text for each in node.values() for text in scalars(each)]
-    if isinstance(node, list):
-        return [text for each in node for text in scalars(each)]
-    return [] if node is None else [text_of(node)]
+        out.append(original.replace('\\"', '"').replace("\\\\", "\\"))
+    return out
 
 
 def gated(row: dict[str, Any], source: LogSource) -> bool:

@@ -152,7 +152,8 @@ correlation:
 ---
 title: users
 id: 00000000-0000-4000-8000-000000000005
-correlation: {type: value_count, rules: [failure], group-by: [source.ip], timespan: 10s, condition: {field: user.name, gte: 2}}
+correlation:
+    {type: value_count, rules: [failure], group-by: [source.ip], timespan: 10s, condition: {field: user.name, gte: 2}}
 """
 ROWS = st.lists(
     st.tuples(
