@@ -1,0 +1,199 @@
+"""The event store of a whole city: Elasticsearch 8 or 9, the official client, nothing but the server's core features.
+
+    elastic_settings.py   section of soc.yaml, names of indices
+    mapping.py            index template, from schema.yml
+    elastic_client.py     TLS, credentials, patience
+    elastic_writing.py    bulk requests and fates             elastic_documents.py   events to documents and back
+    elastic_reading.py    pages, figures, scans               elastic_query.py       query tree to query DSL
+    elastic_leaf.py       values that no field of their own can hold
+
+Answers are those of the embedded store, with four differences that the engine imposes: a pattern must lie within
+1,000 characters of a text longer than 8,191; such a text is not counted by `aggregate`; event.original takes no
+range; and a query is nested at most 24 deep. What another process wrote is seen a second later.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+from elasticsearch import Elasticsearch, NotFoundError
+
+from soc_core import clock
+from soc_core.access import EVERYTHING, Scope
+from soc_core.clock import Micros
+from soc_core.events import EventBatch
+from soc_core.protocols import Bucket, Hits, Page, Query, WriteResult
+from soc_core.store import elastic_query, mapping, query
+from soc_core.store.elastic_client import Patience, StoreUnavailable, ask, connect
+from soc_core.store.elastic_reading import Reader
+from soc_core.store.elastic_settings import ElasticSettings
+from soc_core.store.elastic_writing import Writer
+from soc_core.store.tree import Everything
+
+__all__ = ["ElasticSettings", "ElasticStore", "StoreUnavailable", "open_store"]
+
+log = logging.getLogger(__name__)
+FIRST_PAGE = Page()
+
+
+def open_store(settings: ElasticSettings, realm: str) -> ElasticStore:
+    """The store of one realm; the cluster is first asked when the store is first used."""
+    return ElasticStore(settings, realm)
+
+
+class ElasticStore:
+    """An EventStore (protocols.py) in the indices `prefix-realm-*` of a cluster.
+
+    Reads see what this instance wrote before. Raises StoreUnavailable (an OSError) when the cluster does not answer
+    within the patience that the settings give; nothing is lost then, and the same write may be made again.
+    """
+
+    def __init__(self, settings: ElasticSettings, realm: str) -> None:
+        self.settings, self.realm = settings, realm
+        self._client: Elasticsearch = connect(settings)
+        self._writer = Writer(self._client, settings, realm)
+        self._reader = Reader(self._client, self._writer.indices)
+        self._writing = threading.RLock()
+        self._prepared = self._unseen = False
+
+    def __enter__(self) -> ElasticStore:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._client.close()
+
+    # ------------------------------------------------------------ writing
+
+    def write(self, batch: EventBatch) -> WriteResult:
+        """Store what is new; what Elasticsearch refuses is rejected one by one with its reason."""
+        with self._writing:
+            self.prepare()
+            self._unseen = True
+            return self._writer.write(batch)
+
+    def prepare(self) -> None:
+        """Put the templates in place, where they are not or schema.yml has changed since."""
+        if self._prepared:
+            return
+        name = f"{self.settings.prefix}-events"
+        body = mapping.component({
+            "index.number_of_shards": self.settings.shards, "index.auto_expand_replicas": self.settings.replicas,
+        } if "-" in self.settings.replicas else {
+            "index.number_of_shards": self.settings.shards, "index.number_of_replicas": self.settings.replicas,
+        })
+        if self._digest(name) != body["_meta"]["digest"]:
+            self._ask(lambda: self._client.cluster.put_component_template(
+                name=name, template=body["template"], meta=body["_meta"]))
+        if not self._ask(lambda: self._client.indices.exists_index_template(name=name)):
+            self._ask(lambda: self._client.indices.put_index_template(
+                name=name, index_patterns=[f"{self.settings.prefix}-*"], composed_of=[name], priority=500))
+        self._prepared = True
+
+    def _digest(self, name: str) -> str:
+        """The digest of the template that is in place, "" when there is none."""
+        try:
+            held = self._ask(lambda: self._client.cluster.get_component_template(name=name))
+        except NotFoundError:
+            return ""
+        return str(held["component_templates"][0]["component_template"].get("_meta", {}).get("digest", ""))
+
+    def _ask(self, request: Any) -> Any:
+        return ask(request, Patience(self.settings.patience))
+
+    # ------------------------------------------------------------ upkeep
+
+    def prune(self, before: Micros) -> int:
+        """Delete every event older than `before`; how many there were. Whole indices go where all is older."""
+        with self._writing:
+            self._see()
+            deleted = 0
+            for index, held in self._by_index(before).items():
+                newest = self._reader.newest(index)
+                if newest is not None and newest < before and self._past(index):
+                    self._ask(lambda index=index: self._client.indices.delete(index=index))
+                    deleted += held
+                else:
+                    deleted += self._delete_older(index, before)
+            self._unseen = True
+            return deleted
+
+    def expire(self, now: Micros | None = None) -> list[str]:
+        """Delete the indices whose day of receipt is longer ago than their retention class keeps; their names."""
+        today = clock.now() if now is None else now
+        gone = []
+        with self._writing:
+            for name in self._names():
+                _, kept, day = name.rsplit("-", 2)
+                days = self.settings.retention.get(kept)
+                if days is None:
+                    log.warning("index %s has retention class %s, which the settings do not name: kept", name, kept)
+                elif _received(day) < today - (days + 1) * clock.DAY:
+                    self._ask(lambda name=name: self._client.indices.delete(index=name, ignore_unavailable=True))
+                    gone.append(name)
+        return gone
+
+    def _names(self) -> list[str]:
+        """All indices of the realm, oldest first."""
+        found = self._ask(lambda: self._client.indices.resolve_index(name=self._writer.indices))
+        return sorted((item["name"] for item in found["indices"]), key=lambda name: name.rsplit("-", 1)[1])
+
+    def _by_index(self, before: Micros) -> dict[str, int]:
+        """Index → number of events older than `before`."""
+        older = elastic_query.question(Everything(), None, before, EVERYTHING)
+        return {name: held for name in self._names() if (held := self._reader.count(older, name))}
+
+    def _past(self, index: str) -> bool:
+        """Nothing is received into the index any more (a late replay apart, which finds its events deleted)."""
+        return _received(index.rsplit("-", 1)[1]) < clock.now() - 2 * clock.DAY
+
+    def _delete_older(self, index: str, before: Micros) -> int:
+        """Delete events one by one: the index holds newer ones too."""
+        older = elastic_query.question(Everything(), None, before, EVERYTHING)
+        deleted = 0
+        for hits in self._reader.hits(older, False, index):
+            lines = [{"delete": {"_index": hit["_index"], "_id": hit["_id"]}} for hit in hits]
+            answer = self._ask(lambda lines=lines: self._client.bulk(operations=lines))
+            deleted += sum(item["delete"]["status"] == 200 for item in answer["items"])
+        return deleted
+
+    # ------------------------------------------------------------ reading
+
+    def _see(self) -> None:
+        """Make searches see what this instance wrote."""
+        if self._unseen:
+            self._writer.known.refresh()
+            self._unseen = False
+
+    def _question(self, asked: Query, scope: Scope) -> elastic_query.Dsl:
+        node = query.parse(asked.text)
+        self._see()
+        return elastic_query.question(node, asked.since, asked.until, scope)
+
+    def get(self, ids: Sequence[str], scope: Scope) -> list[dict[str, Any]]:
+        """Rows by id in the order asked; an id out of scope is as one that does not exist."""
+        self._see()
+        return self._reader.rows(ids, elastic_query.owned(scope))
+
+    def search(self, query: Query, scope: Scope, page: Page = FIRST_PAGE) -> Hits:
+        return self._reader.page(self._question(query, scope), page)
+
+    def aggregate(self, query: Query, scope: Scope, field: str, limit: int = 10) -> list[Bucket]:
+        return self._reader.aggregate(self._question(query, scope), field, limit)
+
+    def histogram(self, query: Query, scope: Scope, buckets: int = 60) -> list[Bucket]:
+        return self._reader.histogram(self._question(query, scope), query.since, query.until, buckets)
+
+    def scan(self, query: Query, scope: Scope) -> Iterator[EventBatch]:
+        yield from self._reader.scan(self._question(query, scope))
+
+
+def _received(day: str) -> Micros:
+    """The first moment of the day at the end of an index name."""
+    return clock.from_text(day.replace(".", "-"))

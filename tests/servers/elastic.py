@@ -1,0 +1,213 @@
+"""One throw-away Elasticsearch node on 127.0.0.1, from Maven Central, shared by all workers of a test run.
+
+The distribution is kept in a cache folder (SOC_SERVERS, else ~/.cache/citysoc/servers); data lies in a temporary
+folder and goes with the node. The worker that started the node waits for the others before it stops it, and the
+kernel ends the node with the worker. Licences: see elasticsearch.pom.xml.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+VERSIONS = {"es8": ("8.19.21", 17), "es9": ("9.5.3", 21)}  # Maven profile → version, oldest Java that starts it
+HEAP = "1g"
+START_SECONDS = 120
+CONFIG = """\
+cluster.name: soc-test
+node.name: n1
+node.portsfile: true
+discovery.type: single-node
+network.host: 127.0.0.1
+http.port: 0
+transport.port: 0
+path.data: {run}/data
+path.logs: {run}/logs
+xpack.security.enabled: false
+xpack.security.enrollment.enabled: false
+cluster.routing.allocation.disk.threshold_enabled: false
+cluster.max_shards_per_node: 5000
+"""
+
+
+class Node:
+    """A running node: its address and the process that holds it."""
+
+    def __init__(self, run: Path, home: Path, java: Path) -> None:
+        self.run, self.home = run, home
+        for name in ("data", "logs", "tmp"):
+            (run / name).mkdir(parents=True, exist_ok=True)
+        shutil.copytree(home / "config", run / "config", dirs_exist_ok=True)
+        (run / "config" / "elasticsearch.yml").write_text(CONFIG.format(run=run), encoding="utf-8")
+        options = run / "config" / "jvm.options"
+        kept = [line for line in options.read_text(encoding="utf-8").splitlines()
+                if not re.match(r"-Xlog:gc|.*HeapDumpOnOutOfMemory|-XX:ErrorFile|.*-Xlog:gc", line)]
+        options.write_text("\n".join(kept), encoding="utf-8")
+        user = _unprivileged(run)
+        command = ["setpriv", "--pdeathsig", "TERM", *user, "bash", str(home / "bin" / "elasticsearch")]
+        environment = {
+            "PATH": os.environ["PATH"], "HOME": str(run), "LANG": "C.UTF-8", "ES_JAVA_HOME": str(java),
+            "ES_PATH_CONF": str(run / "config"), "ES_TMPDIR": str(run / "tmp"),
+            "ES_JAVA_OPTS": f"-Xms{HEAP} -Xmx{HEAP}",
+        }
+        with (run / "out").open("wb") as out:
+            self.process = subprocess.Popen(command, cwd=run, env=environment, stdin=subprocess.DEVNULL,
+                                            stdout=out, stderr=out, start_new_session=True)
+        self.url = self._wait()
+
+    def _wait(self) -> str:
+        """The address, as soon as the cluster answers."""
+        end = time.monotonic() + START_SECONDS
+        ports = self.run / "logs" / "http.ports"
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"Elasticsearch ended: {(self.run / 'out').read_text(errors='replace')[-2000:]}")
+            if ports.exists():
+                found = re.search(r"127\.0\.0\.1:\d+", ports.read_text(encoding="utf-8"))
+                if found and _answers(f"http://{found[0]}"):
+                    return f"http://{found[0]}"
+            time.sleep(0.1)
+        self.stop()
+        raise RuntimeError(f"Elasticsearch does not answer after {START_SECONDS} s")
+
+    def stop(self) -> None:
+        """End the node by its process group and take its data away."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        shutil.rmtree(self.run, ignore_errors=True)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/_cluster/health?wait_for_status=yellow&timeout=5s", timeout=10) as answer:
+            return not json.load(answer)["timed_out"]
+    except OSError:
+        return False
+
+
+def _unprivileged(run: Path) -> list[str]:
+    """Options of setpriv for who shall run the node: Elasticsearch refuses root."""
+    if os.geteuid() != 0:
+        return []
+    nobody = pwd.getpwnam("nobody")
+    for path in (run, *run.rglob("*")):
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    return [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+
+
+# ---------------------------------------------------------------- what is on this machine
+
+
+def _cache() -> Path:
+    """Where distributions are kept; as root it must be a place that others can read."""
+    given = os.environ.get("SOC_SERVERS")
+    if given:
+        return Path(given)
+    home = Path.home()
+    if os.geteuid() == 0 and home.stat().st_mode & 0o005 != 0o005:
+        return Path("/var/cache/citysoc/servers")
+    return home / ".cache" / "citysoc" / "servers"
+
+
+def java_home(oldest: int) -> Path | None:
+    """A Java of at least this version: JAVA_HOME, the one on the path, then Debian's folder."""
+    places = [Path(os.environ[name]) for name in ("ES_JAVA_HOME", "JAVA_HOME") if os.environ.get(name)]
+    if found := shutil.which("java"):
+        places.append(Path(found).resolve().parent.parent)
+    places += sorted(Path("/usr/lib/jvm").glob("*")) if Path("/usr/lib/jvm").is_dir() else []
+    for place in places:
+        if (place / "bin" / "java").exists() and _java_version(place) >= oldest:
+            return place
+    return None
+
+
+def _java_version(home: Path) -> int:
+    said = subprocess.run([home / "bin" / "java", "-version"], capture_output=True, text=True, timeout=60)
+    found = re.search(r'version "(\d+)', said.stderr + said.stdout)
+    return int(found[1]) if found else 0
+
+
+def distribution(profile: str) -> Path:
+    """The unpacked server, brought at first use. Raises RuntimeError when it cannot be had."""
+    cache = _cache()
+    cache.mkdir(parents=True, exist_ok=True)
+    home = cache / f"elasticsearch-{VERSIONS[profile][0]}"
+    with _locked(cache / "elasticsearch.lock"):
+        if not (home / "bin" / "elasticsearch").exists():
+            pom = Path(__file__).with_name("elasticsearch.pom.xml")
+            command = ["mvn", "-q", "-B", "-f", str(pom), "-P", profile, f"-Des.dir={cache}", "generate-resources"]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+            if done.returncode:
+                raise RuntimeError(f"mvn cannot bring Elasticsearch: {(done.stdout + done.stderr)[-1000:]}")
+    return home
+
+
+@contextmanager
+def _locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    with path.open("a") as handle:
+        fcntl.flock(handle, how)
+        yield
+
+
+# ---------------------------------------------------------------- one node a test run
+
+
+@contextmanager
+def running(profile: str = "es8") -> Iterator[str]:
+    """The address of a node of this run: the first to come starts it, and stops it after the last has gone.
+
+    Skips, saying so, where there is no Maven or no Java. SOC_TEST_ELASTIC names a node that runs already.
+    """
+    if given := os.environ.get("SOC_TEST_ELASTIC"):
+        yield given
+        return
+    java = java_home(VERSIONS[profile][1])
+    if java is None or shutil.which("mvn") is None or shutil.which("setpriv") is None:
+        pytest.skip(f"cannot run here: Elasticsearch wants mvn, setpriv and Java {VERSIONS[profile][1]} or newer")
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"alone-{os.getpid()}"
+    shared = Path(tempfile.gettempdir()) / f"soc-{profile}-{run}"
+    shared.mkdir(parents=True, exist_ok=True)
+    shared.chmod(0o755)
+    address, node = shared / "url", None
+    with (shared / "users.lock").open("a") as users:
+        with _locked(shared / "start.lock"):
+            fcntl.flock(users, fcntl.LOCK_SH)  # waits for an owner that is just going
+            if not address.exists():
+                node = Node(Path(tempfile.mkdtemp(prefix="node-", dir=shared)), distribution(profile), java)
+                address.write_text(node.url, encoding="utf-8")
+        try:
+            yield address.read_text(encoding="utf-8")
+        finally:
+            if node is not None:
+                fcntl.flock(users, fcntl.LOCK_UN)
+                fcntl.flock(users, fcntl.LOCK_EX)  # until every other worker has let go
+                address.unlink()
+                node.stop()
+    if node is not None and not any(shared.glob("node-*")):
+        shutil.rmtree(shared, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def elastic_url() -> Iterator[str]:
+    """The address of the shared node; import this fixture where it is wanted."""
+    with running() as url:
+        yield url

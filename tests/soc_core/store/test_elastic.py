@@ -1,0 +1,36 @@
+"""ElasticStore on a real node: the shared suite."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from soc_core.protocols import EventStore
+from soc_core.store import elastic_reading
+from soc_core.store.elastic import ElasticSettings, ElasticStore
+from tests.servers.elastic import elastic_url
+from tests.soc_core.store.suite import StoreSuite
+
+__all__ = ["elastic_url"]
+NUMBERS = itertools.count()
+
+
+class TestElastic(StoreSuite):
+    @pytest.fixture(autouse=True)
+    def node(self, elastic_url: str, monkeypatch: pytest.MonkeyPatch, worker_id: str) -> Iterator[None]:
+        """Each test its own realm; small requests, so that a few events take several."""
+        self.settings = ElasticSettings(urls=[elastic_url], replicas="0", patience=30)
+        self.realm, self.made = f"{worker_id}.{next(NUMBERS)}", list[ElasticStore]()
+        monkeypatch.setattr(elastic_reading, "ROWS_A_REQUEST", 7)
+        yield
+        for store in self.made:
+            with ElasticStore(self.settings, store.realm) as again:
+                again.prune(1 << 60)
+
+    def make(self, path: Path) -> EventStore:
+        store = ElasticStore(self.settings, self.realm)
+        self.made.append(store)
+        return store
