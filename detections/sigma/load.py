@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel, ConfigDict
 from sigma.collection import SigmaCollection
 from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaConditionError, SigmaError, SigmaLogsourceError
@@ -24,10 +25,12 @@ from detections.sigma.cache import Cache
 from detections.sigma.convert import Placeholders
 from detections.sigma.rule import Correlation, Failure, Filter, Rule, RuleSet
 from detections.sigma.terms import And, leaves
+from soc_core import documents
 from soc_core.documents import LOADER
 
 modifiers.register()
 Loaded = Rule | Correlation | Filter
+PLACEHOLDERS = "placeholders.yml"
 # What pySigma may raise on a document that is YAML but no rule: its own errors, or Python's on odd shapes.
 BAD = (SigmaError, ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError)
 
@@ -42,16 +45,38 @@ def files(paths: Iterable[Path]) -> list[Path]:
             found.append(path)
         else:
             raise FileNotFoundError(f"no rule file or folder {path}")
-    return [path for path in dict.fromkeys(found) if not path.stem.endswith(".test")]
+    return [path for path in dict.fromkeys(found) if not path.stem.endswith(".test") and path.name != PLACEHOLDERS]
+
+
+class Values(BaseModel):
+    """placeholders.yml of a rule folder: what `%name%` stands for under the modifier expand; wildcards allowed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    placeholders: dict[str, list[str]]
+
+
+def values(paths: Iterable[Path]) -> dict[str, list[str]]:
+    """Placeholder values that the rule folders state themselves. Raises DocumentError on a bad file."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        file = path / PLACEHOLDERS
+        if path.is_dir() and file.is_file():
+            found |= documents.read(file, Values).placeholders
+    return found
 
 
 def load_rules(paths: Sequence[Path], placeholders: Placeholders | None = None, cache: Path | None = None) -> RuleSet:
-    """Everything below the paths, references resolved and filters applied. `cache` is a folder for parsed rules."""
+    """Everything below the paths, references resolved and filters applied.
+
+    `placeholders` go before those that the folders state in placeholders.yml; `cache` is a folder for parsed rules.
+    """
     found = RuleSet()
     items: list[Loaded] = []
-    with Cache(cache, paths, placeholders or {}) as store:
+    filled = {**values(paths), **(placeholders or {})}
+    with Cache(cache, paths, filled) as store:
         for path in files(paths):
-            items += _file(path, placeholders or {}, store, found)
+            items += _file(path, filled, store, found)
     _unique(items, found)
     _resolve(found)
     return found

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from detections.sigma.evaluate import SigmaDetector
-from detections.sigma.load import parse
+from detections.sigma.load import load_rules, parse
 from detections.sigma.map import Verbatim
 from soc_core.events import EventBatch
 from tests.detections.sigma.conftest import fired
@@ -130,7 +131,7 @@ def test_every_modifier(engine: Any) -> None:
     assert wrong == []
 
 
-def test_placeholders() -> None:
+def test_placeholders(tmp_path: Path) -> None:
     text = (
         "title: t\nlogsource: {product: x}\ndetection:\n  s:\n    F|expand: '%Servers%-\\%x%Sites%'\n  condition: s\n"
     )
@@ -139,6 +140,11 @@ def test_placeholders() -> None:
     for value, expected in (("srv17-%xa", True), ("DC-%xa", True), ("dc-%xb", False)):
         batch = EventBatch.from_dicts([{"sigma.logsource": ["x//"], "F": value}])
         assert bool(fired(detector, batch)) == expected
+    (tmp_path / "rule.yml").write_text(text)
+    (tmp_path / "placeholders.yml").write_text("placeholders:\n  Servers: [web1]\n  Sites: [a]\n")
+    stated = load_rules([tmp_path])
+    assert stated.failed == []
+    assert fired(SigmaDetector(stated, Verbatim()), EventBatch.from_dicts([{"sigma.logsource": ["x//"], "F": "WEB1-%xa"}]))
     unknown = parse(text)
     assert unknown.failed == []
     assert SigmaDetector(unknown, Verbatim()).program.rules == []
