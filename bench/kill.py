@@ -21,7 +21,7 @@ import orjson
 from bench.ingest import sshd
 from soc_core.config import ROOT
 
-BATCH = 400
+BATCH = 200
 START_PATIENCE = 60.0
 
 
@@ -88,28 +88,22 @@ def send(part: Part, key: str, body: bytes, until: float) -> bool:
     return False
 
 
-def take_in(part: Part, batches: list[bytes], deaths: list[float]) -> int:
-    """Send every batch; at each of `deaths` (seconds of uptime) kill everything and start again. Returns the kills."""
-    kills, at = 0, 0
+def take_in(part: Part, batches: list[bytes], deaths: dict[int, float]) -> int:
+    """Send every batch; `deaths[n]` seconds after the n-th acknowledgement kill everything and start again.
+
+    Counting acknowledgements and not seconds of uptime makes each death fall into the work, not into the start.
+    Returns the kills.
+    """
+    kills = 0
     part.start()
-    while at < len(batches):
-        doomed = kills < len(deaths)
-        until = time.monotonic() + (deaths[kills] if doomed else START_PATIENCE)
-        while at < len(batches) and send(part, f"batch-{at}", batches[at], until):
-            at += 1
-        if at < len(batches) or doomed:
-            if not doomed:
-                raise TimeoutError((part.data / "collect.log").read_text()[-2000:])
-            if at >= len(batches):  # all is acknowledged: die while the worker still works it off
-                time.sleep(max(0.0, min(until - time.monotonic(), 0.5)))
+    for number, batch in enumerate(batches):
+        if not send(part, f"batch-{number}", batch, time.monotonic() + START_PATIENCE):
+            raise TimeoutError((part.data / "collect.log").read_text()[-2000:])
+        if number in deaths:
+            time.sleep(deaths[number])
             part.kill()
             kills += 1
             part.start()
-    while kills < len(deaths):
-        time.sleep(deaths[kills] / 4)
-        part.kill()
-        kills += 1
-        part.start()
     part.stop()
     return kills
 
@@ -152,8 +146,10 @@ def trial(rounds: int, seed: int, lines: int = 12_000) -> list[str]:
     folder = Path(tempfile.mkdtemp(prefix="soc-kill-"))
     try:
         calm, wild = prepare(folder / "calm"), prepare(folder / "wild")
-        take_in(calm, batches, [])
-        take_in(wild, batches, [draw.uniform(0.3, 5.0) for _ in range(rounds)])
+        take_in(calm, batches, {})
+        moments = draw.sample(range(len(batches)), rounds)
+        kills = take_in(wild, batches, {moment: draw.uniform(0.0, 1.5) for moment in moments})
+        assert kills == rounds
         return compare(outcome(calm.data), outcome(wild.data), lines)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
