@@ -144,7 +144,9 @@ def test_placeholders(tmp_path: Path) -> None:
     (tmp_path / "placeholders.yml").write_text("placeholders:\n  Servers: [web1]\n  Sites: [a]\n")
     stated = load_rules([tmp_path])
     assert stated.failed == []
-    assert fired(SigmaDetector(stated, Verbatim()), EventBatch.from_dicts([{"sigma.logsource": ["x//"], "F": "WEB1-%xa"}]))
+    assert fired(
+        SigmaDetector(stated, Verbatim()), EventBatch.from_dicts([{"sigma.logsource": ["x//"], "F": "WEB1-%xa"}])
+    )
     unknown = parse(text)
     assert unknown.failed == []
     assert SigmaDetector(unknown, Verbatim()).program.rules == []
