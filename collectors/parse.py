@@ -29,6 +29,7 @@ class Key(NamedTuple):
     timezone: str
     encoding: str
     hour: int
+    header: str = ""
 
 
 class Lines(NamedTuple):
@@ -81,12 +82,13 @@ def _parse(frames: Sequence[Frame]) -> ParsedFrames:
     for origin, members in origins.items():
         name = origin.format if origin.format in registry.names(PACKAGE) else detect(_collect(frames, members).lines)
         for at, numbers in members:
-            key = Key(name, origin.timezone, origin.encoding, -(-frames[at].raws.received // HOUR))
+            hour = -(-frames[at].raws.received // HOUR)
+            key = Key(name, origin.timezone, origin.encoding, hour, origin.header)
             groups.setdefault(key, []).append((at, numbers))
     results: list[tuple[Lines, str, Parsed]] = []
     for key, members in groups.items():
         held = _collect(frames, members)
-        results += _with_second_chance(held, key, Context(key.hour * HOUR, key.timezone, key.encoding))
+        results += _with_second_chance(held, key, Context(key.hour * HOUR, key.timezone, key.encoding, key.header))
     return _joined(results, faults)
 
 

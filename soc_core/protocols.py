@@ -28,7 +28,8 @@ class Origin(BaseModel):
 
     `format` is a name in collectors/formats, or "" to be found by content line by line. `zone` is the collector
     zone (private address ranges overlap between agencies); `peer` the sender's address where there is one;
-    `timezone` an IANA name for times without one; `encoding` a Python codec name or "" to detect.
+    `timezone` an IANA name for times without one; `encoding` a Python codec name or "" to detect. `header` is what a
+    file says of its own lines before them (Zeek's and the W3C's `#fields`), as a batch is only a cut of the file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,6 +40,7 @@ class Origin(BaseModel):
     peer: str = ""
     timezone: str = "Asia/Shanghai"
     encoding: str = ""
+    header: str = ""
     realm: str = REAL
 
 
@@ -105,11 +107,12 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a format may know beside the lines: receipt time (for the year of RFC 3164), zone of time, codec."""
+    """What a format may know beside the lines: receipt time (for the year of RFC 3164), zone of time, codec, header."""
 
     received: Micros
     timezone: str = "Asia/Shanghai"
     encoding: str = ""
+    header: str = ""
 
 
 class Fault(NamedTuple):

@@ -13,6 +13,7 @@ import numpy as np
 from collectors.sources import _content, _evtx
 from collectors.sources._content import Refused, Stream
 from collectors.sources._framing import NONE, Elements, Framer, Lines, Recoded, Records, joined
+from collectors.sources._header import Header
 from collectors.sources._ledger import Ledger
 from soc_core import clock
 from soc_core.models import REAL
@@ -104,6 +105,7 @@ class FileSource:
         self._origin = {"source": self.source, "zone": zone, "timezone": timezone, "realm": realm,
                         "encoding": "utf-8" if self._kind == "utf-16" else encoding}
         self._known: Origin | None = None
+        self._header = ""  # as it stands before the first record of the batch
         self._batches = self._group()
 
     def _look(self) -> tuple[_content.Kind, list[bytes]]:
@@ -138,10 +140,12 @@ class FileSource:
         return [], None
 
     def _settle(self, found: Records) -> Origin:
-        """The origin, its format found once a file from the first records."""
+        """The origin, its format found once a file from the first records; with the header that holds for these."""
         if self._known is None:
             sample = [line for index, line in enumerate(found.lines[:SAMPLE_LINES]) if index not in found.damaged]
             self._known = Origin(**self._origin, format=self._format or (self._detect(sample) if sample else ""))
+        if self._known.header != self._header:
+            self._known = self._known.model_copy(update={"header": self._header})
         return self._known
 
     def ack(self, position: Any) -> None:
@@ -153,10 +157,14 @@ class FileSource:
 
     def _group(self) -> Generator[Records, None, None]:
         """Records in batches of a good size, those before the journal's tail left out."""
-        held, size = NONE, 0
+        held, size, header = NONE, 0, Header()
         for found in self._events() if self._kind == "evtx" else self._text():
             if self._after >= 0:
-                found = _after(found, self._after)
+                every, found = found, _after(found, self._after)
+                header.feed(every.lines[: len(every.lines) - len(found.lines)])
+            if not held.lines:
+                self._header = header.text
+            header.feed(found.lines)
             held, size = joined(held, found) if held.lines else found, size + sum(map(len, found.lines))
             if size >= BATCH_BYTES or len(held.lines) >= BATCH_RECORDS:
                 yield held

@@ -10,6 +10,7 @@ from typing import Any
 
 from collectors.sources._framing import Lines, Records
 from collectors.sources._generation import FIRST, NOTHING, Notes, open_plain, siblings
+from collectors.sources._header import Header
 from soc_core import clock
 from soc_core.models import REAL
 from soc_core.protocols import Origin, Raws
@@ -41,7 +42,7 @@ class TailSource:
         self._notes = Notes(notes, self.path)
         self._now, self._before = self._notes.load()
         self._fd = -1
-        self._lines = Lines()
+        self._lines, self._header = Lines(), Header()
         self._written = False  # whether the notes know the current generation's head
         self._quiet = 0.0  # since when a file that was moved away has not grown
         self._opened: Path | None = None
@@ -92,7 +93,9 @@ class TailSource:
             self._format = self._detect(found.lines[:SAMPLE_LINES])
             self._sampled += len(found.lines)
             self._fixed = self._sampled >= SAMPLE_LINES
-        return Origin(**self._origin, format=self._format if self._fixed else "")
+        named = self._header.text
+        self._header.feed(found.lines)
+        return Origin(**self._origin, format=self._format if self._fixed else "", header=named)
 
     # ------------------------------------------------------------ from one generation to the next
 
@@ -130,6 +133,9 @@ class TailSource:
 
     def _begin(self, at: int) -> None:
         self._lines, self._written, self._quiet = Lines(at), at > 0, 0.0
+        self._header = Header()
+        if at and self._fd >= 0:  # what names the fields stands at the beginning
+            self._header.feed(os.pread(self._fd, min(at, PIECE), 0).split(b"\n"))
 
     # ------------------------------------------------------------ opening
 
