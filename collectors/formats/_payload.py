@@ -6,6 +6,7 @@ The payload's own format parses it; the syslog header's host and priority are ad
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,32 @@ def carried(lines: Ints, header: pl.DataFrame, ctx: Context) -> tuple[npt.NDArra
             here = came[part.rows]
             pieces += [Piece(lines[here], _with_header(part.frame, header[here]))]
         taken[came] = True
+    return taken, pieces
+
+
+@cache
+def _marked() -> dict[str, tuple[str, ...]]:
+    """Formats of devices, with the literals of which one is in each of their lines."""
+    held = {name: getattr(registry.get(PACKAGE, name), "SYSLOG_MARKS", ()) for name in registry.names(PACKAGE)}
+    return {name: marks for name, marks in held.items() if marks}
+
+
+def devices(lines: Sequence[bytes], text: pl.Series, ctx: Context) -> tuple[npt.NDArray[np.bool_], list[Piece]]:
+    """(lines taken, their events): whole lines of devices, which have headers of their own ways."""
+    taken = np.zeros(len(lines), dtype=bool)
+    pieces: list[Piece] = []
+    every = [mark for marks in _marked().values() for mark in marks]
+    if not every or not (likely := text.str.contains_any(every)).any():
+        return taken, pieces
+    rows = np.flatnonzero(likely.to_numpy())
+    for name, marks in _marked().items():
+        rows = rows[~taken[rows]]
+        mine = rows[text.gather(rows).str.contains_any(list(marks)).to_numpy()] if len(rows) else rows
+        if not len(mine):
+            continue
+        parsed = registry.get(PACKAGE, name).parse([lines[row] for row in mine.tolist()], ctx)
+        pieces += [Piece(mine[parsed.line_no[part.rows]], part.frame) for part in parsed.batch.parts]
+        taken[mine[parsed.line_no]] = True
     return taken, pieces
 
 

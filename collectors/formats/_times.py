@@ -37,6 +37,12 @@ def clf(text: pl.Series) -> pl.Series:
     )
 
 
+def clf_local(text: pl.Series, timezone: str) -> pl.Series:
+    """The access log's stamp with a fraction and without an offset: `06/Feb/2009:12:14:14.655`, of `timezone`."""
+    fraction = text.str.slice(21).str.pad_end(6, "0").str.slice(0, 6).cast(pl.Int64, strict=False).fill_null(0)
+    return _joined(_mapped(text.str.slice(0, 11), _dmy), text.str.slice(12, 8), fraction, None, timezone)
+
+
 def rfc3164(day: pl.Series, clock: pl.Series, received: Micros, timezone: str,
     part: pl.Series | None = None) -> pl.Series:
     """`Feb 21` and `21:54:44`: the latest year in which that day is not more than one day after receipt.
@@ -52,7 +58,7 @@ def rfc3164(day: pl.Series, clock: pl.Series, received: Micros, timezone: str,
 
 def epoch(seconds: pl.Series) -> pl.Series:
     """Seconds since 1970, whole or with a fraction, as numbers."""
-    return (seconds.cast(pl.Float64, strict=False) * SECOND).round().cast(pl.Int64).cast(STAMP)
+    return (seconds.cast(pl.Float64, strict=False) * SECOND).round().cast(pl.Int64, strict=False).cast(STAMP)
 
 
 def _joined(

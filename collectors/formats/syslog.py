@@ -87,9 +87,11 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
     """Each line with a syslog header is one event; others are faults. Pure; see protocols.Format."""
     text, faults = decode(lines, ctx.encoding)
     undecoded = {fault.line for fault in faults}
-    pieces: list[Piece] = []
+    taken, pieces = _payload.devices(lines, text.fill_null(""), ctx)
+    text = text.set(pl.Series(taken), "") if taken.any() else text
     for shape, rows, groups in match(text.fill_null("") if undecoded else text, HEADERS):
         if shape is None:
+            rows = rows[~taken[rows]]
             faults += [Fault(int(row), "no syslog header") for row in rows if int(row) not in undecoded]
         else:
             pieces += _events(rows, _header(groups, ctx), ctx)

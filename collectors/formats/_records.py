@@ -1,0 +1,173 @@
+"""Records of name and value, as devices write them, to columns; what has no column goes whole to the overflow.
+
+A format maps its own names to columns; the first of several names for one column wins, the others stay in the
+overflow, row by row, so that no event depends on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+import polars as pl
+
+from collectors.formats import _times
+from collectors.formats._access_log import url_parts
+from collectors.formats._frames import Piece, by_value, endpoints, finish
+from collectors.formats._json import Record, series
+from soc_core.protocols import Ints
+from soc_core.schema import SCHEMA
+
+NOBODY = frozenset({"", "-", "n/a", "(null)", "null", "none", "unknown", "(empty)", "<unknown>"})
+PROTOCOLS = {
+    "1": "icmp", "2": "igmp", "4": "ipv4", "6": "tcp", "17": "udp", "41": "ipv6", "47": "gre", "50": "esp",
+    "51": "ah", "58": "ipv6-icmp", "89": "ospf", "103": "pim", "112": "vrrp", "132": "sctp",
+}
+NAMED = frozenset(PROTOCOLS.values()) | {"eigrp", "icmp6", "icmpv6", "rsvp", "udplite", "dccp"}
+ALLOWED = frozenset((
+    "accept", "accepted", "allow", "allowed", "permit", "permitted", "pass", "passed", "passthrough", "forward",
+    "built", "alert", "detect", "detected", "允许", "放行", "通过",
+))
+DENIED = frozenset((
+    "deny", "denied", "drop", "dropped", "block", "blocked", "reject", "rejected", "reset", "reset-both",
+    "reset-client", "reset-server", "discard", "prevent", "prevented", "quarantine", "block-url", "drop-icmp",
+    "block-ip", "block-continue", "drop-session", "clear_session", "拒绝", "阻断", "丢弃", "拦截", "禁止",
+))
+UNIT = {"source.bytes": "bytes", "source.packets": "packets"}
+
+
+def verdict(word: str | None) -> tuple[str, ...]:
+    """("allowed",), ("denied",) or () for what a device says it did."""
+    lower = (word or "").strip().lower()
+    return ("allowed",) if lower in ALLOWED else ("denied",) if lower in DENIED else ()
+
+
+def mapped(row: Mapping[str, Any], names: Mapping[str, str]) -> tuple[Record, Record]:
+    """(columns, the rest): a record's values under column names, and what has none."""
+    found: Record = {}
+    rest: Record = {}
+    for name, value in row.items():
+        column = names.get(name)
+        if column is None or column in found or value == "":
+            rest[name] = value
+        else:
+            found[column] = value
+    return found, rest
+
+
+def pieces(
+    rows: Ints, head: pl.DataFrame, records: Sequence[tuple[Record, Record]], space: str,
+    kind: Callable[[Record, Record], Hashable], fixed: Callable[[Any], Mapping[str, Any]], timezone: str,
+) -> Iterator[Piece]:
+    """Records of one kind become one piece: `records[i]` is (columns, rest) of the line `rows[i]`.
+
+    The rest goes to the overflow below `space`. `fixed` gives what is true of every event of a kind. Columns of the
+    header serve where the record is silent.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for place, (found, rest) in enumerate(records):
+        groups.setdefault(kind(found, rest), []).append(place)
+    for name, places in groups.items():
+        held = [records[place] for place in places]
+        mine = head if len(places) == head.height else head[places]
+        frame = _frame([found for found, _ in held], [rest for _, rest in held], space, timezone)
+        frame = _under(frame, mine)
+        yield Piece(rows[np.array(places)], finish(polished(frame), fixed(name)))
+
+
+def _frame(found: Sequence[Record], rest: Sequence[Record], space: str, timezone: str) -> pl.DataFrame:
+    columns = []
+    for name in dict.fromkeys(name for record in found for name in record):
+        made = series(name, [record.get(name) for record in found])
+        if made is None:
+            continue
+        if SCHEMA.dtype(name) == pl.Datetime("us", "UTC"):
+            made = stamps(made, timezone)
+        columns.append(made.alias(name))
+    left = [orjson.dumps({space: one}).decode() if one else None for one in rest]
+    if any(left):
+        columns.append(pl.Series("overflow", left, dtype=pl.String))
+    return pl.DataFrame(columns, height=len(found))
+
+
+def stamps(text: pl.Series, timezone: str) -> pl.Series:
+    """ISO times, or seconds, milliseconds, microseconds or nanoseconds since 1970."""
+    whole = text.cast(pl.Float64, strict=False)
+    if whole.null_count() == len(whole):
+        return _times.iso(text, timezone)
+    size = pl.col("n").abs()
+    scale = pl.when(size < 1e11).then(1e6).when(size < 1e14).then(1e3).when(size < 1e17).then(1.0).otherwise(1e-3)
+    fits = pl.col("n").is_finite() & (size < 4e18)
+    micros = pl.DataFrame({"n": whole}).select(pl.when(fits).then(pl.col("n") * scale)).to_series()
+    return micros.cast(pl.Int64, strict=False).cast(_times.STAMP).fill_null(_times.iso(text, timezone))
+
+
+def _under(frame: pl.DataFrame, head: pl.DataFrame) -> pl.DataFrame:
+    """The record's columns before the header's; a time of the record's own says nothing of the header's zone."""
+    if not head.width:
+        return frame
+    add = []
+    for column in head.iter_columns():
+        if column.name not in frame.columns:
+            add.append(column)
+        elif frame[column.name].null_count():
+            add.append(frame[column.name].fill_null(column.cast(frame[column.name].dtype)))
+    return frame.with_columns(add)
+
+
+def polished(frame: pl.DataFrame) -> pl.DataFrame:
+    """Values in ECS's own form, and what follows from them."""
+    for side in ("source", "destination", "client", "server"):
+        if f"{side}.address" in frame.columns and f"{side}.ip" not in frame.columns:
+            frame = endpoints(frame, (side,))
+    have = set(frame.columns)
+    add: list[pl.Series] = []
+    add += [by_value(frame[name], _mac) for name in ("source.mac", "destination.mac") if name in have]
+    if "network.transport" in have:
+        add.append(by_value(frame["network.transport"], transport))
+        if "network.iana_number" not in have:
+            number = {name: code for code, name in PROTOCOLS.items()}
+            add.append(by_value(add[-1], number.get).alias("network.iana_number"))
+    if "source.ip" in have:
+        add.append(by_value(frame["source.ip"], lambda ip: "ipv6" if ":" in ip else "ipv4").alias("network.type"))
+    add += [by_value(frame[name], _translated) for name in ("source.nat.ip", "destination.nat.ip") if name in have]
+    for unit in ("bytes", "packets"):
+        if {f"source.{unit}", f"destination.{unit}"} <= have and f"network.{unit}" not in have:
+            both = frame[f"source.{unit}"].cast(pl.Int64) + frame[f"destination.{unit}"].cast(pl.Int64)
+            add.append(both.alias(f"network.{unit}"))
+    if "url.original" in have:
+        add += [part for part in url_parts(frame["url.original"]) if part.name not in have]
+    add += _people(frame)
+    return frame.with_columns(add)
+
+
+def _people(frame: pl.DataFrame) -> list[pl.Series]:
+    """related.user without the words that devices write for nobody."""
+    names = [name for name in ("user.name", "user.target.name", "user.effective.name", "source.user.name",
+        "destination.user.name") if name in frame.columns]
+    if not names:
+        return []
+    rows = []
+    for values in zip(*(frame[name].to_list() for name in names), strict=True):
+        kept = [value for value in dict.fromkeys(values) if value is not None and value.strip().lower() not in NOBODY]
+        rows.append(kept or None)
+    return [pl.Series("related.user", rows, dtype=pl.List(pl.String))]
+
+
+def transport(word: str) -> str | None:
+    """tcp for 6, TCP, tcp/443 and the like; None for what is no protocol above IP."""
+    lower = word.strip().lower().partition("/")[0]
+    if lower.isdecimal():
+        return PROTOCOLS.get(lower.lstrip("0"))
+    return lower if lower in NAMED else None
+
+
+def _translated(ip: str) -> str | None:
+    return None if ip.strip("0.:") == "" else ip
+
+
+def _mac(text: str) -> str | None:
+    digits = "".join(one for one in text if one in "0123456789abcdefABCDEF").upper()
+    return "-".join(digits[n : n + 2] for n in range(0, 12, 2)) if len(digits) == 12 else None
