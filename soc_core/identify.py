@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from soc_core import identity
-from soc_core.events import EventBatch
+from soc_core import clock, identity
+from soc_core.events import EventBatch, Part
 from soc_core.protocols import Frame, Ints, ParsedFrames
 from soc_core.text import decode_all
 
@@ -67,7 +67,7 @@ def record_ids(known: Records, rows: Ints) -> list[str]:
 
 def identify(parsed: ParsedFrames, known: Records) -> tuple[EventBatch, Ints]:
     """The batch with identity, receipt, original and origin added; and the record number of each event."""
-    batch = parsed.batch
+    batch = _datable(parsed.batch)
     record = known.number(parsed.frame_no, parsed.line_no)
     fresh = np.ones(len(record), dtype=bool)
     fresh[1:] = record[1:] != record[:-1]
@@ -96,6 +96,21 @@ def identify(parsed: ParsedFrames, known: Records) -> tuple[EventBatch, Ints]:
         else:
             columns[name] = pl.Series(name, values, dtype=pl.String).gather(parsed.frame_no)
     return batch.with_columns(columns), record
+
+
+def _datable(batch: EventBatch) -> EventBatch:
+    """The batch without times that no calendar has: one of them would stop everybody who reads the events later."""
+    parts = []
+    for rows, frame in batch.parts:
+        odd = []
+        for name, dtype in frame.schema.items():
+            if isinstance(dtype, pl.Datetime):
+                at = frame[name].to_physical()
+                first, last = at.min(), at.max()
+                if isinstance(first, int) and isinstance(last, int) and (first < clock.EARLIEST or last > clock.LATEST):
+                    odd.append(pl.when(pl.col(name).to_physical().is_between(clock.EARLIEST, clock.LATEST)).then(name))
+        parts.append(Part(rows, frame.with_columns(odd) if odd else frame))
+    return EventBatch(batch.height, parts)
 
 
 def _originals(known: Records, record: Ints) -> pl.Series:

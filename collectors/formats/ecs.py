@@ -18,8 +18,8 @@ from collectors.formats._json import Record, leftovers, lists, records, sample, 
 from soc_core.protocols import Context, Parsed
 from soc_core.schema import SCHEMA
 
-OURS = ("soc.", "event.id", "event.ingested", "event.original", "organization.",
-    "overflow")  # set by the pipeline alone
+OURS = ("soc.", "sigma.", "event.id", "event.ingested", "event.original", "organization.",
+    "overflow")  # set by us alone: they decide who reads an event and which rules judge it
 MARKS = ("ecs", "ecs.version", "event", "event.dataset", "event.kind", "event.category", "event.module", "event.action",
     "event.code")
 FIXED = {"event.kind": "event"}
@@ -73,9 +73,8 @@ def _walk(node: Record, path: str, flat: dict[str, Any]) -> Record:
 def _piece(group: list[tuple[int, dict[str, Any], Record]], ctx: Context) -> Piece:
     names = sorted(set().union(*(flat for _, flat, _ in group)))
     columns: list[pl.Series] = []
-    if "sigma.logsource" not in names:
-        gated = lists("sigma.logsource", [tags(flat) for _, flat, _ in group])
-        columns += [gated] if gated.null_count() < len(gated) else []
+    gated = lists("sigma.logsource", [tags(flat) for _, flat, _ in group])
+    columns += [gated] if gated.null_count() < len(gated) else []
     for name in names:
         values = [flat.get(name) for _, flat, _ in group]
         made = series(name, values)
