@@ -2,9 +2,9 @@
 
 Taxonomy `ecs` goes through the ordinary collectors. Taxonomy `sigma` takes NDJSON whose fields already bear Sigma's
 names: nested objects are read by dotted path, arrays match by any element. The log source of such an event is, in
-this order: `sigma.logsource` (a tag `product/category/service` or a list of them); `logsource` as an object with
-product, category, service, or these as `logsource.product` … ; a Windows `Channel` with its `EventID`. An event
-without any of these is judged by every rule.
+this order: `sigma.logsource` (a tag `product/category/service` or a list of them); the texts product, category and
+service, below `logsource` or at the top (what a rule states must be the same where the event states it too); a
+Windows `Channel` with its `EventID`. An event without any of these is judged by every rule.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ import numpy as np
 import orjson
 import polars as pl
 
+from detections.sigma.rule import ANY
 from soc_core import clock
 from soc_core.events import EventBatch, Part
 from soc_core.identify import identify, records
 from soc_core.protocols import Frame, Origin, Raws
 
-UNGATED = ["*"]
+UNGATED = [ANY]
+LOGSOURCE = ("product", "category", "service")
 DECIDING = ("EventType", "OperationType", "ObjectType")  # event data that decide a Windows event's categories
 TIMES = ("@timestamp", "timestamp", "TimeCreated", "UtcTime", "EventTime", "time")
 
@@ -156,9 +158,10 @@ def tags(event: dict[str, Any], names: dict[str, Any]) -> list[str]:
     given = names.get("sigma.logsource")
     if given:
         return [given] if isinstance(given, str) else list(given)
-    parts = [names.get(f"logsource.{part}") for part in ("product", "category", "service")]
-    if any(parts):
-        return ["/".join(part.lower() if isinstance(part, str) else "" for part in parts)]
+    below = [names.get(f"logsource.{part}") for part in LOGSOURCE]
+    for parts in (below, [event.get(part) for part in LOGSOURCE]):
+        if any(isinstance(part, str) and part for part in parts):
+            return ["/".join(part.lower() if isinstance(part, str) and part else ANY for part in parts)]
     channel, code = names.get("Channel"), names.get("EventID")
     if isinstance(channel, str) and isinstance(code, str):
         return list(_windows(channel, code, *(str(names.get(name, "")) for name in DECIDING)))

@@ -9,9 +9,11 @@ from detections.sigma.terms import Tree
 from soc_core.clock import Micros
 from soc_core.models import Level
 
+ANY = "*"
+
 
 class LogSource(NamedTuple):
-    """What a rule applies to. An empty part means any."""
+    """What a rule applies to; an empty part means any. Of an event, a part that is `*` is not known: any may apply."""
 
     product: str = ""
     category: str = ""
@@ -24,8 +26,8 @@ class LogSource(NamedTuple):
         return cls(parts[0], parts[1], parts[2])
 
     def takes(self, other: LogSource) -> bool:
-        """Whether every part that this one states is the same in the other."""
-        return all(not mine or mine == theirs for mine, theirs in zip(self, other, strict=True))
+        """Whether every part that this one states is the same in the other, or not known there."""
+        return all(not mine or mine == theirs or theirs == ANY for mine, theirs in zip(self, other, strict=True))
 
     def __str__(self) -> str:
         return "/".join(self)

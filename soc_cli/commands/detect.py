@@ -27,6 +27,10 @@ def detect(
 ) -> None:
     """Print {"rule_id", "event_index", "timestamp"} for every hit; events are counted from 0 over all paths in order.
 
+    With --taxonomy sigma an event may state its log source: the texts product, category and service, at its top or
+    below "logsource". A rule applies where each part of its own log source equals the event's, or the event has none;
+    an event that states nothing of it, and is no Windows record with Channel and EventID, is judged by every rule.
+
     A correlation's hit is the event that completes its window. Rules and files that cannot be used are named on
     stderr, and the exit status is 1 then.
     """

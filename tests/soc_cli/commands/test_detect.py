@@ -59,6 +59,28 @@ def test_sigma_taxonomy_takes_the_log_source_from_the_event(
     }
 
 
+def test_sigma_taxonomy_gates_by_the_parts_that_an_event_states(
+    rules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = {"Image": "C:\\Windows\\System32\\WHOAMI.EXE"}
+    events = [
+        program | {"product": "windows", "category": "process_creation"},
+        program | {"product": "Windows"},  # its category is not stated: any may apply
+        program | {"category": "process_creation"},
+        program | {"product": "linux", "category": "process_creation"},
+        program | {"product": "windows", "category": "file_event"},
+        program | {"product": "windows", "service": "sysmon"},  # the rule states no service
+        program | {"service": "sshd"},
+        program | {"logsource": {"category": "file_event"}},
+        program | {"logsource": {"product": "windows"}, "product": "Microsoft Windows Operating System"},
+        program | {"product": 7, "category": None, "service": {"name": "x"}},  # no texts: nothing is stated
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert main(["detect", str(path), "--rules", str(rules), "--taxonomy", "sigma"]) == 0
+    assert [hit["event_index"] for hit in hits(capsys)] == [0, 1, 2, 5, 6, 8, 9]
+
+
 def test_ecs_taxonomy_reads_native_records(rules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = {
         "EventTime": "2026-11-23 01:00:00",
