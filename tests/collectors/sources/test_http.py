@@ -7,59 +7,17 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from collectors.sources import http
+from collectors.sources import _desk
 from collectors.sources.http import HttpSource
 from soc_core import registry
-from soc_core.journal.files import FileJournal
-from soc_core.protocols import Raws
+from tests.collectors.sources.doors import TOKEN, Door, detect
 from tests.soc_core.journal.suite import lines_of
-
-TOKEN = "s3cret-for-the-test"
-
-
-def detect(sample: Sequence[bytes]) -> str:
-    return "json" if sample[0].startswith(b"{") else "text"
-
-
-class Door:
-    """The source, with somebody who takes from it into a journal."""
-
-    def __init__(self, folder: Path) -> None:
-        self.source = HttpSource({"default": TOKEN, "other": "another"}, detect, zone="dmz")
-        self.journal = FileJournal(folder, partitions=1)
-        self.held = threading.Event()  # set: nothing is taken
-        self.taken: list[Raws] = []
-        self._ended = False
-        self._thread = threading.Thread(target=self._take)
-        self._thread.start()
-        assert self.source.ready()
-        self.url = f"http://127.0.0.1:{self.source.port}/ingest"
-
-    def _take(self) -> None:
-        while not self._ended:
-            if self.held.is_set() or not (batch := self.source.next_batch())[0]:
-                time.sleep(0.005)
-                continue
-            self.journal.append(batch[0])
-            self.taken += batch[0]
-            self.source.ack(batch[1])
-
-    def post(self, body: bytes, query: str = "", token: str = TOKEN, **headers: str) -> httpx.Response:
-        given = {name.replace("_", "-"): text for name, text in headers.items()}
-        headers = {"Authorization": f"Bearer {token}"} | given
-        return httpx.post(self.url + query, content=body, headers=headers, timeout=20)
-
-    def close(self) -> None:
-        self.source.close()
-        self._ended = True
-        self._thread.join()
-        self.journal.close()
 
 
 @pytest.fixture
@@ -161,7 +119,7 @@ def test_too_large_is_said_before_it_is_read(door: Door) -> None:
 
 
 def test_a_body_without_length_is_bounded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "BODY", 100_000)
+    monkeypatch.setattr(_desk, "BODY", 100_000)
 
     def pieces() -> Iterator[bytes]:
         for _ in range(40):
@@ -173,7 +131,7 @@ def test_a_body_without_length_is_bounded(door: Door, monkeypatch: pytest.Monkey
 
 
 def test_more_than_can_be_written_is_shed(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "QUEUE", 10_000)
+    monkeypatch.setattr(_desk, "QUEUE", 10_000)
     door.held.set()
     statuses: list[int] = []
 
@@ -199,7 +157,7 @@ def test_more_than_can_be_written_is_shed(door: Door, monkeypatch: pytest.Monkey
 
 
 def test_a_journal_that_stands_still_is_told(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "PATIENCE", 0.2)
+    monkeypatch.setattr(_desk, "PATIENCE", 0.2)
     door.held.set()
     answer = door.post(b"x")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
@@ -212,7 +170,7 @@ def test_a_long_line_is_accepted_as_damaged(door: Door) -> None:
 
 def test_other_paths_and_methods(door: Door) -> None:
     assert httpx.get(door.url).status_code == 405
-    answer = httpx.post(door.url.replace("/ingest", "/other"))
+    answer = httpx.post(door.url.replace("/ingest", "/other/path"))
     assert (answer.status_code, list(answer.json())) == (404, ["error"])
 
 

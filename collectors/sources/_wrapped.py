@@ -1,0 +1,61 @@
+"""Log records that came in a shipper's envelope: a product's own line goes on as it was, anything else as ECS.
+
+A line that a format knows carries its own time and host, so it is taken verbatim and the envelope names its source.
+What no format knows keeps what the envelope says of it: one ECS document, the envelope's fields beside the content.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+from starlette.requests import Request
+
+from collectors.sources._desk import Desk, raws_of
+from soc_core.protocols import Raws
+
+SAMPLE_LINES = 200
+NOBODYS = frozenset(("", "text", "json", "ecs"))  # formats that are of no product
+
+
+class Wrapped(NamedTuple):
+    """One record: its text verbatim, the same as an object where it is one, and what the envelope says in ECS names.
+
+    `sender` names the source; records of one sender and `kind` are taken to be of one format.
+    """
+
+    text: bytes
+    object: Mapping[str, Any] | None
+    about: Mapping[str, Any]
+    sender: str = ""
+    kind: str = ""
+
+
+def unwrapped(records: Iterable[Wrapped], desk: Desk, request: Request, name: str) -> list[Raws]:
+    """The records by source and format, in the order of their first."""
+    groups: dict[tuple[str, str, bool], list[Wrapped]] = {}
+    for record in records:
+        groups.setdefault((record.sender, record.kind, record.object is None), []).append(record)
+    found: dict[tuple[str, str], list[bytes]] = {}
+    for (sender, _, _), group in groups.items():
+        format_ = desk.detect([record.text for record in group[:SAMPLE_LINES]])
+        own = format_ not in NOBODYS
+        lines = [record.text if own else document(record) for record in group]
+        found.setdefault((desk.source(name, sender), format_ if own else "ecs"), []).extend(lines)
+    return [raws_of(desk.origin(request, *key), lines) for key, lines in found.items()]
+
+
+def document(record: Wrapped) -> bytes:
+    """An ECS document of content and envelope; what the content says itself counts."""
+    if record.object is None:
+        return dumps({**record.about, "message": record.text.decode("utf-8", "replace")})
+    return dumps({**record.about, **record.object})
+
+
+def dumps(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # an integer over 64 bits, half a surrogate pair
+        return json.dumps(value).encode()
