@@ -62,7 +62,8 @@ class Platform:
         from detections import learn
         from detections.sigma.detector import build
 
-        sigma = build(list(rules) or self.settings.rules, cache=self.settings.data / "cache")
+        data = self.settings.data
+        sigma = build(list(rules) or self.settings.rules, cache=data / "cache", tuned=data / "tuning")
         return [*sigma, *learn.detectors(self.settings)]
 
     def worker(self, rules: Sequence[Path] = ()) -> Worker:

@@ -56,12 +56,14 @@ class Correlator:
         self.count = 0
         self.shed = 0
 
-    def match(self, base: str, event: Event) -> list[Finding]:
-        """Take in a base rule's match; the findings of every window that it completes."""
+    def match(self, base: str, event: Event, barred: frozenset[str] = frozenset()) -> list[Finding]:
+        """Take in a base rule's match; the findings of every window that it completes. Not for those `barred`."""
         source = self._arrived(event)
         info = self._info(self.rules[base], event)
         out: list[Finding] = []
         for watch in self.bases[base]:
+            if watch.correlation.id in barred:
+                continue
             feed = self._feed(watch, base, self.rules[base], event)
             if feed is not None:
                 mark = Mark(event.at, event.text("event.id"), watch.slot, feed[1], source, info)
@@ -184,10 +186,10 @@ class Correlator:
         return f"{zh}（{who}）：{what} · {en}"
 
     def _horizon(self, source: str) -> Micros:
-        """Event time before which a record of the source is too late; everything, for a source long silent."""
+        """Event time before which a record of the source is too late; a source long silent goes by the clock."""
         latest, seen = self.sources.get(source, (0, 0))
         if self.clock - seen > LATENESS:
-            return self.clock + DAY
+            return max(latest, self.clock) - LATENESS
         return latest - LATENESS
 
     def tick(self, now: Micros) -> list[Finding]:

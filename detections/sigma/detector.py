@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from detections.sigma import load
+from detections.sigma import load, tuning
 from detections.sigma.evaluate import SigmaDetector
 from detections.sigma.map import FOLDER, Mapper
 from soc_core.protocols import Detector
 
 
-def build(rules: Sequence[Path], cache: Path | None = None, mappings: Sequence[Path] = ()) -> list[Detector]:
-    """Detectors for the rules below these folders; `mappings` are a site's own folders of field tables.
+def build(
+    rules: Sequence[Path], cache: Path | None = None, mappings: Sequence[Path] = (), tuned: Path | None = None
+) -> list[Detector]:
+    """Detectors for the rules below these folders, as a site wants them.
 
-    Rules that cannot be loaded are left out; `./soc rules check` names them.
+    `mappings` are its own folders of field tables, `tuned` its folder of exceptions and overrides (tuning.py). What
+    cannot be loaded is left out; `./soc rules check` names it.
     """
     folder = cache / "sigma" if cache else None
-    return [SigmaDetector(load.load_rules(rules, cache=folder), Mapper([FOLDER, *mappings]), cache=folder)]
+    found = tuning.apply(load.load_rules(rules, cache=folder), tuning.read(tuned))
+    return [SigmaDetector(found, Mapper([FOLDER, *mappings]), cache=folder)]

@@ -6,6 +6,7 @@ all rules; so cost follows what is new, not events times rules. Rules apply by t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,18 +16,20 @@ import orjson
 from detections.sigma import compile as compiling
 from detections.sigma.columns import Rows
 from detections.sigma.correlate import Correlator
-from detections.sigma.finding import Maker
+from detections.sigma.finding import Event, Maker
 from detections.sigma.gate import Router
 from detections.sigma.map import Mapper, Mapping
 from detections.sigma.multi import EngineName
 from detections.sigma.plan import Field, Memory, Plan
-from detections.sigma.rule import LogSource, RuleSet
+from detections.sigma.rule import LogSource, Rule, RuleSet
 from soc_core.clock import Micros
 from soc_core.events import EventBatch, Part
 from soc_core.models import Finding
 
 CACHE_BYTES = 160 << 20
 UNGATED = "*"  # a tag that takes every rule: for events whose log source is not known
+NOTHING: frozenset[str] = frozenset()
+NOBODY: dict[str, frozenset[str]] = {}
 
 
 class Hit(NamedTuple):
@@ -36,8 +39,22 @@ class Hit(NamedTuple):
     rules: tuple[int, ...]
 
 
+class Match(NamedTuple):
+    """A rule that fires on an event, `place` in its batch, that no exception takes back.
+
+    `barred` are the correlations that an exception keeps it from.
+    """
+
+    place: int
+    part: Part
+    row: int
+    event: Event
+    rule: Rule
+    barred: frozenset[str]
+
+
 class SigmaDetector:
-    """Judges batches by a rule set. State: the windows of its correlations."""
+    """Judges batches by a rule set. State: the windows of its correlations, and how often each exception held."""
 
     def __init__(
         self,
@@ -48,7 +65,11 @@ class SigmaDetector:
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self.mapping = mapping or Mapper()
-        self.program = compiling.program(rules.rules, self.mapping, engine, cache)
+        every = [*rules.rules, *(each.hidden for each in rules.exemptions)]
+        self.program = compiling.program(every, self.mapping, engine, cache)
+        hidden = {each.hidden.id: each for each in rules.exemptions}
+        self.exempting = {n: hidden[c.rule.id] for n, c in enumerate(self.program.rules) if c.rule.id in hidden}
+        self.suppressed: Counter[str] = Counter()
         self.memory = Memory(cache_bytes)
         self.fields: dict[Any, Field] = {}
         self.plans: dict[tuple[str, ...], Plan | None] = {}
@@ -68,19 +89,39 @@ class SigmaDetector:
                     if found:
                         yield group.part, [Hit(row, numbers) for row, numbers in found]
 
-    def detect(self, batch: EventBatch) -> list[Finding]:
-        """Findings of all rules and correlations, in the order of the rows."""
-        out: list[tuple[int, Finding]] = []
+    def matches(self, batch: EventBatch) -> Iterator[Match]:
+        """Every rule that fires, exceptions taken off (and counted)."""
         for part, hits in self.hits(batch):
             events = self.maker.events(part, [hit.row for hit in hits])
             for hit, event in zip(hits, events, strict=True):
-                place = int(part.rows[hit.row])
+                excused = self._excused(hit, event) if self.exempting else NOBODY
                 for number in hit.rules:
+                    if number in self.exempting:
+                        continue
                     rule = self.program.rules[number].rule
-                    if not rule.quiet:
-                        out.append((place, self.maker.finding(rule, event)))
-                    if rule.id in self.correlator.bases:
-                        out += [(place, each) for each in self.correlator.match(rule.id, event)]
+                    barred = excused.get(rule.id, NOTHING)
+                    if "" not in barred:
+                        yield Match(int(part.rows[hit.row]), part, hit.row, event, rule, barred)
+
+    def _excused(self, hit: Hit, event: Event) -> dict[str, frozenset[str]]:
+        """Rules → the correlations that exceptions keep this event from; "" stands for the rule itself."""
+        found: dict[str, frozenset[str]] = {}
+        held = [self.exempting[number] for number in hit.rules if number in self.exempting]
+        for each in held:
+            if event.at < each.until:
+                found[each.rule] = found.get(each.rule, NOTHING) | {each.correlation}
+                self.suppressed[each.name] += 1
+        return found
+
+    def detect(self, batch: EventBatch) -> list[Finding]:
+        """Findings of all rules and correlations, in the order of the rows."""
+        out: list[tuple[int, Finding]] = []
+        for match in self.matches(batch):
+            if not match.rule.quiet:
+                out.append((match.place, self.maker.finding(match.rule, match.event)))
+            if match.rule.id in self.correlator.bases:
+                found = self.correlator.match(match.rule.id, match.event, match.barred)
+                out += [(match.place, each) for each in found]
         return [finding for _, finding in sorted(out, key=lambda pair: pair[0])]
 
     def tick(self, now: Micros) -> list[Finding]:
@@ -92,13 +133,15 @@ class SigmaDetector:
         return self.correlator.settle()
 
     def snapshot(self) -> bytes:
-        return orjson.dumps(self.correlator.state())
+        return orjson.dumps(self.correlator.state() | {"suppressed": self.suppressed})
 
     def restore(self, state: bytes) -> None:
         """Take up a snapshot; b"" is a fresh start. Raises ValueError on one that is not ours."""
         try:
-            self.correlator.take(orjson.loads(state) if state else {})
-        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            known = orjson.loads(state) if state else {}
+            self.correlator.take(known)
+            self.suppressed = Counter(known.get("suppressed", {}))
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a snapshot of the Sigma detector: {error}") from None
 
     def plan(self, tags: tuple[str, ...]) -> Plan | None:

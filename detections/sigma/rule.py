@@ -102,6 +102,19 @@ class Filter:
     tree: Tree
 
 
+class Exemption(NamedTuple):
+    """A site's exception to a rule (tuning.py): `hidden` fires where the rule does and the exception holds.
+
+    `correlation` is the id of the one correlation that it keeps the rule's matches from, or "": the rule itself.
+    """
+
+    name: str
+    rule: str
+    correlation: str
+    hidden: Rule
+    until: Micros
+
+
 class Failure(NamedTuple):
     """A document that was set aside, alone, with the reason."""
 
@@ -123,6 +136,7 @@ class RuleSet:
     failed: list[Failure] = field(default_factory=list)
     warnings: list[Failure] = field(default_factory=list)
     documents: int = 0
+    exemptions: list[Exemption] = field(default_factory=list)
 
     @property
     def items(self) -> list[Rule | Correlation]:
