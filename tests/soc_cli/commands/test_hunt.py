@@ -84,3 +84,52 @@ def test_a_log_line_does_not_steer_the_terminal(data: Path, terminal: bool) -> N
     assert "2026-09-21 22:13:20.000" in text
     assert ("共 3 条" in text) == terminal
     assert "长沙市示例局" in text
+
+
+RULE = """title: root
+id: 00000000-0000-4000-8000-000000000001
+logsource: {product: linux}
+detection: {s: {user.name: root}, condition: s}
+"""
+
+
+def test_rules_judge_what_is_stored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tags = {"sigma.logsource": ["linux//"]}
+    names = ["root", "x", "ROOT", "root"]
+    events = identified({"user.name": name, "host.name": f"h{n}", **tags} for n, name in enumerate(names))
+    with EmbeddedStore(load(tmp_path).events("real")) as store:
+        store.write(batch(events))
+    rule = tmp_path / "root.yml"
+    rule.write_text(RULE)
+    code, found, _ = hunt(capsys, "--rule", rule, "--data", tmp_path, "--json")
+    assert (code, found["events"]) == (0, 4)
+    assert found["hits"][0] == {
+        "rule_id": "00000000-0000-4000-8000-000000000001", "event_id": events[0]["event.id"],
+        "timestamp": "2026-09-21T14:13:20.000000Z",
+    }
+    assert [hit["event_id"] for hit in found["hits"]] == [events[n]["event.id"] for n in (0, 2, 3)]
+    span = ("--since", "2026-09-21T14:13:21Z", "--until", "2026-09-21T14:13:23Z")
+    assert len(hunt(capsys, "--rule", rule, *span, "--data", tmp_path, "--json")[1]["hits"]) == 1
+    assert len(hunt(capsys, "host.name:h3", "--rule", rule, "--data", tmp_path, "--json")[1]["hits"]) == 1
+    (tmp_path / "tuning").mkdir()
+    (tmp_path / "tuning" / "site.yml").write_text(
+        "exceptions: [{rule: 00000000-0000-4000-8000-000000000001, owner: a, reason: b, expires: 2030-01-01,"
+        " where: {host.name: h0}}]\n"
+    )
+    found = hunt(capsys, "--rule", rule, "--data", tmp_path, "--json")[1]
+    assert (len(found["hits"]), list(found["suppressed"].values())) == (2, [1])
+    code, said, _ = hunt(capsys, "--rule", rule, "--data", tmp_path)
+    assert (code, said.splitlines()[-1].startswith("2 hits in 4 events")) == (0, True)
+
+
+def test_a_rule_that_cannot_be_used(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad, good = tmp_path / "bad.yml", tmp_path / "good.yml"
+    bad.write_text("title: x\n")
+    good.write_text(RULE)
+    for arguments, code, says in (
+        (["--rule", bad], 2, "bad.yml:1:"), (["--rule", tmp_path / "no.yml"], 2, "no rule file"), ([], 2, "--rule"),
+        (["--rule", bad, "--rule", good], 1, "bad.yml:1:"),
+    ):
+        found = hunt(capsys, *arguments, "--data", data)
+        assert (found[0], says in found[2]) == (code, True)
+        assert "Traceback" not in found[2]
