@@ -22,7 +22,10 @@ def agency_of(*organisations: str) -> Actor:
     return Actor("admin", frozenset({Role.AGENCY_ADMIN}), Scope(frozenset(organisations)), organisations[0])
 
 
-@pytest.mark.parametrize("actor", [CENTRE, agency_of(EDU), agency_of(POLICE, DATA), NOBODY], ids=["centre", "one", "two", "nobody"])
+ACTORS = {"centre": CENTRE, "one": agency_of(EDU), "two": agency_of(POLICE, DATA), "nobody": NOBODY}
+
+
+@pytest.mark.parametrize("actor", ACTORS.values(), ids=ACTORS.keys())
 def test_the_queue_holds_what_the_scope_holds_and_says_what_it_hides(
         actor: Actor, services: Services, prepared: Prepared) -> None:
     found = alerts.queue(actor, services, Filter(realm=REAL), limit=500)
