@@ -10,12 +10,13 @@ from typing import Any
 import orjson
 
 from detections import attack
-from detections.sigma import cache
+from detections.sigma import cache, tuning
 from detections.sigma.blind import Sight, Verdict
 from detections.sigma.finding import techniques, title
 from detections.sigma.load import load_rules
 from detections.sigma.map import Mapper
 from detections.sigma.rule import Head, Rule
+from soc_core import clock
 from soc_core.config import ROOT, Settings
 
 OURS = ROOT / "detections" / "rules"
@@ -26,12 +27,14 @@ def ours() -> list[Path]:
     return Settings().rules
 
 
-def check(folders: Sequence[Path]) -> dict[str, Any]:
-    """Counts, failures, blindness and warnings of everything below the folders.
+def check(folders: Sequence[Path], tuned: Path | None = None) -> dict[str, Any]:
+    """Counts, failures, blindness and warnings of everything below the folders, and of a site's `tuned` folder.
 
     An ATT&CK id that the pinned version does not know is an error in our own rules and a warning in others.
     """
-    found = load_rules(folders, cache=cache.default())
+    changes = tuning.read(tuned)
+    found = tuning.apply(load_rules(folders, cache=cache.default()), changes)
+    now = clock.now()
     warnings: list[dict[str, Any]] = [failure.as_dict() for failure in found.warnings]
     failed = [failure.as_dict() for failure in found.failed]
     items = found.items
@@ -50,7 +53,18 @@ def check(folders: Sequence[Path]) -> dict[str, Any]:
         "blind": [as_dict(verdict) for verdict in verdicts if verdict.blind],
         "partly_blind": [as_dict(verdict) for verdict in verdicts if not verdict.blind],
         "warnings": warnings,
+        "exceptions": len({each.name for each in found.exemptions}),
+        "expired": [_exception(each) for each in changes.expired(now)],
+        "ending": [_exception(each) for each in changes.ending(now)],
     }
+
+
+def _exception(placed: tuning.Placed) -> dict[str, Any]:
+    """An exception that has ended or soon will, with whom to ask."""
+    entry = placed.entry
+    ends = entry.expires.isoformat() if isinstance(entry, tuning.Except) else ""
+    return {"path": placed.path, "line": placed.line, "rule": entry.rule, "owner": entry.owner,
+            "reason": entry.reason, "expires": ends}
 
 
 def odd_tags(head: Head) -> list[tuple[str, str]]:
@@ -81,6 +95,10 @@ def show(report: dict[str, Any], as_json: bool) -> None:
         print(f"{failure['path']}:{failure['line']}: {failure['error']}")
     for warning in report["warnings"]:
         print(f"warning: {warning['path']}:{warning['line']}: {warning['error']}")
+    for word in ("expired", "ending"):
+        for each in report[word]:
+            print(f"{word}: {each['path']}:{each['line']}: exception to {each['rule']} of {each['owner']} "
+                  f"({each['reason']}), last day {each['expires']}")
     reasons = Counter(reason for verdict in report["blind"] for reason in verdict["missing"])
     for reason, count in reasons.most_common(20):
         print(f"blind for want of {reason}: {count} rules")

@@ -72,3 +72,23 @@ def test_list_and_coverage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_a_path_that_is_not_there() -> None:
     assert main(["rules", "check", "/nowhere/rules"]) == 2
+
+
+def test_check_tells_of_exceptions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tuning").mkdir()
+    entry = "  - {{rule: {rule}, owner: 张三, reason: scanner, expires: {day}, where: {{source.ip: 192.0.2.1}}}}\n"
+    assert main(["rules", "list", "--json"]) == 0
+    rule = last(capsys)["rules"][0]["id"]  # type: ignore[index]
+    text = "exceptions:\n" + entry.format(rule=rule, day="2020-01-31") + entry.format(rule=rule, day="2099-01-31")
+    (tmp_path / "tuning" / "site.yml").write_text(text + entry.format(rule="gone", day="2099-01-31"))
+    assert main(["rules", "check", "--data", str(tmp_path), "--json"]) == 0
+    report = last(capsys)
+    assert (report["exceptions"], report["ending"]) == (2, [])
+    (gone,) = report["expired"]  # type: ignore[misc]
+    assert (gone["line"], gone["owner"], gone["expires"]) == (2, "张三", "2020-01-31")
+    assert [each["error"] for each in report["warnings"]] == ["no rule gone is loaded"]  # type: ignore[attr-defined]
+    (tmp_path / "tuning" / "bad.yml").write_text("exceptions: [{rule: x}]\n")
+    assert main(["rules", "check", "--data", str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert f"{tmp_path}/tuning/bad.yml:1: exceptions.0.owner: Field required" in said
+    assert f"expired: {tmp_path}/tuning/site.yml:2: exception to {rule} of 张三 (scanner), last day 2020-01-31" in said
