@@ -41,7 +41,7 @@ def _when(n: int) -> str:
     return (
         rf"[*.%:]?(?:(?:(?P<before{n}>\d{{4}}) )?(?P<day{n}>{MONTH} {{1,2}}\d{{1,2}})(?: (?P<between{n}>\d{{4}}))? "
         rf"(?P<clock{n}>\d\d:\d\d:\d\d)(?:[.:](?P<part{n}>\d{{1,9}}))?(?: (?P<after{n}>\d{{4}}))?"
-        rf"(?: (?P<zone{n}>[A-Z]{{3,4}}|gmt|utc))?"
+        rf"(?: (?P<zone{n}>[A-Z]{{3,4}}|gmt|utc)|(?P<offset{n}>[+-]\d\d:\d\d))?"
         rf"|(?P<stamp{n}>\d{{4}}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?: ?(?:Z|[+-]\d\d:?\d\d))?)"
         r"):?(?: +|$)"
     )
@@ -89,10 +89,11 @@ def _head(groups: pl.DataFrame, ctx: Context) -> pl.DataFrame:
         columns += [pl.Series(name, [None] * groups.height, dtype=pl.String)
                     for name in ("log.syslog.appname", "log.syslog.procid")]
     else:
-        columns += [groups["program"].str.strip_chars("()").alias("log.syslog.appname"),
+        program = groups["program"].str.strip_chars("()")
+        columns += [program.set((program == "CEF").fill_null(False), None).alias("log.syslog.appname"),
                     groups["pid"].alias("log.syslog.procid")]
     host = groups["host"]
-    named = host.str.contains(HOST_NAME) & (host != "-")
+    named = host.str.contains(HOST_NAME) & ~host.is_in(["-", "CEF"])
     host = host.set(~named.fill_null(False), None)
     columns += [host.alias("host.hostname"), host.alias("host.name"), host.alias("observer.hostname")]
     frame = pl.DataFrame(columns)
@@ -109,10 +110,12 @@ def _time(groups: pl.DataFrame, n: int, ctx: Context) -> pl.Series:
     day = pl.select(pl.when(year.is_null()).then(day).otherwise(day + " " + year)).to_series()
     part = groups[f"part{n}"]
     local = _times.rfc3164(day, groups[f"clock{n}"], ctx.received, ctx.timezone, part)
-    zone = groups[f"zone{n}"].str.to_uppercase().is_in(["UTC", "GMT"]).fill_null(False)
-    if zone.any():
+    known = groups[f"zone{n}"].str.to_uppercase().is_in(["UTC", "GMT"]).fill_null(False)
+    offset = _times.offsets(groups[f"offset{n}"].set(known, "Z"))
+    if offset.null_count() < len(offset):
         plain = _times.rfc3164(day, groups[f"clock{n}"], ctx.received, "UTC", part)
-        local = pl.select(pl.when(zone).then(plain).otherwise(local)).to_series()
+        there = (plain.cast(pl.Int64) - offset).cast(_times.STAMP)
+        local = pl.select(pl.when(offset.is_not_null()).then(there).otherwise(local)).to_series()
     return stamp.fill_null(local)
 
 

@@ -15,9 +15,10 @@ import polars as pl
 
 from collectors.formats import _times
 from collectors.formats._access_log import url_parts
-from collectors.formats._frames import Piece, by_value, endpoints, finish
+from collectors.formats._device import opened
+from collectors.formats._frames import Piece, by_value, endpoints, finish, gather
 from collectors.formats._json import Record, series
-from soc_core.protocols import Ints
+from soc_core.protocols import Context, Fault, Ints, Parsed
 from soc_core.schema import SCHEMA
 
 NOBODY = frozenset({"", "-", "n/a", "(null)", "null", "none", "unknown", "(empty)", "<unknown>"})
@@ -171,3 +172,28 @@ def _translated(ip: str) -> str | None:
 def _mac(text: str) -> str | None:
     digits = "".join(one for one in text if one in "0123456789abcdefABCDEF").upper()
     return "-".join(digits[n : n + 2] for n in range(0, 12, 2)) if len(digits) == 12 else None
+
+
+Made = tuple[Record, Record]
+
+
+def parsed(
+    lines: Sequence[bytes], ctx: Context, *, mark: str, absent: str, space: str, record: Callable[[str], Made | None],
+    kind: Callable[[Record, Record], Hashable], fixed: Callable[[Any], Mapping[str, Any]],
+    ours: Callable[[pl.DataFrame, pl.Series], pl.Series] | None = None,
+) -> Parsed:
+    """Lines of a device whose body is a record: `record` makes (columns, rest) of a body, or None where it is none.
+
+    `ours` says by header and body which lines the device may have written at all.
+    """
+    found, faults = opened(lines, ctx, mark, absent)
+    made: list[Piece] = []
+    for one in found:
+        known = ours(one.head, one.body).to_list() if ours else [True] * len(one.rows)
+        records = [record(text) if mine else None for text, mine in zip(one.body.to_list(), known, strict=True)]
+        keep = np.array([place for place, held in enumerate(records) if held is not None], dtype=np.int64)
+        faults += [Fault(int(one.rows[place]), absent) for place, held in enumerate(records) if held is None]
+        if len(keep):
+            made += pieces(one.rows[keep], one.head[keep], [held for held in records if held is not None], space, kind,
+                           fixed, ctx.timezone)
+    return gather(made, faults)

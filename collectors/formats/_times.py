@@ -43,6 +43,11 @@ def clf_local(text: pl.Series, timezone: str) -> pl.Series:
     return _joined(_mapped(text.str.slice(0, 11), _dmy), text.str.slice(12, 8), fraction, None, timezone)
 
 
+def offsets(text: pl.Series) -> pl.Series:
+    """`+08:00`, `-0700` and `Z` as microseconds; null where there is none."""
+    return _mapped(text, _offset)
+
+
 def rfc3164(day: pl.Series, clock: pl.Series, received: Micros, timezone: str,
     part: pl.Series | None = None) -> pl.Series:
     """`Feb 21` and `21:54:44`: the latest year in which that day is not more than one day after receipt.
