@@ -1,0 +1,195 @@
+"""A real Kafka broker for tests: one KRaft node on free ports of 127.0.0.1, its jars from Maven Central.
+
+The jars are kept in ~/.cache/citysoc/servers (SOC_SERVERS names another place) and brought once. Licence: Apache-2.0.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+VERSION = "4.2.0"
+HEAP = "512m"
+OLDEST_JAVA = 17
+START_SECONDS = 120
+HERE = Path(__file__).parent
+
+
+class Broker:
+    """A broker: its address, and the process that holds it. `start` may be called again after `kill`."""
+
+    def __init__(self, run: Path, libs: Path, java: Path) -> None:
+        self.run, self.libs, self.java = run, libs, java
+        broker, controller = _free_ports(2)
+        self.address = f"127.0.0.1:{broker}"
+        self.properties = run / "server.properties"
+        text = (HERE / "kafka.properties").read_text(encoding="utf-8")
+        for name, value in (("run", run), ("broker", broker), ("controller", controller)):
+            text = text.replace("{" + name + "}", str(value))
+        self.properties.write_text(text, encoding="utf-8")
+        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        command = self._command("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self.properties))
+        done = subprocess.run(command, cwd=run, capture_output=True, text=True, timeout=START_SECONDS)
+        if done.returncode:
+            raise RuntimeError(f"Kafka cannot be formatted: {(done.stdout + done.stderr)[-1000:]}")
+        self.start()
+
+    def _command(self, main: str, *args: str) -> list[str]:
+        # Started often and not for long: the quick compiler alone costs the least on few cores.
+        tuning = [f"-Xmx{HEAP}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+        if main == "kafka.Kafka":
+            tuning = [f"-Xms{HEAP}", f"-Xmx{HEAP}", "-XX:+UseG1GC"]
+        log = f"-Dlog4j2.configurationFile={HERE / 'kafka.log4j2.yaml'}"
+        return [str(self.java / "bin" / "java"), *tuning, log, "-cp", f"{self.libs}/*", main, *args]
+
+    def start(self) -> None:
+        """Start the process and wait until it answers."""
+        command = self._command("kafka.Kafka", str(self.properties))
+        if setpriv := shutil.which("setpriv"):
+            command = [setpriv, "--pdeathsig", "KILL", *command]
+        with (self.run / "out").open("ab") as out:
+            self.process = subprocess.Popen(command, cwd=self.run, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                            start_new_session=True)
+        end = time.monotonic() + START_SECONDS
+        admin = AdminClient({"bootstrap.servers": self.address, "reconnect.backoff.max.ms": 200, "log_level": 0})
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"Kafka ended: {(self.run / 'out').read_text(errors='replace')[-2000:]}")
+            try:
+                if admin.list_topics(timeout=1).brokers:
+                    return
+            except KafkaException:
+                time.sleep(0.1)
+        self.kill()
+        raise RuntimeError(f"Kafka does not answer after {START_SECONDS} s")
+
+    def kill(self) -> None:
+        """kill -9: nothing is written any more."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        """End the broker and take its data away: nothing in it is wanted again, so nothing need be closed."""
+        self.kill()
+        shutil.rmtree(self.run, ignore_errors=True)
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+# ---------------------------------------------------------------- what is on this machine
+
+
+def java_home() -> Path | None:
+    """A Java that is new enough: JAVA_HOME, the one on the path, then Debian's folder."""
+    places = [Path(os.environ["JAVA_HOME"])] if os.environ.get("JAVA_HOME") else []
+    if found := shutil.which("java"):
+        places.append(Path(found).resolve().parent.parent)
+    places += sorted(Path("/usr/lib/jvm").glob("*")) if Path("/usr/lib/jvm").is_dir() else []
+    return next((place for place in places if _java_version(place) >= OLDEST_JAVA), None)
+
+
+def _java_version(home: Path) -> int:
+    release = home / "release"  # says what `java -version` says, without starting one
+    if not (home / "bin" / "java").exists() or not release.exists():
+        return 0
+    for line in release.read_text(encoding="utf-8").splitlines():
+        if line.startswith("JAVA_VERSION="):
+            return int(line.split('"')[1].split(".")[0].split("-")[0].split("+")[0])
+    return 0
+
+
+def jars() -> Path:
+    """The folder of the broker's jars, brought at first use. Raises RuntimeError when they cannot be had."""
+    cache = Path(os.environ.get("SOC_SERVERS") or Path.home() / ".cache" / "citysoc" / "servers")
+    cache.mkdir(parents=True, exist_ok=True)
+    home = cache / f"kafka-{VERSION}"
+    with _locked(cache / "kafka.lock"):
+        if not (home / "complete").exists():
+            command = ["mvn", "-q", "-B", "-f", str(HERE / "kafka.pom.xml"), "dependency:copy-dependencies",
+                       "-DincludeScope=runtime", f"-DoutputDirectory={home / 'libs'}"]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+            if done.returncode:
+                raise RuntimeError(f"mvn cannot bring Kafka: {(done.stdout + done.stderr)[-1000:]}")
+            (home / "complete").touch()
+    return home / "libs"
+
+
+@contextmanager
+def _locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    with path.open("a") as handle:
+        fcntl.flock(handle, how)
+        yield
+
+
+# ---------------------------------------------------------------- one broker a test run
+
+
+def new_broker(folder: Path) -> Broker:
+    """A broker of one's own, to be killed and stopped by its owner. Skips, saying so, without Maven or Java."""
+    java = java_home()
+    if java is None or shutil.which("mvn") is None:
+        pytest.skip(f"cannot run here: Kafka wants mvn and Java {OLDEST_JAVA} or newer")
+    return Broker(folder, jars(), java)
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """The address of a broker of this run: the first to come starts it, and stops it after the last has gone.
+
+    SOC_TEST_KAFKA names a broker that runs already.
+    """
+    if given := os.environ.get("SOC_TEST_KAFKA"):
+        yield given
+        return
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"alone-{os.getpid()}"
+    shared = Path(tempfile.gettempdir()) / f"soc-kafka-{run}"
+    shared.mkdir(parents=True, exist_ok=True)
+    address, broker = shared / "address", None
+    with (shared / "users.lock").open("a") as users:
+        with _locked(shared / "start.lock"):
+            fcntl.flock(users, fcntl.LOCK_SH)  # waits for an owner that is just going
+            if not address.exists():
+                broker = new_broker(Path(tempfile.mkdtemp(prefix="broker-", dir=shared)))
+                address.write_text(broker.address, encoding="utf-8")
+        try:
+            yield address.read_text(encoding="utf-8")
+        finally:
+            if broker is not None:
+                fcntl.flock(users, fcntl.LOCK_UN)
+                fcntl.flock(users, fcntl.LOCK_EX)  # until every other worker has let go
+                address.unlink()
+                broker.stop()
+    if broker is not None and not any(shared.glob("broker-*")):
+        shutil.rmtree(shared, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kafka_address() -> Iterator[str]:
+    """The address of the shared broker; import this fixture where it is wanted."""
+    with running() as address:
+        yield address
