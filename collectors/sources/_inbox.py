@@ -34,18 +34,21 @@ class Inbox:
         self.open.set()
         self._door, self._fixed = door, {"format": "syslog", "zone": zone, "timezone": timezone, "realm": realm}
         self._lock = threading.Lock()
-        self._boxes: dict[str, Box] = {}
+        self._boxes: dict[tuple[str, str], Box] = {}
         self._size = self._count = 0
-        self._origins: dict[str, Origin] = {}
+        self._origins: dict[tuple[str, str], Origin] = {}
 
-    def put(self, peer: str, lines: Sequence[bytes], damaged: Mapping[int, str] | None = None) -> None:
-        """Add records of a peer; never refuses, but closes `open` when that was the last room."""
+    def put(self, peer: str, lines: Sequence[bytes], damaged: Mapping[int, str] | None = None, who: str = "") -> None:
+        """Add records of a peer, its source named after `who` where that is known.
+
+        Never refuses, but closes `open` when that was the last room.
+        """
         if not lines:
             return
         with self._lock:
-            box = self._boxes.get(peer)
+            box = self._boxes.get((peer, who))
             if box is None:
-                box = self._boxes[peer] = Box()
+                box = self._boxes[peer, who] = Box()
             for index, reason in (damaged or {}).items():
                 box.damaged[len(box.lines) + index] = reason
             box.lines += lines
@@ -62,19 +65,21 @@ class Inbox:
             self._size = self._count = 0
             self.open.set()
         now = clock.now()
-        return [Raws(self._origin(peer), box.lines, now, None, box.damaged) for peer, box in boxes.items()]
+        return [Raws(self._origin(key), box.lines, now, None, box.damaged) for key, box in boxes.items()]
 
     @property
     def empty(self) -> bool:
         return not self._count
 
-    def _origin(self, peer: str) -> Origin:
-        known = self._origins.get(peer)
+    def _origin(self, key: tuple[str, str]) -> Origin:
+        known = self._origins.get(key)
         if known is None:
             crowded = len(self._origins) >= PEERS
-            known = Origin(source=f"{self._door}/{'other' if crowded else peer}", peer=peer, **self._fixed)
+            peer, who = key
+            name = "other" if crowded else who or peer
+            known = Origin(source=f"{self._door}/{name}", peer=peer, **self._fixed)
             if not crowded:
-                self._origins[peer] = known
+                self._origins[key] = known
         return known
 
 
