@@ -6,6 +6,7 @@ starts at once; keep heavy imports inside the functions that need them.
 
 from __future__ import annotations
 
+import os
 import sys
 from difflib import get_close_matches
 
@@ -61,6 +62,9 @@ def explain(error: Exception) -> int:
     """One clear sentence for what a user can mend; anything else is a defect of ours and keeps its traceback."""
     if hasattr(error, "format_message"):  # click's own usage errors
         print(f"soc: {error.format_message()}", file=sys.stderr)
+        return 2
+    if isinstance(error, OSError) and error.filename and error.strerror:  # without "[Errno 2]"
+        print(f"soc: {os.fsdecode(error.filename)}: {error.strerror}", file=sys.stderr)
         return 2
     if isinstance(error, (ValueError, LookupError, OSError)) and not isinstance(error, (KeyError, IndexError)):
         print(f"soc: {error}", file=sys.stderr)

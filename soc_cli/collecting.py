@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import secrets
 import signal
 from contextlib import suppress
@@ -26,6 +27,8 @@ SEED = 1  # of the demo traffic
 def run(settings: Settings, demo: bool) -> int:
     """Collect until SIGTERM or SIGINT. Returns the exit status. Raises OSError when a door is taken."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a thousand open senders must not cost us the journal
     place = settings.data / "run"
     real = place / "real_seen"  # there once a real source has sent: the demonstration is over
     alone = held(place / "collect.lock", "another ./soc collect runs on this data directory")

@@ -17,7 +17,7 @@ from rich.table import Table
 from collectors.parse import detect
 from collectors.sources.files import FileSource, Ledger, Refused, expand
 from soc_cli.wiring import Busy, Platform
-from soc_core import registry
+from soc_core import config, registry
 from soc_core.access import EVERYTHING
 from soc_core.config import Settings
 from soc_core.models import LEVELS, REAL, Alert
@@ -36,8 +36,11 @@ class Intake:
                  rules: list[Path]) -> None:
         if format:
             registry.get("collectors.formats", format)  # an unknown name is refused before anything is read
+        for name, value in (("--source", source), ("--zone", zone)):
+            if not value.isprintable():
+                raise ValueError(f"{name} may hold printable characters only, not {value!r}")
         self.settings, self.rules = settings, rules
-        self.format, self.source, self.zone, self.timezone = format, source, zone, timezone
+        self.format, self.source, self.zone, self.timezone = format, source, zone, config.timezone(timezone)
         self.sources: set[str] = set()
         self.ends: dict[int, int] = {}
         self.read = self.bytes = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import socket
 import sys
@@ -110,11 +111,8 @@ def announce(settings: Settings, port: int, password: str, demo: bool) -> None:
 
 
 def shown(path: Path) -> str:
-    """A path relative to where the user stands, when that is shorter."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+    """A path as a shell takes it, relative to where the user stands when it lies below."""
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
 def say_when_ready(port: int, parts: Sequence[Child], stopping: threading.Event) -> None:

@@ -20,6 +20,7 @@ LOCK_PATIENCE = 20.0  # seconds to wait for an ./soc ingest that works on the sa
 def run(settings: Settings, drain: bool = False) -> int:
     """Work until SIGTERM or SIGINT, or until nothing is pending."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # else two lines every two seconds, for years
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from soc_core import documents
 
 ROOT = Path(__file__).resolve().parent.parent
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+def timezone(name: str) -> str:
+    """The name of a time zone, as it is. Raises ValueError for one that is unknown here."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError(f"no time zone named {name!r}; give one like Asia/Shanghai or UTC") from None
+    return name
+
+
+Timezone = Annotated[str, AfterValidator(timezone)]
 
 
 class Section(BaseModel):
@@ -23,18 +37,18 @@ class Tail(Section):
     path: Path
     format: str = ""
     zone: str = "city"
-    timezone: str = "Asia/Shanghai"
+    timezone: Timezone = "Asia/Shanghai"
 
 
 class Listen(Section):
     """Doors for logs. A port of 0 is closed. Everything binds `host`, which is loopback unless told otherwise."""
 
     host: str = "127.0.0.1"
-    syslog_udp: int = 5514
-    syslog_tcp: int = 5514
-    http: int = 8514
+    syslog_udp: Port = 5514
+    syslog_tcp: Port = 5514
+    http: Port = 8514
     zone: str = "city"
-    timezone: str = "Asia/Shanghai"
+    timezone: Timezone = "Asia/Shanghai"
 
 
 class Settings(Section):
@@ -49,7 +63,7 @@ class Settings(Section):
     tails: list[Tail] = []
     partitions: int = Field(default=4, ge=1, le=256)
     state: str = ""  # SQLAlchemy URL; "" is SQLite in the data directory
-    timezone: str = "Asia/Shanghai"
+    timezone: Timezone = "Asia/Shanghai"
     language: Literal["zh", "en"] = "zh"
 
     @property

@@ -46,7 +46,8 @@ def read(path: Path, model: type[Model]) -> Model:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DocumentError(path, 1, f"cannot be read: {error}") from None
-    return validate(model, load(text, path), text, path)
+    data = load(text, path)
+    return validate(model, {} if data is None else data, text, path)  # None: nothing in it but comments
 
 
 def line_of(text: str, steps: tuple[int | str, ...]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import selectors
 import socket
 import threading
@@ -17,7 +18,7 @@ from soc_core.protocols import Raws
 PIECE = 1 << 18
 LIMIT = 1 << 20  # bytes of one message
 DIGITS = 9
-CONNECTIONS = 10_000
+CONNECTIONS = 10_000  # or half of the files that we may open: the journal needs some too
 HELD = 256 << 20  # bytes of unfinished messages, all connections together
 DRAIN = 3.0  # seconds that senders get to pause after stop()
 TOO_LONG = "message over 1 MiB, in pieces"
@@ -170,6 +171,7 @@ class SyslogTcp:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._door, selectors.EVENT_READ)
         self._open: dict[socket.socket, tuple[str, Framing]] = {}
+        self._most = min(CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._refused = self._held = 0
         self._stopping, self._until = False, 0.0
         self._thread = threading.Thread(target=self._run, name="syslog-tcp", daemon=True)
@@ -194,7 +196,7 @@ class SyslogTcp:
         try:
             while True:
                 connection, (peer, *_rest) = self._door.accept()
-                if len(self._open) >= CONNECTIONS:
+                if len(self._open) >= self._most:
                     self._refused += 1
                     connection.close()
                     continue

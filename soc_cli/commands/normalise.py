@@ -30,14 +30,14 @@ def normalise(
 
     import orjson
 
-    from soc_core import registry
-    from soc_core.config import load
+    from soc_core import config, registry
 
     if format:
         registry.get("collectors.formats", format)
+    zone = config.timezone(timezone or config.load(None).timezone)
     problems: list[str] = []
     out = sys.stdout.buffer
-    for batch in _batches(paths, format, timezone or load(None).timezone, problems):
+    for batch in _batches(paths, format, zone, problems):
         for document in documents(batch):
             out.write(orjson.dumps(document) + b"\n")
     out.flush()

@@ -13,7 +13,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def up(
     data: Annotated[Path | None, typer.Option(help="directory that holds everything the platform keeps")] = None,
-    port: Annotated[int, typer.Option(help="port of the console on 127.0.0.1")] = 8501,
+    port: Annotated[int, typer.Option(min=1, max=65_534, help="port of the console; the API has the next")] = 8501,
     city: Annotated[Path | None, typer.Option(help="city pack: organisations, systems, networks")] = None,
     demo: Annotated[bool, typer.Option("--demo/--no-demo", help="demo traffic until a real source sends")] = True,
 ) -> None:

@@ -229,3 +229,18 @@ action(type="omfwd" target="127.0.0.1" port="{source.port}" protocol="tcp" TCP_F
     assert ["message" + line.decode().rpartition("message")[2] for line in got] == texts, (tmp_path / "err").read_text()
     assert all(line.startswith(b"<") for line in got)
     assert not any(raws.damaged for raws in found)
+
+
+def test_senders_leave_files_for_the_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (8, 8))
+    source = SyslogTcp()
+    opened = [socket.create_connection(("127.0.0.1", source.port)) for _ in range(7)]
+    try:
+        until = time.monotonic() + 10
+        while source.counters()["refused"] < 3 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert (source.counters()["connections"], source.counters()["refused"]) == (4, 3)
+    finally:
+        for connection in opened:
+            connection.close()
+        source.close()

@@ -7,6 +7,7 @@ import random
 import time
 from pathlib import Path
 
+import orjson
 import pytest
 
 from tests.corpora import corpus
@@ -89,3 +90,38 @@ def test_a_file_of_no_known_kind_is_refused_and_the_others_go_on(tmp_path: Path)
     assert done.returncode == 1
     assert "picture.png" in done.stdout
     assert "stored       20" in done.stdout
+
+
+@pytest.mark.parametrize(("option", "value", "sentence"), [
+    ("--timezone", "Mars", "no time zone named 'Mars'"),
+    ("--format", "nope", "no format named 'nope'"),
+    ("--source", "two\nlines", "--source may hold printable characters only"),
+    ("--zone", "\x01", "--zone may hold printable characters only"),
+    ("--rules", "/nonexistent", "no rule file or folder"),
+    ("--data", "/dev/null", "/dev/null: "),
+])
+def test_what_cannot_be_done_is_refused_before_anything_is_read(
+    tmp_path: Path, option: str, value: str, sentence: str
+) -> None:
+    log = tmp_path / "auth.log"
+    log.write_text("\n".join(LINES))
+    data = () if option == "--data" else ("--data", tmp_path / "data")
+    done = soc("ingest", log, *data, option, value, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("soc: ")
+    assert sentence in done.stderr
+    assert "Errno" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_times_that_no_calendar_has_stop_nobody(tmp_path: Path) -> None:
+    """Years 1 and 9999, which time zones push over the edge: kept, listed, counted."""
+    stamps = ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", 10**15, 10**18, -(2**63), "2026-02-29T00:00:00Z"]
+    log = tmp_path / "odd.ndjson"
+    rows = [{"@timestamp": stamp, "ecs": {"version": "9.4"}, "event": {"kind": "event"}} for stamp in stamps]
+    log.write_bytes(b"\n".join(orjson.dumps(row) for row in rows))
+    summary = answer("ingest", log, "--data", tmp_path / "data")
+    assert (summary["read"], summary["stored"]) == (len(stamps), len(stamps))
+    shown = soc("hunt", "*", "--data", tmp_path / "data")
+    assert "Traceback" not in shown.stderr
+    assert soc("status", "--data", tmp_path / "data").returncode == 0

@@ -51,3 +51,12 @@ def test_up_shows_alerts_takes_logs_and_stops_cleanly(tmp_path: Path) -> None:
         second = soc("up", "--data", data, check=False)
         assert second.returncode == 2
         assert "already runs" in second.stderr
+
+
+@pytest.mark.parametrize("port", ["0", "65535", "99999", "-1", "http"])
+def test_a_port_that_is_none(tmp_path: Path, port: str) -> None:
+    done = soc("up", "--data", tmp_path / "data", "--port", port, check=False)
+    assert done.returncode == 2
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data").exists()

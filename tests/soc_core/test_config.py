@@ -1,0 +1,31 @@
+"""soc.yaml as people write it: what is missing has a default, what is wrong is named with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from soc_core import config
+from soc_core.documents import DocumentError
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n"])
+def test_a_file_without_content_changes_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "soc.yaml").write_text(text)
+    assert config.load(tmp_path) == config.Settings(data=tmp_path)
+
+
+@pytest.mark.parametrize(("text", "reason"), [
+    ("timezone: Mars/Olympus", "1: timezone: .*no time zone named 'Mars/Olympus'"),
+    ("listen:\n  timezone: ../etc/passwd", "2: listen.timezone: .*no time zone"),
+    ("listen:\n  http: 99999", "2: listen.http: .*65535"),
+    ("listen:\n  syslog_udp: -1", "2: listen.syslog_udp"),
+    ("tails:\n  - path: a.log\n    timezone: Mars", "3: tails.0.timezone"),
+    ("- 1", "1: document"),
+    ("nope: 1", "1: nope: .*unknown key"),
+])
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "soc.yaml").write_text(text)
+    with pytest.raises(DocumentError, match=reason):
+        config.load(tmp_path)
