@@ -34,11 +34,14 @@ class Event(NamedTuple):
 
 
 def tree(table: Mapping[str, str]) -> Tree:
-    """A table of dotted paths as nested dictionaries; `\\.` in a path is a dot of the name itself."""
+    """A table of dotted paths as nested dictionaries; `\\.` in a path is a dot of the name itself.
+
+    Letter case does not count: shippers and query languages change it.
+    """
     root: Tree = {}
     for path, column in table.items():
         node = root
-        *above, last = path.replace("\\.", "\0").split(".")
+        *above, last = path.lower().replace("\\.", "\0").split(".")
         for step in above:
             node = node.setdefault(step.replace("\0", "."), {})
         node[last.replace("\0", ".")] = column
@@ -49,7 +52,7 @@ def read(record: Record, table: Tree, found: Record) -> Record:
     """Fill `found` from the record, and return what the table does not name."""
     rest: Record = {}
     for name, value in record.items():
-        node = table.get(name)
+        node = table.get(name) or table.get(name.lower())
         if node is None:
             rest[name] = value
         elif type(node) is str:
@@ -73,12 +76,12 @@ def read(record: Record, table: Tree, found: Record) -> Record:
 def parse_records(
     lines: Sequence[bytes], ctx: Context, table: Tree, space: str, mine: Callable[[Record], str],
     made: Callable[[Event], Mapping[str, Any] | None],
-    unfold: Callable[[Record], Iterable[Any]] | None = None,
+    unfold: Callable[[Record], Iterable[Any]] | None = None, timezone: str = "UTC",
 ) -> Parsed:
     """JSON lines whose records `mine` accepts (it gives "" or why not) as events.
 
     `unfold` gives the events of one record that holds many. `made` completes an event in place and gives what is
-    true of all events of its kind; the rest goes to the overflow below `space`.
+    true of all events of its kind; the rest goes to the overflow below `space`. `timezone` is of times without one.
     """
     found, faults = records(lines, ctx.encoding)
     groups: dict[str, tuple[Mapping[str, Any], list[Event]]] = {}
@@ -97,18 +100,18 @@ def parse_records(
             fixed = made(event) or {}
             key = fixed.get("event.dataset", "")
             groups.setdefault(key, (fixed, []))[1].append(event)
-    return gather((piece(events, fixed, space, ctx) for fixed, events in groups.values()), faults)
+    return gather((piece(events, fixed, space, timezone) for fixed, events in groups.values()), faults)
 
 
-def piece(events: Sequence[Event], fixed: Mapping[str, Any], space: str, ctx: Context) -> Piece:
-    """Events of one kind as columns; a value that its column cannot hold is not lost: the record is kept whole."""
+def piece(events: Sequence[Event], fixed: Mapping[str, Any], space: str, timezone: str) -> Piece:
+    """Events of one kind as columns."""
     columns: list[pl.Series] = []
     for name in dict.fromkeys(name for event in events for name in event.found):
         made = series(name, [event.found.get(name) for event in events])
         if made is None:
             continue
         if SCHEMA.dtype(name) == STAMP:
-            made = stamps(made, ctx.timezone)
+            made = stamps(made, timezone)
         columns.append(made.alias(name))
     left = leftovers(nested(space, event.rest) for event in events)
     if left is not None:
@@ -166,6 +169,17 @@ def at(record: Any, *path: str) -> Any:
             return None
         record = record.get(step)
     return record
+
+
+def first(record: Any, *names: str) -> Any:
+    """The value under the first of the names, whatever its letter case, that has one."""
+    if type(record) is not dict:
+        return None
+    for name in names:
+        if record.get(name) is not None:
+            return record[name]
+    lower = {str(key).lower(): value for key, value in record.items()}
+    return next((lower[name.lower()] for name in names if lower.get(name.lower()) is not None), None)
 
 
 def word(value: Any) -> str:
