@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
@@ -11,6 +12,8 @@ from detections.sigma.map import Mapper, Reader
 from detections.sigma.rule import LogSource
 from soc_core.events import EventBatch
 from tests.detections.sigma.reference import text_of
+
+loads = lru_cache(maxsize=1 << 12)(json.loads)
 
 
 def rows(batch: EventBatch) -> list[dict[str, Any]]:
@@ -54,7 +57,7 @@ def read(row: dict[str, Any], reader: Reader) -> list[str] | None:
         value = row.get(source.column)
         if value is not None and source.path:
             try:
-                value = walk(json.loads(value), source.path.split("."))
+                value = walk(loads(value), source.path.split("."))
             except ValueError:
                 value = None
         out += flatten(value)

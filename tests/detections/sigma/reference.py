@@ -12,14 +12,15 @@ import itertools
 import re
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 Lookup = Callable[[str], "list[str] | None"]
 DASHES = "-/–—―"
-WILD = {"*": r"(?:.|\n)*", "?": r"(?:.|\n)"}
+WILD = {"*": ".*", "?": "."}
 
 
+@lru_cache(maxsize=1 << 16)
 def fold(text: str) -> str:
     """Simple case folding, character by character."""
     out = []
@@ -60,7 +61,7 @@ Tokens = tuple[tuple[str, bool], ...]
 @cache
 def glob(pattern: Tokens, cased: bool) -> re.Pattern[str]:
     body = "".join(WILD[c] if wild else re.escape(c if cased else fold(c)) for c, wild in pattern)
-    return re.compile(rf"\A{body}\Z")
+    return re.compile(rf"\A{body}\Z", re.DOTALL)
 
 
 @cache
@@ -158,12 +159,24 @@ def offsets(raw: bytes) -> list[str]:
     return out
 
 
+@lru_cache(maxsize=None, typed=True)
+def alternatives(value: Any, modifiers: tuple[str, ...], anywhere: bool) -> list[tuple[str, Any]]:
+    """`expand`, with patterns made ready; `anywhere` is how a keyword stands in a text."""
+    out = []
+    for kind, argument in expand(value, list(modifiers)):
+        if kind in ("text", "cased"):
+            out.append((kind, glob((STAR, *argument, STAR) if anywhere else argument, kind == "cased")))
+        else:
+            out.append((kind, argument))
+    return out
+
+
 def matches(kind: str, argument: Any, value: str, lookup: Lookup) -> bool:
     match kind:
         case "text":
-            return glob(argument, False).match(fold(value)) is not None
+            return argument.match(fold(value)) is not None
         case "cased":
-            return glob(argument, True).match(value) is not None
+            return argument.match(value) is not None
         case "regex":
             return regex(*argument).search(value) is not None
         case "cidr":
@@ -213,8 +226,8 @@ def item(key: str, raw: Any, lookup: Lookup, texts: list[str]) -> bool:
     field, *modifiers = key.split("|")
     values = raw if isinstance(raw, list) else [raw]
     if field:
-        found = lookup(field)
-        one = [any(holds(k, a, found, lookup) for k, a in expand(value, modifiers)) for value in values]
+        found, how = lookup(field), tuple(modifiers)
+        one = [any(holds(k, a, found, lookup) for k, a in alternatives(value, how, False)) for value in values]
     else:
         one = [keyword(value, texts, modifiers) for value in values]
     result = all(one) if "all" in modifiers else any(one)
@@ -230,11 +243,10 @@ def holds(kind: str, argument: Any, found: list[str] | None, lookup: Lookup) -> 
 
 
 def keyword(value: Any, texts: list[str], modifiers: list[str]) -> bool:
-    for kind, argument in expand(value, modifiers):
-        pattern = (STAR, *argument, STAR) if kind in ("text", "cased") else argument
-        if any(matches(kind, pattern, text, lambda _: None) for text in texts):
-            return True
-    return False
+    return any(
+        matches(kind, argument, text, lambda _: None)
+        for kind, argument in alternatives(value, tuple(modifiers), True) for text in texts
+    )
 
 
 def selection(node: Any, lookup: Lookup, texts: list[str]) -> bool:
