@@ -7,9 +7,10 @@
     elastic_reading.py    pages, figures, scans               elastic_query.py       query tree to query DSL
     elastic_leaf.py       values that no field of their own can hold
 
-Answers are those of the embedded store, with four differences that the engine imposes: a pattern must lie within
-1,000 characters of a text longer than 8,191; such a text is not counted by `aggregate`; event.original takes no
-range; and a query is nested at most 24 deep. What another process wrote is seen a second later.
+Answers are those of the embedded store, with these differences that the engine imposes: what a pattern means must
+lie within 1,000 characters of a text longer than 8,191, and such a text is not counted by `aggregate`; a pattern has
+at most 1,000 characters, and event.original takes no range; a query is nested at most 24 deep. A question beyond
+that is refused with a QueryError. What another process wrote is seen a second later.
 """
 
 from __future__ import annotations
@@ -112,6 +113,7 @@ class ElasticStore:
     def prune(self, before: Micros) -> int:
         """Delete every event older than `before`; how many there were. Whole indices go where all is older."""
         with self._writing:
+            self._unseen = True  # what others wrote counts too
             self._see()
             deleted = 0
             for index, held in self._by_index(before).items():

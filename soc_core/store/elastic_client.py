@@ -6,6 +6,7 @@ it, never make it drop anything.
 
 from __future__ import annotations
 
+import base64
 import random
 import time
 from collections.abc import Callable
@@ -43,7 +44,8 @@ def connect(settings: ElasticSettings) -> Elasticsearch:
     """A client; nothing is sent yet. Raises OSError when the authority's file cannot be read."""
     options: dict[str, Any] = {}
     if settings.user:
-        options["basic_auth"] = (settings.user, settings.password.get_secret_value())
+        pair = f"{settings.user}:{settings.password.get_secret_value()}"
+        options["basic_auth"] = base64.b64encode(pair.encode()).decode()  # the client itself takes ASCII only
     elif settings.api_key.get_secret_value():
         options["api_key"] = settings.api_key.get_secret_value()
     if settings.ca is not None:

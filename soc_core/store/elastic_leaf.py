@@ -3,8 +3,8 @@
     user.name␀␂root␀            a whole text: from its beginning (␂) to its end (␀)
     user.name␀␂aaaa…␁           a long text in overlapping pieces: this is the first,
     user.name␀␁aaaa…␀           this the last,
-    user.name␀=9f86d0…          and this stands for the whole of it
-    source.ip␀#0000…0a000001    an address as a number
+    user.name␁=9f86d0…          and this, which no pattern shall meet, stands for the whole of it
+    source.ip␁#0000…0a000001    an address as a number
 
 One keyword field so serves equality (term), patterns (wildcard) and ranges for every path there is, exactly as the
 embedded store compares; the end mark sorts before every character, so terms sort as the texts do.
@@ -34,12 +34,12 @@ def whole(path: str, text: str) -> str:
 def hashed(path: str, text: str) -> str:
     """The entry that stands for a whole long text."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return f"{path}{NUL}{HASH}{digest}"
+    return f"{path}{PART}{HASH}{digest}"
 
 
 def numbered(path: str, number: int) -> str:
     """The entry of an address."""
-    return f"{path}{NUL}{NUMBER}{number:032x}"
+    return f"{path}{PART}{NUMBER}{number:032x}"
 
 
 def entries(path: str, value: str, address: bool = False) -> list[str]:

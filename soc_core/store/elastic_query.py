@@ -1,13 +1,13 @@
 """The query tree (tree.py) as Elasticsearch's query DSL, with the meaning that it has in the embedded store.
 
-Text of users goes into terms, wildcards and regular expressions that are built here piece by piece, never into a
+Text of users goes into terms and regular expressions that are built here piece by piece, never into a
 query language of the server. Which field answers for a column is said in mapping.py.
 https://www.elastic.co/guide/en/elasticsearch/reference/8.19/query-dsl.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
@@ -18,7 +18,7 @@ from soc_core.schema import SCHEMA
 from soc_core.store import elastic_leaf
 from soc_core.store.elastic_leaf import NUL, WHOLE
 from soc_core.store.literals import number
-from soc_core.store.mapping import LEAF, MICROS, ODD, searched_whole
+from soc_core.store.mapping import LEAF, LONGEST, LONGEST_REGEX, MICROS, ODD, searched_whole
 from soc_core.store.tree import (
     And,
     Between,
@@ -39,7 +39,8 @@ Dsl = dict[str, Any]
 TIME, OWNER = "@timestamp", "organization.id"
 INT64 = (-(1 << 63), (1 << 63) - 1)
 DEEPEST = 24  # the server refuses boolean queries nested more than 30 deep
-MANY_STATES = 200_000  # of the automaton that a pattern with many ? becomes
+LONGEST_PATTERN = 1000  # characters: as a regular expression at most LONGEST_REGEX, or some odd letters more
+MANY_STATES = 1_000_000  # of the automaton that a pattern with many ? becomes
 ALL: Dsl = {"match_all": {}}
 NONE: Dsl = {"match_none": {}}
 
@@ -129,32 +130,31 @@ def _same(name: str, values: list[str]) -> Dsl:
     column = SCHEMA.columns.get(name)
     if column is None:
         return leaf
-    if column.kind == "ip":
-        return _with_leaf(name, _terms(f"{name}.raw", values), leaf)
+    values = [value for value in values if len(value) <= LONGEST]
+    if not values:
+        return leaf
     if not searched_whole(name, column):
         return _with_leaf(name, _any(_regexp(name, classes(value)) for value in values), leaf)
-    return _with_leaf(name, _terms(name, values), leaf)
+    return _with_leaf(name, _terms(f"{name}.raw" if column.kind == "ip" else name, values), leaf)
 
 
 def _contains(name: str, pattern: Pattern) -> Dsl:
     """The pattern stands anywhere in the text; the fields that this is asked of are not indexed as a whole."""
     if not pattern.pieces:
         return _exists(name)
-    inner = _wildcards(pattern)
-    leaf = _wildcard(LEAF, f"{_escaped(name + NUL)}?*{inner}*")
-    return _with_leaf(name, _regexp(name, f".*{_expression(pattern)}.*"), leaf)
+    leaf = _regexp(LEAF, f"{literal(name + NUL)}..*{_expression(pattern, literal)}.*")
+    return _with_leaf(name, _regexp(name, f".*{_expression(pattern, classes)}.*"), leaf)
 
 
 def _like(name: str, pattern: Pattern) -> Dsl:
     """The whole value fits the pattern."""
     first, last = pattern.pieces[0], pattern.pieces[-1]
-    begin = "?" if first is Wild.MANY else WHOLE  # a piece from within a long text has another mark
+    begin = "." if first is Wild.MANY else WHOLE  # a piece from within a long text has another mark
     end = "" if last is Wild.MANY else NUL
-    leaf = _wildcard(LEAF, f"{_escaped(name + NUL)}{begin}{_wildcards(pattern)}{end}")
+    leaf = _regexp(LEAF, f"{literal(name + NUL)}{begin}{_expression(pattern, literal)}{end}")
     column = SCHEMA.columns.get(name)
-    if column is None or searched_whole(name, column):
-        return _with_leaf(name, _wildcard(name, _wildcards(pattern)), leaf)
-    return _with_leaf(name, _regexp(name, _expression(pattern)), leaf)
+    lowered = column is None or searched_whole(name, column)
+    return _with_leaf(name, _regexp(name, _expression(pattern, literal if lowered else classes)), leaf)
 
 
 def _exists(name: str) -> Dsl:
@@ -222,30 +222,28 @@ def _addresses(name: str, first: int, last: int) -> Dsl:
 # ---------------------------------------------------------------- patterns
 
 
-def _wildcards(pattern: Pattern) -> str:
-    """A pattern in the server's wildcard syntax, in lower case."""
-    return "".join(p.value if isinstance(p, Wild) else _escaped(p.lower()) for p in pattern.pieces)
-
-
-def _escaped(text: str) -> str:
-    return "".join("\\" + char if char in "*?\\" else char for char in text)
-
-
-def _expression(pattern: Pattern) -> str:
-    """A pattern as a regular expression that texts of any case fit."""
+def _expression(pattern: Pattern, form: Callable[[str], str]) -> str:
+    """A pattern as a regular expression (Lucene's), its texts written by `literal` or `classes`."""
+    if sum(len(piece) if isinstance(piece, str) else 1 for piece in pattern.pieces) > LONGEST_PATTERN:
+        raise QueryError(f"a pattern has at most {LONGEST_PATTERN} characters in Elasticsearch", 0)
     kinds = {Wild.MANY: ".*", Wild.ONE: "."}
-    return "".join(kinds[p] if isinstance(p, Wild) else classes(p.lower()) for p in pattern.pieces)
+    return "".join(kinds[p] if isinstance(p, Wild) else form(p.lower()) for p in pattern.pieces)
+
+
+def literal(text: str) -> str:
+    """A regular expression for the text itself."""
+    return "".join(char if char.isalnum() or not char.isascii() else "\\" + char for char in text)
 
 
 def classes(text: str) -> str:
-    """A regular expression (Lucene's) for the texts whose lower-case form is this one."""
+    """A regular expression for the texts whose lower-case form is this one."""
     return "".join(_class(char) for char in text)
 
 
 @lru_cache(maxsize=4096)
 def _class(char: str) -> str:
     forms = sorted({char, *_upper_forms().get(char, ())})
-    quoted = ["\\" + form if form.isascii() and not form.isalnum() else form for form in forms]
+    quoted = [literal(form) for form in forms]
     return quoted[0] if len(quoted) == 1 else f"[{''.join(quoted)}]"
 
 
@@ -292,11 +290,9 @@ def _prefix(field: str, text: str) -> Dsl:
     return {"prefix": {field: {"value": text}}}
 
 
-def _wildcard(field: str, pattern: str) -> Dsl:
-    return {"wildcard": {field: {"value": pattern}}}
-
-
 def _regexp(field: str, expression: str) -> Dsl:
+    if len(expression) > LONGEST_REGEX:
+        raise QueryError(f"a text to look for in {field} has at most {LONGEST_PATTERN} characters in Elasticsearch", 0)
     return {"regexp": {field: {"value": expression, "flags": "NONE", "max_determinized_states": MANY_STATES}}}
 
 

@@ -18,13 +18,13 @@ from soc_core.schema import SCHEMA
 from soc_core.store import elastic_documents, query
 from soc_core.store.elastic_client import Patience, StoreUnavailable, ask
 from soc_core.store.elastic_leaf import NUL
-from soc_core.store.elastic_query import ALL, TIME, Dsl
+from soc_core.store.elastic_query import ALL, TIME, Dsl, literal
 from soc_core.store.mapping import LEAF_RAW, MICROS, searched_whole
 from soc_core.store.segments import ID
 
 AT = MICROS + TIME
 ROWS_A_REQUEST = 5000
-MAX_BUCKETS = 10_000
+MAX_BUCKETS = KEYS_A_REQUEST = 10_000
 KEYS_A_SHARD = 2000  # values that a shard tells of before a count is taken value by value
 KEEP = "5m"
 PATIENCE = 10.0  # seconds; somebody is waiting
@@ -47,6 +47,8 @@ class Reader:
             reason = _root(error)
             if "eterminiz" in reason or "too complex" in reason.lower():
                 raise QueryError("a pattern with so many wildcards is too much for Elasticsearch", 0) from error
+            if error.status_code == 400:
+                raise QueryError(f"Elasticsearch does not take this query: {reason}", 0) from error
             raise StoreUnavailable(f"Elasticsearch cannot answer: {reason}") from error
         return dict(answer.body)
 
@@ -129,7 +131,7 @@ class Reader:
         terms: Dsl = {"field": counted, "size": limit, "shard_size": max(KEYS_A_SHARD, limit),
                       "order": [{"_count": "desc"}, {"_key": "asc"}]}
         if prefix:
-            terms["include"] = f"{_literal(prefix)}.*"
+            terms["include"] = f"{literal(prefix)}.*"
         answer = self._search({"query": question, "size": 0, "aggs": {"top": {"terms": terms}},
                                "track_total_hits": False})
         found = answer.get("aggregations", {}).get("top")
@@ -148,7 +150,7 @@ class Reader:
     def _every_value(self, question: Dsl, counted: str, prefix: str) -> Iterator[Bucket]:
         after: Dsl = {"key": prefix} if prefix else {}
         while True:
-            composite: Dsl = {"size": MAX_BUCKETS, "sources": [{"key": {"terms": {"field": counted}}}]}
+            composite: Dsl = {"size": KEYS_A_REQUEST, "sources": [{"key": {"terms": {"field": counted}}}]}
             if after:
                 composite["after"] = after
             answer = self._search({"query": question, "size": 0, "track_total_hits": False,
@@ -224,11 +226,6 @@ def counted_field(name: str) -> tuple[str, str]:
     if column.kind in ("long", "double", "boolean"):
         return name, ""
     return (f"{name}.raw" if searched_whole(name, column) else name), ""
-
-
-def _literal(text: str) -> str:
-    """A text as a regular expression for the text itself."""
-    return "".join(char if char.isalnum() or not char.isascii() else "\\" + char for char in text)
 
 
 def _root(error: ApiError) -> str:

@@ -24,6 +24,7 @@ LEAF = HELPERS + "leaf"  # entries of values that their own field cannot hold, i
 LEAF_RAW = HELPERS + "leaf_raw"  # the same as written, for counting
 ODD = HELPERS + "odd"  # names of the declared columns whose values are in LEAF
 LONGEST = 8191  # characters of a term: 4 bytes each and Lucene's limit is 32,766
+LONGEST_REGEX = 10_000  # characters; the server reads one by recursion, and a much longer one ends the node
 EXACT = ("event.id", "organization.id")  # also found exactly as written
 VERBATIM = ("event.original",)  # found by what they contain, so not worth an index of whole values
 TEXTS = ("text", "json")
@@ -83,7 +84,7 @@ def component(settings: Mapping[str, Any]) -> dict[str, Any]:
     template = {
         "settings": {
             "index.mapping.total_fields.limit": 4000,
-            "index.max_regex_length": 500_000,
+            "index.max_regex_length": LONGEST_REGEX,
             "index.max_terms_count": 65_536,
             **settings,
         },

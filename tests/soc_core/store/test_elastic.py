@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +21,10 @@ NUMBERS = itertools.count()
 
 class TestElastic(StoreSuite):
     @pytest.fixture(autouse=True)
-    def node(self, elastic_url: str, monkeypatch: pytest.MonkeyPatch, worker_id: str) -> Iterator[None]:
+    def node(self, elastic_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         """Each test its own realm; small requests, so that a few events take several."""
         self.settings = ElasticSettings(urls=[elastic_url], replicas="0", patience=30)
-        self.realm, self.made = f"{worker_id}.{next(NUMBERS)}", list[ElasticStore]()
+        self.realm, self.made = f"{os.getpid()}.{next(NUMBERS)}", list[ElasticStore]()
         monkeypatch.setattr(elastic_reading, "ROWS_A_REQUEST", 7)
         yield
         for store in self.made:
