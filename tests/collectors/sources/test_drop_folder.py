@@ -57,7 +57,8 @@ class Landing:
         return list(found.values())
 
     def tree(self) -> set[str]:
-        return {str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_symlink() or not path.is_dir()}
+        found = (path for path in self.folder.rglob("*") if path.is_symlink() or not path.is_dir())
+        return {str(path.relative_to(self.folder)) for path in found}
 
 
 @pytest.fixture
