@@ -56,3 +56,24 @@ def coverage(
     from soc_cli import rule_report
 
     rule_report.coverage(folders or rule_report.ours(), out)
+
+
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="a SigmaHQ release: zip, tar archive, or a folder")],
+    into: Annotated[Path, typer.Option(help="folder of rules to bring up to it; made where it is not there")],
+    golden: Annotated[
+        list[Path] | None, typer.Option(help="recordings to replay before; default: the lines of our rules' tests")
+    ] = None,
+    dry: Annotated[bool, typer.Option("--dry-run", help="report and replay only")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take a release of rules in, offline: say what changes, replay golden events, then put it in place.
+
+    Three-way against what was imported last: rules that were changed or removed here stay so; where the release
+    changed them too, its version lies beside ours as NAME.yml.release. The folder as it was stays as DIR.previous.
+    Exit 1 when a rule of it cannot be used.
+    """
+    from soc_cli import rule_replay
+
+    raise typer.Exit(1 if rule_replay.run(source, into, golden or [], dry, as_json) else 0)
