@@ -20,7 +20,6 @@ from collectors.formats._text import decode
 from collectors.formats._windows_derive import base
 from soc_core.protocols import Context, Fault, Parsed
 
-PROGRAMS = ("audisp-syslog", "audispd", "auditd", "audit")
 LINE = re.compile(r"^(?:<\d{1,3}>)?(?:[^=\n]{0,120}?\s)??(?:node=(?P<node>\S+) )?type=(?P<type>[\w.\[\]-]+) msg=audit\("
                   r"(?P<time>\d{1,12}(?:\.\d{1,9})?):(?P<serial>\d{1,20})\): ?(?P<body>.*)$", re.DOTALL)
 QUICK = re.compile(rb"\btype=[\w.\[\]-]+ msg=audit\(\d")
