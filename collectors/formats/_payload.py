@@ -5,6 +5,7 @@ The payload's own format parses it; the syslog header's host and priority are ad
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -19,7 +20,7 @@ from soc_core.protocols import Context, Ints
 
 PACKAGE = "collectors.formats"
 PROGRAMS = {"nginx": ("nginx",), "httpd": ("apache",), "apache2": ("apache",), "suricata": ("suricata_eve",)}
-JSON_FORMATS = ("suricata_eve", "windows_event", "ecs")
+JSON_FORMATS = ("suricata_eve", "windows_event", "ecs", "api_gateway", "modsecurity", "traefik")
 HEADER = (
     "host.hostname", "host.name", "log.syslog.priority", "log.syslog.facility.code", "log.syslog.facility.name",
     "log.syslog.severity.code", "log.syslog.severity.name", "log.syslog.appname", "log.syslog.procid", "process.pid",
@@ -53,15 +54,21 @@ def _marked() -> dict[str, tuple[str, ...]]:
     return {name: marks for name, marks in held.items() if marks}
 
 
-def devices(lines: Sequence[bytes], text: pl.Series, ctx: Context) -> tuple[npt.NDArray[np.bool_], list[Piece]]:
-    """(lines taken, their events): whole lines of devices, which have headers of their own ways."""
+def devices(
+    lines: Sequence[bytes], text: pl.Series, ctx: Context, names: Sequence[str] = (),
+) -> tuple[npt.NDArray[np.bool_], list[Piece]]:
+    """(lines taken, their events): whole lines of devices, which have headers of their own ways.
+
+    `names` holds it to some formats: an error log of a web server carries ModSecurity's messages and no other's.
+    """
     taken = np.zeros(len(lines), dtype=bool)
     pieces: list[Piece] = []
-    every = [mark for marks in _marked().values() for mark in marks]
-    if not every or not (likely := text.str.contains_any(every)).any():
+    known = {name: marks for name, marks in _marked().items() if not names or name in names}
+    every = "|".join(re.escape(mark) for marks in known.values() for mark in marks)
+    if not every or not (likely := text.str.contains(every)).any():
         return taken, pieces
     rows = np.flatnonzero(likely.to_numpy())
-    for name, marks in _marked().items():
+    for name, marks in known.items():
         rows = rows[~taken[rows]]
         mine = rows[text.gather(rows).str.contains_any(list(marks)).to_numpy()] if len(rows) else rows
         if not len(mine):

@@ -13,9 +13,9 @@ import numpy as np
 import orjson
 import polars as pl
 
-from collectors.formats import _times
 from collectors.formats._access_log import url_parts
 from collectors.formats._device import opened
+from collectors.formats._document import stamps
 from collectors.formats._frames import Piece, by_value, endpoints, finish, gather
 from collectors.formats._json import Record, series
 from soc_core.protocols import Context, Fault, Ints, Parsed
@@ -71,11 +71,19 @@ def pieces(
     for place, (found, rest) in enumerate(records):
         groups.setdefault(kind(found, rest), []).append(place)
     for name, places in groups.items():
-        held = [records[place] for place in places]
         mine = head if len(places) == head.height else head[places]
-        frame = _frame([found for found, _ in held], [rest for _, rest in held], space, timezone)
-        frame = _under(frame, mine)
-        yield Piece(rows[np.array(places)], finish(polished(frame), fixed(name)))
+        held = [records[place] for place in places]
+        yield rows_to_piece(rows[np.array(places)], held, space, fixed(name), timezone, mine)
+
+
+def rows_to_piece(
+    rows: Ints, records: Sequence[tuple[Record, Record]], space: str, fixed: Mapping[str, Any], timezone: str,
+    head: pl.DataFrame | None = None,
+) -> Piece:
+    """Records of which the same is true, as one piece."""
+    frame = _frame([found for found, _ in records], [rest for _, rest in records], space, timezone)
+    frame = frame if head is None else _under(frame, head)
+    return Piece(rows, finish(polished(frame), fixed))
 
 
 def _frame(found: Sequence[Record], rest: Sequence[Record], space: str, timezone: str) -> pl.DataFrame:
@@ -91,18 +99,6 @@ def _frame(found: Sequence[Record], rest: Sequence[Record], space: str, timezone
     if any(left):
         columns.append(pl.Series("overflow", left, dtype=pl.String))
     return pl.DataFrame(columns, height=len(found))
-
-
-def stamps(text: pl.Series, timezone: str) -> pl.Series:
-    """ISO times, or seconds, milliseconds, microseconds or nanoseconds since 1970."""
-    whole = text.cast(pl.Float64, strict=False)
-    if whole.null_count() == len(whole):
-        return _times.iso(text, timezone)
-    size = pl.col("n").abs()
-    scale = pl.when(size < 1e11).then(1e6).when(size < 1e14).then(1e3).when(size < 1e17).then(1.0).otherwise(1e-3)
-    fits = pl.col("n").is_finite() & (size < 4e18)
-    micros = pl.DataFrame({"n": whole}).select(pl.when(fits).then(pl.col("n") * scale)).to_series()
-    return micros.cast(pl.Int64, strict=False).cast(_times.STAMP).fill_null(_times.iso(text, timezone))
 
 
 def _under(frame: pl.DataFrame, head: pl.DataFrame) -> pl.DataFrame:
@@ -197,3 +193,12 @@ def parsed(
             made += pieces(one.rows[keep], one.head[keep], [held for held in records if held is not None], space, kind,
                            fixed, ctx.timezone)
     return gather(made, faults)
+
+
+def outcome(status: Any) -> str | None:
+    """What an HTTP status says of the request."""
+    try:
+        code = int(status)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return "success" if 100 <= code < 400 else "failure" if 400 <= code < 600 else None

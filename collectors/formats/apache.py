@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from collectors.formats import _access_log, _times
+from collectors.formats import _access_log, _payload, _times
 from collectors.formats._frames import Piece, endpoints, finish, gather
 from collectors.formats._text import Shape, decode, match
 from soc_core.protocols import Context, Fault, Parsed
@@ -36,9 +36,11 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
     """Access and error lines, mixed as they come; anything else is a fault."""
     text, faults = decode(lines, ctx.encoding)
     undecoded = {fault.line for fault in faults}
-    pieces = []
+    taken, pieces = _payload.devices(lines, text.fill_null(""), ctx, ("modsecurity",))
+    text = text.set(pl.Series(taken), "") if taken.any() else text
     for shape, rows, groups in match(text.fill_null("") if undecoded else text, SHAPES):
         if shape is None:
+            rows = rows[~taken[rows]]
             faults += [Fault(int(row), "neither an access nor an error line of Apache") for row in rows
                 if int(row) not in undecoded]
         elif shape in ERROR:

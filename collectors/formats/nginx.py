@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from collectors.formats import _access_log, _times
+from collectors.formats import _access_log, _payload, _times
 from collectors.formats._frames import Piece, endpoints, finish, gather
 from collectors.formats._text import Shape, decode, match
 from soc_core.protocols import Context, Fault, Ints, Parsed
@@ -36,12 +36,13 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
     """Access and error lines; lines that go on an error message are merged into it; anything else is a fault."""
     text, faults = decode(lines, ctx.encoding)
     undecoded = {fault.line for fault in faults}
-    pieces: list[Piece] = []
+    taken, pieces = _payload.devices(lines, text.fill_null(""), ctx, ("modsecurity",))
+    text = text.set(pl.Series(taken), "") if taken.any() else text
     errors: tuple[Ints, pl.DataFrame] | None = None
     unread = np.empty(0, dtype=np.int64)
     for shape, rows, groups in match(text.fill_null("") if undecoded else text, SHAPES):
         if shape is None:
-            unread = np.array([row for row in rows if int(row) not in undecoded], dtype=np.int64)
+            unread = np.array([row for row in rows if int(row) not in undecoded and not taken[row]], dtype=np.int64)
         elif shape is ERROR:
             errors = rows, groups
         else:
