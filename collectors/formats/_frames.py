@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +40,14 @@ class Piece(NamedTuple):
 
     lines: Ints
     frame: pl.DataFrame
+
+
+class Shape(NamedTuple):
+    """Events of one shape before they are a frame: columns in their schema types, and what is constant."""
+
+    lines: Ints
+    columns: Mapping[str, pl.Series]
+    constants: Mapping[str, Any]
 
 
 def by_value(text: pl.Series, read: Callable[[str], Any],
@@ -105,7 +114,12 @@ def _hexadecimal(value: str) -> int | None:
 
 def constant(name: str, value: Any, height: int) -> pl.Series:
     """A column that holds one value throughout."""
-    return pl.Series(name, [value], dtype=SCHEMA.dtype(name)).new_from_index(0, height)
+    return _single(name, tuple(value) if isinstance(value, list) else value).new_from_index(0, height)
+
+
+@lru_cache(maxsize=4096)
+def _single(name: str, value: Any) -> pl.Series:
+    return pl.Series(name, [list(value) if isinstance(value, tuple) else value], dtype=SCHEMA.dtype(name))
 
 
 def endpoints(frame: pl.DataFrame, sides: Sequence[str] = ("source", "destination")) -> pl.DataFrame:
@@ -124,18 +138,36 @@ def endpoints(frame: pl.DataFrame, sides: Sequence[str] = ("source", "destinatio
 
 def finish(frame: pl.DataFrame, constants: Mapping[str, Any] | None = None) -> pl.DataFrame:
     """Types as the schema has them, empty columns away, constants and related.* added."""
-    columns = [typed(series) for series in frame.iter_columns() if series.null_count() < len(series)]
-    have = {series.name for series in columns}
-    fixed = [constant(name, value, frame.height) for name, value in (constants or {}).items() if name not in have]
-    found = {series.name: series for series in columns + fixed}
-    for name, value in (constants or {}).items():
-        if found[name].null_count() and isinstance(value, str):
-            found[name] = found[name].fill_null(value)
+    columns = {series.name: typed(series) for series in frame.iter_columns() if series.null_count() < len(series)}
+    lines = np.arange(frame.height, dtype=np.int64)
+    return finished([Shape(lines, columns, constants or {})])[0].frame
+
+
+def finished(shapes: Sequence[Shape]) -> list[Piece]:
+    """Empty columns away, constants and related.* added; the latter for all shapes together, which is cheaper."""
+    held = [_filled(shape) for shape in shapes]
     for name, sources in RELATED.items():
-        series = _related(name, [found[source] for source in sources if source in found])
-        if series is not None and name not in found:
-            found[name] = series
-    return pl.DataFrame(list(found.values())) if found else pl.DataFrame({"message": [None] * frame.height})
+        _relate(name, sources, held)
+    return [
+        Piece(shape.lines, pl.DataFrame(list(found.values())) if found
+            else pl.DataFrame({"message": [None] * len(shape.lines)}))
+        for shape, found in zip(shapes, held, strict=True)
+    ]
+
+
+def _filled(shape: Shape) -> dict[str, pl.Series]:
+    height = len(shape.lines)
+    found = {
+        name: series if series.name == name else series.alias(name)
+        for name, series in shape.columns.items() if series.null_count() < height
+    }
+    for name, value in shape.constants.items():
+        known = found.get(name)
+        if known is None:
+            found[name] = constant(name, value, height)
+        elif known.null_count() and isinstance(value, str):
+            found[name] = known.fill_null(value)
+    return found
 
 
 def typed(series: pl.Series) -> pl.Series:
@@ -156,29 +188,44 @@ def typed(series: pl.Series) -> pl.Series:
 
 def single_list(series: pl.Series, name: str) -> pl.Series:
     """A column of lists with the one value of each row; null where there is none."""
-    if not series.null_count():
-        return series.reshape((-1, 1)).arr.to_list().alias(name)
-    return series.reshape((-1, 1)).arr.to_list().set(series.is_null(), None).alias(name)
+    made = series.reshape((-1, 1)).cast(pl.List(series.dtype)).alias(name)
+    return made.set(series.is_null(), None) if series.null_count() else made
 
 
-def _related(name: str, sources: list[pl.Series]) -> pl.Series | None:
-    """Distinct values of the sources, row by row, without blanks; None when there is nothing."""
-    kept: list[pl.Series] = []
-    for series in sources:
-        if isinstance(series.dtype, pl.List):
-            kept.append(series)
-            continue
-        series = unblanked(series)
-        if series.null_count() < len(series) and not any(series.equals(other) for other in kept):
-            kept.append(series.alias(str(len(kept))))
-    if not kept:
-        return None
-    if len(kept) == 1:
-        return kept[0].alias(name) if isinstance(kept[0].dtype, pl.List) else single_list(kept[0], name)
-    lists = [series.alias(str(n)).fill_null([]) if isinstance(series.dtype, pl.List) else series.alias(str(n))
-             for n, series in enumerate(kept)]
+def _relate(name: str, sources: Sequence[str], held: Sequence[dict[str, pl.Series]]) -> None:
+    """Distinct values of the sources, row by row, without blanks, for every shape that has one of them."""
+    alone: list[tuple[dict[str, pl.Series], pl.Series]] = []
+    more: list[tuple[dict[str, pl.Series], list[pl.Series]]] = []
+    for found in held:
+        mine = [found[source] for source in sources if source in found] if name not in found else []
+        if len(mine) == 1 and mine[0].dtype == pl.String:
+            alone.append((found, mine[0].alias(name)))
+        elif mine:
+            more.append((found, mine))
+    if alone:
+        whole = unblanked(pl.concat([series for _, series in alone], rechunk=True))
+        _share(single_list(whole, name), [found for found, _ in alone])
+    if more:
+        frame = pl.concat([pl.DataFrame(mine) for _, mine in more], how="diagonal", rechunk=True)
+        ordered = [frame[source] for source in sources if source in frame.columns]
+        _share(_joined(ordered).alias(name), [found for found, _ in more])
+
+
+def _joined(sources: Sequence[pl.Series]) -> pl.Series:
+    lists = [one.fill_null([]) if isinstance(one.dtype, pl.List) else unblanked(one) for one in sources]
     joined = pl.concat_list(lists).list.drop_nulls().list.unique(maintain_order=True)
-    return pl.select(pl.when(joined.list.len() > 0).then(joined)).to_series().alias(name)
+    return pl.select(pl.when(joined.list.len() > 0).then(joined)).to_series()
+
+
+def _share(whole: pl.Series, parts: Sequence[dict[str, pl.Series]]) -> None:
+    """Cut a column made for several shapes, and give each its own rows of it."""
+    at = 0
+    for found in parts:
+        height = len(next(iter(found.values())))
+        mine = whole.slice(at, height)
+        if mine.null_count() < height:
+            found[whole.name] = mine
+        at += height
 
 
 def gather(pieces: Iterable[Piece], faults: Sequence[Fault] = (), merged: Sequence[int] = ()) -> Parsed:

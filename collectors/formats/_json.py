@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -77,10 +79,29 @@ class Digger:
             self._known[path] = known
         return known
 
+    def take(self) -> list[str]:
+        """Look up every name that some record has, record by record; returns the names in order."""
+        names = sorted(self.keys())
+        self._known |= {(name,): list(values) for name, values in taken(self.values(()), names)}
+        return names
 
     def keys(self, path: Path = ()) -> set[str]:
         """Every name that the objects at the path have."""
         return set().union(*(row for row in self.values(path) if type(row) is dict))
+
+
+def taken(rows: Sequence[Record], names: Sequence[str]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """The values of each name, None where a record lacks it; all names of a record at once where it has them all."""
+    try:
+        if len(names) > 1:
+            return zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True)
+    except KeyError:
+        pass
+    common = set(names).intersection(*rows)
+    some = [name for name in names if name not in common]
+    apart = ((name, [row.get(name) for row in rows]) for name in some)
+    return chain(taken(rows, [name for name in names if name in common]) if len(common) > 1 else
+        ((name, [row[name] for row in rows]) for name in common), apart)
 
 
 def _first(row: Any, key: str) -> Any:

@@ -6,11 +6,11 @@ flat: NXLog and the recordings made with it, all names on one level. XML becomes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
-from collectors.formats._json import Digger, Path, Record, text
+from collectors.formats._json import Digger, Path, Record, taken, text
 
 ATTRIBUTES = "#attributes"
 EVTX: dict[str, tuple[Path, ...]] = {
@@ -82,6 +82,13 @@ COLLECTOR = frozenset({  # what NXLog, logstash and the like add about themselve
     "host", "tags", "@version", "type",
     "@metadata", "ERROR_EVT_UNRESOLVED", "EventTypeOrignal", "Opcode", "timestamp", "_index", "agent", "ecs",
 })
+NO_DATA = META | COLLECTOR
+BEATS_KNOWN = frozenset({
+    "winlog", "message", "@timestamp", "event_data", "user_data", "source_name", "computer_name", "record_number",
+    "level", "task", "opcode", "version", "keywords", "activity_id", "process_id", "thread_id", "user",
+    "provider_guid", "event_id", "log_name",
+})
+EVTX_KNOWN = frozenset({"System", "EventData", "UserData", "ProcessingErrorData", ATTRIBUTES, "RenderingInfo"})
 NXLOG_SEVERITY = {5: "1", 4: "2", 3: "3", 2: "4", 1: "5"}  # its scale runs the other way
 NXLOG_TYPES = frozenset({"INFO", "ERROR", "WARNING", "VERBOSE", "CRITICAL", "AUDIT_SUCCESS", "AUDIT_FAILURE", "DEBUG"})
 
@@ -114,48 +121,52 @@ def place(record: Record) -> tuple[str, str, str] | None:
 def system(style: str, digger: Digger) -> dict[str, list[Any]]:
     """Values of the system fields, by column name; row by row the first path that leads to one."""
     found: dict[str, list[Any]] = {}
+    present = digger.keys()
     for name, paths in STYLES[style].items():
         for path in paths:
+            if path[0] not in present:
+                continue
             values = digger.values(path)
             if name in found:
                 values = [one if one is not None else other for one, other in zip(found[name], values, strict=True)]
+            found[name] = values
             if None not in values:
-                found[name] = values
                 break
-            if name in found or values.count(None) < len(values):
-                found[name] = values
-    if style == "flat" and "winlog.level" not in found:
-        found["winlog.level"] = [NXLOG_SEVERITY.get(value) for value in digger.values(("SeverityValue",))]
+    if style == "flat" and "SeverityValue" in present:
+        told = digger.values(("SeverityValue",))
+        known = found.get("winlog.level") or [None] * len(told)
+        found["winlog.level"] = [
+            level if level is not None else NXLOG_SEVERITY.get(value) if type(value) is int else None
+            for level, value in zip(known, told, strict=True)
+        ]
     if "winlog.keywords" in found:
         found["winlog.keywords"] = [", ".join(map(str, v)) if type(v) is list else v for v in found["winlog.keywords"]]
     return found
 
 
-def data(style: str, digger: Digger, rows: Sequence[Record]) -> tuple[Sequence[Record], list[str]]:
-    """The event data of each record, and the names in them: {name: value}, one level deep."""
+def data(style: str, digger: Digger) -> Iterable[tuple[str, Sequence[Any]]]:
+    """The event data of all records by name, one level deep."""
     if style == "flat":
-        return rows, sorted(set().union(*rows) - META - COLLECTOR)
+        return [(name, digger.values((name,))) for name in digger.take() if name not in NO_DATA]
     if style == "evtx":
         held = [_evtx_data(event) for event in digger.values(("Event",))]
     else:
         head: Path = ("winlog",) if style == "beats" else ()
         both = zip(digger.values((*head, "event_data")), digger.values((*head, "user_data")), strict=True)
         held = [_flatten(user) | (event or {}) if type(user) is dict else (event or {}) for event, user in both]
-    return held, sorted(set().union(*held))
+    return taken(held, sorted(set().union(*held)))
 
 
-def rest(style: str, rows: Sequence[Record]) -> list[Record | None]:
+def rest(style: str, digger: Digger) -> list[Record | None]:
     """What no column holds: kept for the overflow."""
+    rows = digger.values(())
     if style == "flat":
-        return [{"nxlog": left} if (left := {name: row[name] for name in row.keys() & COLLECTOR}) else None
-            for row in rows]
+        known = sorted(COLLECTOR & digger.keys())
+        return [{"nxlog": left} if (left := {name: row[name] for name in known if name in row}) else None
+            for row in rows] if known else [None] * len(rows)
     if style == "evtx":
         return [_evtx_rest(row["Event"]) for row in rows]
-    known = {"winlog", "message", "@timestamp", "event_data", "user_data", "source_name", "computer_name",
-        "record_number", "level", "task",
-             "opcode", "version", "keywords", "activity_id", "process_id", "thread_id", "user", "provider_guid",
-             "event_id", "log_name"}
-    return [{name: value for name, value in row.items() if name not in known} or None for row in rows]
+    return [{name: value for name, value in row.items() if name not in BEATS_KNOWN} or None for row in rows]
 
 
 def _evtx_data(event: Record) -> Record:
@@ -196,8 +207,8 @@ def _evtx_rest(event: Record) -> Record | None:
     unnamed = held.get("Data") if type(held) is dict else None
     if type(unnamed) is dict and type(unnamed.get("#text")) is list and len(unnamed["#text"]) > 1:
         left["winlog"] = {"event_data": {"Data": unnamed["#text"]}}
-    for name in event.keys() - {"System", "EventData", "UserData", "ProcessingErrorData", ATTRIBUTES, "RenderingInfo"}:
-        left[name] = event[name]
+    if not event.keys() <= EVTX_KNOWN:
+        left |= {name: value for name, value in event.items() if name not in EVTX_KNOWN}
     return left or None
 
 

@@ -6,7 +6,7 @@ tables of _windows_map.py. https://www.elastic.co/guide/en/beats/winlogbeat/curr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,16 +15,19 @@ import polars as pl
 from collectors.formats import _times
 from collectors.formats import _windows_derive as derive
 from collectors.formats import _windows_styles as styles
-from collectors.formats._frames import Piece, by_value, endpoints, finish, gather, integers, typed, unblanked
+from collectors.formats._frames import Shape, by_value, constant, endpoints, finished, gather, typed, unblanked
 from collectors.formats._json import Digger, Record, leftovers, records, sample, series, text
 from collectors.formats._text import decode_line
 from collectors.formats._windows_map import DATASETS, HASHED, LEVELS, SERVICE, TABLES, Kind
-from soc_core.protocols import Context, Fault, Parsed
+from soc_core.protocols import Context, Fault, Ints, Parsed
 from soc_core.schema import SCHEMA
 
 DATA = derive.DATA
 LINUX = "linux-sysmon"
 Key = tuple[str, str, str]
+Columns = dict[str, pl.Series]
+WORDS = {word: number for number, word in reversed(LEVELS.items()) if number != "0"}
+WORDS |= {"informational": "4", "info": "4"}
 NAMED = ("source.", "destination.", "user.", "group.")  # where a dash stands for nobody
 
 
@@ -40,10 +43,12 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
             faults.append(Fault(number, "JSON, but no Windows event"))
         else:
             groups.setdefault(key, []).append(number)
-    pieces: list[Piece] = []
-    for key, numbers in groups.items():
-        pieces += _group(key, [found[n] or {} for n in numbers], np.array(numbers, dtype=np.int64), ctx)
-    return gather(pieces, faults)
+    shapes: list[Shape] = []
+    for style in styles.STYLES:
+        mine = {key: numbers for key, numbers in groups.items() if key[0] == style}
+        if mine:
+            shapes += _style(style, mine, found, ctx)
+    return gather(finished(shapes), faults)
 
 
 def sniff(lines: Sequence[bytes]) -> float:
@@ -70,65 +75,116 @@ def _read(lines: Sequence[bytes], encoding: str) -> tuple[list[Record | None], l
     return found, faults + [Fault(rest[fault.line], fault.reason) for fault in more]
 
 
-def _group(key: Key, rows: list[Record], numbers: np.ndarray[Any, np.dtype[np.int64]], ctx: Context) -> list[Piece]:
-    """The events of one channel and id, as one piece or, where a value decides more, a few."""
-    style, channel, code = key
-    digger = Digger(rows)
-    data, names = styles.data(style, digger, rows)
-    columns = _system(style, digger, ctx)
-    rest = styles.rest(style, rows)
-    service = _service(channel, columns)
-    kind = TABLES[service].get(code) if service in TABLES else None
-    columns |= _data(data, names, rest)
-    if style == "flat":
-        _untangle(columns, service)
+def _style(style: str, groups: dict[Key, list[int]], found: Sequence[Record | None], ctx: Context) -> list[Shape]:
+    """The events of one way of writing. What all groups share becomes columns for all at once, then is cut.
+
+    Everything is taken out of the records group by group, while they are in the processor's cache.
+    """
+    told: dict[str, list[Any]] = {}
+    rest: list[Record | None] = []
+    held: list[Columns] = []
+    at = 0
+    for numbers in groups.values():
+        rows = [found[n] or {} for n in numbers]
+        digger = Digger(rows)
+        data = styles.data(style, digger)
+        for name, values in styles.system(style, digger).items():
+            before = told.setdefault(name, [])
+            before += [None] * (at - len(before))
+            before += values
+        rest += styles.rest(style, digger)
+        held.append(_data(data, rest, at))
+        at += len(rows)
+    shared = _system({name: values + [None] * (at - len(values)) for name, values in told.items()},
+        "UTC" if style != "flat" else ctx.timezone)
     left = leftovers(rest)
     if left is not None:
-        columns["overflow"] = left
-    columns["winlog.channel"] = pl.Series("winlog.channel", [channel]).new_from_index(0, len(rows))
+        shared["overflow"] = left
+    shapes: list[Shape] = []
+    at = 0
+    for (key, numbers), columns in zip(groups.items(), held, strict=True):
+        mine = {name: whole.slice(at, len(numbers)) for name, whole in shared.items()}
+        mine = {name: one for name, one in mine.items() if one.null_count() < len(numbers)}
+        shapes += _group(key, mine | columns, np.array(numbers, dtype=np.int64))
+        at += len(numbers)
+    return shapes
+
+
+def _group(key: Key, columns: Columns, numbers: Ints) -> list[Shape]:
+    """The events of one channel and id, as one shape or, where a value decides more, a few."""
+    style, channel, code = key
+    service = _service(channel, columns)
+    kind = TABLES[service].get(code) if service in TABLES else None
+    if style == "flat":
+        _untangle(columns, service)
+    columns["winlog.channel"] = constant("winlog.channel", channel, len(numbers))
     linux = LINUX in channel.lower() or _provider(columns).lower() == LINUX
     if kind is not None:
         _mapped(columns, kind, code, service)
-    _common(columns, service, linux)
+    if service != "security":
+        columns.pop("event.outcome", None)
+    if linux:
+        derive.add(columns, "user.name", DATA + "User", lambda t: t)
     if service == "sysmon" and linux and code in ("1", "5") and DATA + "LogonId" in columns:
-        columns["sysmon.logon_id"] = columns[DATA + "LogonId"].alias("sysmon.logon_id")
-    frame = endpoints(pl.DataFrame([typed(one.alias(name)) for name, one in columns.items() if not name.endswith("_")]))
+        columns["sysmon.logon_id"] = columns[DATA + "LogonId"]
+    _ends(columns)
+    variants = _variants(columns, kind, code, service, linux)
+    if len(variants) == 1 and len(variants[0][0]) == len(numbers):
+        return [Shape(numbers, columns, variants[0][1])]
+    frame = pl.DataFrame([one.alias(name) for name, one in columns.items()])
     return [
-        Piece(numbers[chosen], finish(frame if len(chosen) == frame.height else frame[chosen], fixed))
-        for chosen, fixed in _variants(columns, kind, code, service, linux)
+        Shape(numbers[chosen], {one.name: one for one in frame[chosen].iter_columns()}, fixed)
+        for chosen, fixed in variants
     ]
 
 
-def _system(style: str, digger: Digger, ctx: Context) -> dict[str, pl.Series]:
-    columns: dict[str, pl.Series] = {}
-    for name, values in styles.system(style, digger).items():
+def _ends(columns: Columns) -> None:
+    """The addresses and names of both ends, where there is one."""
+    sides = [name for name in ("source.address", "destination.address") if name in columns]
+    if sides:
+        frame = pl.DataFrame([columns[name].alias(name) for name in (*sides, "source.domain", "destination.domain")
+            if name in columns])
+        columns |= {one.name: one for one in endpoints(frame).iter_columns()}
+
+
+def _system(told: dict[str, list[Any]], timezone: str) -> Columns:
+    """What every event has beside its data, and what follows from that alone."""
+    columns: Columns = {}
+    for name, values in told.items():
         if name == "stamp":
             stamps = pl.Series("@timestamp", [text(value) for value in values], dtype=pl.String)
-            columns["@timestamp"] = _times.iso(stamps, "UTC" if style != "flat" else ctx.timezone)
+            columns["@timestamp"] = _times.iso(stamps, timezone)
         else:
             made = series(name, values)
             if made is not None:
                 columns[name] = made
+    if "winlog.computer_name" in columns:
+        columns["host.name"] = columns["winlog.computer_name"].alias("host.name")
+    if "winlog.keywords" in columns:
+        derive.add(columns, "event.outcome", "winlog.keywords", derive.outcome)
+    if "winlog.level" in columns:
+        columns["winlog.level"] = by_value(columns["winlog.level"], lambda t: WORDS.get(t.lower(), t))
+        derive.add(columns, "log.level", "winlog.level", LEVELS.get)
     return columns
 
 
-def _provider(columns: dict[str, pl.Series]) -> str:
+def _provider(columns: Columns) -> str:
     held = columns.get("event.provider")
     return (held[0] or "") if held is not None and len(held) else ""
 
 
-def _service(channel: str, columns: dict[str, pl.Series]) -> str:
+def _service(channel: str, columns: Columns) -> str:
     known = SERVICE.get(channel.lower(), "")
     if not known and ("sysmon" in channel.lower() or (not channel and "Sysmon" in _provider(columns))):
         return "sysmon"
     return known
 
 
-def _untangle(columns: dict[str, pl.Series], service: str) -> None:
+def _untangle(columns: Columns, service: str) -> None:
     """NXLog's own EventType hides that of the event, which then only the message still tells."""
     name = DATA + "EventType"
     held = columns.get(name)
-    if held is None or not set(held.unique().to_list()) & styles.NXLOG_TYPES:
+    if held is None or not set(held.to_list()) & styles.NXLOG_TYPES:
         return
     values = [None if value in styles.NXLOG_TYPES else value for value in held.to_list()]
     if service == "sysmon" and "message" in columns:
@@ -139,15 +195,14 @@ def _untangle(columns: dict[str, pl.Series], service: str) -> None:
         del columns[name]
 
 
-def _data(data: Sequence[Record], names: list[str], rest: list[Record | None]) -> dict[str, pl.Series]:
-    """winlog.event_data.*; names with spaces under two names; nested values to the overflow."""
-    columns: dict[str, pl.Series] = {}
-    for name in names:
-        values = [row.get(name) for row in data]
+def _data(data: Iterable[tuple[str, Sequence[Any]]], rest: list[Record | None], at: int) -> Columns:
+    """winlog.event_data.*; names with spaces under two names; nested values to the overflow, from row `at` on."""
+    columns: Columns = {}
+    for name, values in data:
         try:
             made = pl.Series(DATA + name, values, dtype=pl.String)
         except TypeError:
-            for number, value in enumerate(values):
+            for number, value in enumerate(values, at):
                 if type(value) in (dict, list):
                     rest[number] = (rest[number] or {}) | {f"{DATA}{name}": value}
             made = pl.Series(DATA + name, [text(value) for value in values], dtype=pl.String)
@@ -160,17 +215,15 @@ def _data(data: Sequence[Record], names: list[str], rest: list[Record | None]) -
     return columns
 
 
-def _mapped(columns: dict[str, pl.Series], kind: Kind, code: str, service: str) -> None:
+def _mapped(columns: Columns, kind: Kind, code: str, service: str) -> None:
     """The ECS columns of this event id."""
     for name, column in kind.fields.items():
         held = columns.get(DATA + name)
         if held is None or column in columns:
             continue
-        if SCHEMA.dtype(column) == pl.Int64:
-            held = integers(held)
-        elif column.startswith(NAMED):
+        if column.startswith(NAMED) and SCHEMA.dtype(column) == pl.String:
             held = unblanked(held)
-        columns[column] = held.alias(column)
+        columns[column] = typed(held.alias(column))
     if service == "sysmon":
         derive.accounts(columns)
         derive.hashes(columns, HASHED.get(code, "process"))
@@ -185,7 +238,7 @@ def _mapped(columns: dict[str, pl.Series], kind: Kind, code: str, service: str) 
     derive.names(columns)
 
 
-def _spawned(columns: dict[str, pl.Series]) -> None:
+def _spawned(columns: Columns) -> None:
     """Security 4688 under the names that process rules use: integrity level, logon id, DOMAIN\\user."""
     for name, source in (("IntegrityLevel", "MandatoryLabel"), ("LogonId", "SubjectLogonId")):
         if DATA + source in columns:
@@ -195,24 +248,9 @@ def _spawned(columns: dict[str, pl.Series]) -> None:
         columns.setdefault(DATA + "User", pl.select(user).to_series().alias(DATA + "User"))
 
 
-def _common(columns: dict[str, pl.Series], service: str, linux: bool) -> None:
-    if "winlog.computer_name" in columns:
-        columns["host.name"] = columns["winlog.computer_name"].alias("host.name")
-    if service == "security" and "winlog.keywords" in columns:
-        derive.add(columns, "event.outcome", "winlog.keywords", derive.outcome)
-    if "winlog.level" in columns:
-        words = {word: number for number, word in reversed(LEVELS.items()) if number != "0"} | {"informational": "4",
-            "info": "4"}
-        columns["winlog.level"] = by_value(columns["winlog.level"],
-            lambda t: words.get(t.lower(), t)).alias("winlog.level")
-        derive.add(columns, "log.level", "winlog.level", LEVELS.get)
-    if linux:
-        derive.add(columns, "user.name", DATA + "User", lambda t: t)
-
-
 def _variants(
-    columns: dict[str, pl.Series], kind: Kind | None, code: str, service: str, linux: bool
-) -> list[tuple[np.ndarray[Any, np.dtype[np.int64]], dict[str, Any]]]:
+    columns: Columns, kind: Kind | None, code: str, service: str, linux: bool
+) -> list[tuple[Ints, dict[str, Any]]]:
     """(rows, constants): one for most event ids, several where `split` decides."""
     height = len(columns["winlog.channel"])
     every = np.arange(height, dtype=np.int64)
