@@ -34,6 +34,8 @@ class About:
     falsepositives: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    author: str = ""
+    license: str = ""  # its own, else what the LICENSE file of its folder is called
 
 
 @dataclass
@@ -59,13 +61,14 @@ class Shelf:
         if seen == self._seen:
             return
         self._seen, self._known = seen, {}
+        held = [(folder, licence(folder)) for folder in self.folders]
         for path in files:
             try:
                 data = documents.load(path.read_text(encoding="utf-8"), path)
             except (DocumentError, OSError, UnicodeDecodeError):
                 continue  # the engine reports files that it cannot read; here they only explain nothing
             if isinstance(data, dict) and isinstance(data.get("id"), str):
-                self._known[data["id"]] = about(data)
+                self._known[data["id"]] = about(data, next((name for at, name in held if path.is_relative_to(at)), ""))
 
 
 def shelf(services: Services) -> Shelf:
@@ -73,8 +76,16 @@ def shelf(services: Services) -> Shelf:
     return Shelf((*services.settings.rules, services.settings.city / "rules"))
 
 
-def about(data: dict[str, Any]) -> About:
-    """A rule document in our words."""
+def licence(folder: Path) -> str:
+    """What the LICENSE file of a rule folder calls itself: its first line."""
+    for path in sorted(folder.glob("LICENSE*")):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return next((line.strip("# ").strip() for line in lines if line.strip("# ").strip()), "")[:100]
+    return ""
+
+
+def about(data: dict[str, Any], licence: str = "") -> About:
+    """A rule document in our words; `licence` is that of its folder."""
     def texts(name: str) -> tuple[str, ...]:
         value = data.get(name) or ()
         return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
@@ -82,7 +93,8 @@ def about(data: dict[str, Any]) -> About:
     detection = data.get("detection")
     found = list(conditions(detection)) if isinstance(detection, dict) else []
     return About(str(data.get("title", "")), str(data.get("description", "")).strip(), texts("falsepositives"),
-                 texts("references"), tuple(dict.fromkeys(found)))
+                 texts("references"), tuple(dict.fromkeys(found)), str(data.get("author") or ""),
+                 str(data.get("license") or licence))
 
 
 def conditions(detection: dict[str, Any]) -> Iterator[Condition]:

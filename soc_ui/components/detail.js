@@ -72,6 +72,8 @@ function why(s) {
   rule.append(el("dt", "", w.rule), el("dd", "", safe(s.data.rule.title || null), " ", el("span", "mono muted", safe(s.data.alert.rule_id))))
   if (s.data.rule.description) rule.append(el("dt", "", w.about_rule), el("dd", "", safe(s.data.rule.description)))
   if (s.data.rule.falsepositives.length) rule.append(el("dt", "", w.falsepositives), el("dd", "", safe(s.data.rule.falsepositives.join("; "))))
+  const source = [s.data.rule.author, s.data.rule.license].filter(Boolean).join(" · ")
+  if (source) rule.append(el("dt", "", w.rule_source), el("dd", "", safe(source)))
   if (s.data.alert.techniques.length) rule.append(el("dt", "", w.techniques), el("dd", "mono", s.data.alert.techniques.join("  ")))
   box.append(rule)
   return box

@@ -58,7 +58,7 @@ def alert_full(actor: Actor, services: Services, shelf: Shelf, language: str, al
         "entities": [(entity_name(language, name), some[:20]) for name, some in item.entities.items() if some]}
     return AlertView(
         head, {"title": rule.title, "description": "" if rule.description == item.explanation else rule.description,
-               "falsepositives": list(rule.falsepositives)},
+               "falsepositives": list(rule.falsepositives), "author": rule.author, "license": rule.license},
         why(found, rule, language), [shown(event, known) for event in found.events], found.events_total,
         [told(change, language) for change in found.history], before, after, found.as_of)
 

@@ -1,0 +1,23 @@
+"""What an alert's page says of its rule: also who wrote it, and under which licence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from casework.rules import Shelf
+
+RULE = "title: {0}\nid: {0}\nauthor: {1}\n{2}detection: {{s: {{a: long enough}}, condition: s}}\n"
+
+
+def test_author_and_licence(tmp_path: Path) -> None:
+    public, own = tmp_path / "public", tmp_path / "own"
+    for folder in (public / "linux", own):
+        folder.mkdir(parents=True)
+    (public / "LICENSE.Detection.Rules.md").write_text("\n# Detection Rule License (DRL) 1.1\n\nPermission is\n")
+    (public / "linux" / "a.yml").write_text(RULE.format("a", "Florian 示例", ""))
+    (public / "linux" / "b.yml").write_text(RULE.format("b", "x, y", "license: MIT\n"))
+    (own / "c.yml").write_text(RULE.format("c", "", ""))
+    shelf = Shelf((public, own))
+    assert [(rule.author, rule.license) for rule in map(shelf.get, "abc")] == [
+        ("Florian 示例", "Detection Rule License (DRL) 1.1"), ("x, y", "MIT"), ("", ""),
+    ]
