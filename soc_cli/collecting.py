@@ -7,13 +7,20 @@ import os
 import resource
 import secrets
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from collectors.collect import Collector
 from collectors.parse import detect
+from collectors.sources._streams import context as server_side
+from collectors.sources.database import DatabaseSource
+from collectors.sources.drop_folder import DropSource
+from collectors.sources.files import Ledger
 from collectors.sources.http import HttpSource
+from collectors.sources.relp import RelpSource
 from collectors.sources.syslog_tcp import SyslogTcp
+from collectors.sources.syslog_tls import SyslogTls
 from collectors.sources.syslog_udp import SyslogUdp
 from collectors.sources.tail import TailSource
 from soc_cli.wiring import Platform, held
@@ -36,7 +43,8 @@ def run(settings: Settings, demo: bool) -> int:
         sources = doors(settings, platform)
         shows = {"demo": _demo(platform)} if demo and not real.exists() else {}
         if not sources and not shows:
-            raise ValueError("nothing to collect: all ports are 0 and there are no tails (listen:, tails: in soc.yaml)")
+            raise ValueError("nothing to collect: all ports are 0 and there are no tails, drops, mqtt or databases "
+                             "(listen:, tails: in soc.yaml)")
         collector = Collector(platform.journal, sources, shows, place / "collect.json", on_real=real.touch)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: collector.ended.set())
@@ -61,17 +69,54 @@ def doors(settings: Settings, platform: Platform) -> dict[str, Source]:
         if port := listen.http:
             tokens = {"default": ingest_token(settings.data)}
             opened[f"http:{port}"] = HttpSource(tokens, detect, listen.host, port, **common)
-        for tail in settings.tails:
-            source = TailSource(
-                tail.path, platform.journal.tail, settings.journal / "tails", detect,
-                format=tail.format, zone=tail.zone, timezone=tail.timezone,
-            )
-            opened[source.source] = source
+        if port := listen.relp:
+            opened[f"relp:{port}"] = RelpSource(listen.host, port, None, **common)
+        if tls := listen.tls:
+            context = server_side(tls.certificate, tls.key, tls.clients)
+            if port := listen.syslog_tls:
+                opened[f"syslog-tls:{port}"] = SyslogTls(context, listen.host, port, **common)
+            if port := listen.relp_tls:
+                opened[f"relp-tls:{port}"] = RelpSource(listen.host, port, context, **common)
+        for name, source in followed(settings, platform):
+            if name in opened:
+                source.close()
+                raise ValueError(f"soc.yaml names {name} twice")
+            opened[name] = source
     except BaseException:
         for source_ in opened.values():
             source_.close()
         raise
     return opened
+
+
+def followed(settings: Settings, platform: Platform) -> Iterator[tuple[str, Source]]:
+    """What is fetched rather than sent: (name, source)."""
+    if not (settings.tails or settings.drops or settings.databases or settings.mqtt):
+        return
+    end = platform.journal.tail
+    for tail in settings.tails:
+        source = TailSource(tail.path, end, settings.journal / "tails", detect, **tail.model_dump(exclude={"path"}))
+        yield source.source, source
+    ledger = Ledger(settings.journal / "files.jsonl")
+    for drop in settings.drops:
+        landing = DropSource(drop.path, ledger, end, detect, **drop.model_dump(exclude={"path"}))
+        yield landing.source, landing
+    for poll in settings.databases:
+        options = poll.model_dump(exclude={"password_file"}) | {"password": _secret(poll.password_file)}
+        rows = DatabaseSource(tail=end, detect=detect, **options)
+        yield rows.source, rows
+    for one in settings.mqtt:
+        try:
+            from collectors.sources.mqtt import MqttSource
+        except ModuleNotFoundError:
+            raise ValueError("mqtt: in soc.yaml needs the package paho-mqtt") from None
+        messages = MqttSource(**one.model_dump(exclude={"password_file"}), password=_secret(one.password_file))
+        yield messages.name, messages
+
+
+def _secret(file: Path | None) -> str:
+    """The first line of a file that holds a password."""
+    return file.read_text().partition("\n")[0].strip() if file else ""
 
 
 def ingest_token(data: Path) -> str:

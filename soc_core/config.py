@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from soc_core import documents
 
@@ -40,6 +40,58 @@ class Tail(Section):
     timezone: Timezone = "Asia/Shanghai"
 
 
+class Drop(Section):
+    """A folder into which others put whole files; they are moved to `done` (its own `done` unless told otherwise)."""
+
+    path: Path
+    name: str = ""
+    done: Path | None = None
+    quiet: float = Field(default=10.0, ge=0)  # seconds without change after which a file counts as complete
+    format: str = ""
+    encoding: str = ""
+    zone: str = "city"
+    timezone: Timezone = "Asia/Shanghai"
+
+
+class Mqtt(Section):
+    """A subscription: a broker's address (mqtt://, mqtts://) and topics, `+` and `#` allowed."""
+
+    url: str
+    topics: list[str] = Field(min_length=1)
+    name: str = ""
+    client: str = Field(default="citysoc", min_length=1)  # the session's name: one subscription a broker may have it
+    user: str = ""
+    password_file: Path | None = None
+    authority: Path | None = None  # a CA file; the system's otherwise
+    format: str = ""
+    zone: str = "city"
+    timezone: Timezone = "Asia/Shanghai"
+
+
+class Poll(Section):
+    """A query that is asked again and again; `watermark` names the column that only grows."""
+
+    name: str = Field(pattern=r"^[\w.@-]{1,64}$")
+    url: str
+    query: str
+    watermark: str
+    kind: Literal["number", "time"] = "number"
+    line: str = ""  # the column that holds a whole log line, if one does
+    every: float = Field(default=10.0, gt=0)
+    password_file: Path | None = None
+    format: str = ""
+    zone: str = "city"
+    timezone: Timezone = "Asia/Shanghai"
+
+
+class Tls(Section):
+    """A server's certificate and key; with `clients` (a CA file) only senders with its certificates get in."""
+
+    certificate: Path
+    key: Path
+    clients: Path | None = None
+
+
 class Listen(Section):
     """Doors for logs. A port of 0 is closed. Everything binds `host`, which is loopback unless told otherwise."""
 
@@ -47,8 +99,18 @@ class Listen(Section):
     syslog_udp: Port = 5514
     syslog_tcp: Port = 5514
     http: Port = 8514
+    syslog_tls: Port = 0
+    relp: Port = 0
+    relp_tls: Port = 0
+    tls: Tls | None = None
     zone: str = "city"
     timezone: Timezone = "Asia/Shanghai"
+
+    @model_validator(mode="after")
+    def _certified(self) -> Listen:
+        if (self.syslog_tls or self.relp_tls) and self.tls is None:
+            raise ValueError("syslog_tls and relp_tls need tls: {certificate: …, key: …}")
+        return self
 
 
 class Settings(Section):
@@ -61,6 +123,9 @@ class Settings(Section):
     webhooks: list[str] = []  # addresses (http, https) that playbooks may call, and what lies below them
     listen: Listen = Listen()
     tails: list[Tail] = []
+    drops: list[Drop] = []
+    mqtt: list[Mqtt] = []
+    databases: list[Poll] = []
     partitions: int = Field(default=4, ge=1, le=256)
     state: str = ""  # SQLAlchemy URL; "" is SQLite in the data directory
     timezone: Timezone = "Asia/Shanghai"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import socket
 import ssl
 import threading
@@ -14,7 +15,7 @@ from collectors.sources._inbox import plain
 
 log = logging.getLogger(__name__)
 PIECE = 1 << 18
-CONNECTIONS = 10_000
+CONNECTIONS = 10_000  # or half of the files that we may open: the journal needs some too
 HANDSHAKE = 10.0  # seconds
 PAUSE = 0.3  # seconds after stop() in which what is on its way still arrives
 DRAIN = 5.0  # seconds that connections get to finish after stop()
@@ -73,6 +74,7 @@ class Streams:
         self.port: int = self._door.getsockname()[1]
         self.refused = 0
         self._tls = tls
+        self._most = min(CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._links: dict[asyncio.Task[None], Link] = {}
         self._opened = self._begun = 0
         self._loop = asyncio.new_event_loop()
@@ -117,7 +119,7 @@ class Streams:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._begun += 1
         task = asyncio.current_task()
-        if task is None or len(self._links) >= CONNECTIONS:
+        if task is None or len(self._links) >= self._most:
             self.refused += 1
             writer.close()
             return

@@ -16,7 +16,11 @@ PACKAGES = {
     "chromium": "chromium",
     "fonts-noto-cjk": "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
     "postgresql": "/usr/lib/postgresql",
+    "mosquitto": "mosquitto",
     "rsyslog": "rsyslogd",
+    "rsyslog-elasticsearch": "/usr/share/doc/rsyslog-elasticsearch",
+    "rsyslog-openssl": "/usr/share/doc/rsyslog-openssl",
+    "rsyslog-relp": "/usr/share/doc/rsyslog-relp",
 }
 
 
