@@ -46,7 +46,7 @@ class Partition:
     def read(self, offset: int, limit: int) -> list[Frame]:
         if offset + limit > self.known_end and self.end() <= offset:
             return []
-        messages = self.reader.messages(offset, limit, min(self.known_end, offset + limit))
+        messages = self.reader.messages(offset, limit, self.known_end)
         self.topic.check()  # after the fetch: what is read is so of the topic that was opened, and of no later one
         found = kafka_frames.frames(messages, self.topic.name, self.number)
         if found:

@@ -15,6 +15,7 @@ from soc_core.journal.kafka_topic import Topic, reason, told
 log = logging.getLogger(__name__)
 AHEAD_KB = 16 << 10  # fetched before it is asked for
 AT_ONCE = 16_384
+WAIT_MS = 50  # the broker holds a fetch so long when there is nothing new; a seek may have to wait for it
 NOWHERE = -1
 
 
@@ -63,7 +64,7 @@ class Reader:
             self._consumer = Consumer({
                 **self.topic.options, "group.id": f"{self.topic.name}.journal", "enable.auto.commit": False,
                 "auto.offset.reset": "error", "enable.partition.eof": True, "check.crcs": True,
-                "isolation.level": "read_uncommitted", "fetch.wait.max.ms": 50, "fetch.queue.backoff.ms": 5,
+                "isolation.level": "read_uncommitted", "fetch.wait.max.ms": WAIT_MS, "fetch.queue.backoff.ms": 5,
                 "fetch.message.max.bytes": 4 << 20, "queued.min.messages": 100_000,
                 "queued.max.messages.kbytes": AHEAD_KB,
             })

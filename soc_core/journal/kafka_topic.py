@@ -23,7 +23,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package
 
 MESSAGE_BYTES = 32 << 20  # the largest message that topics made here take
 CHECK_SECONDS = 1.0
-MOVING = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+MOVING = frozenset({  # the leader is another one than we knew, or there is none for the moment
+    KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH, KafkaError._NOENT,
+})
 
 
 class Remade(OSError):
@@ -134,10 +137,12 @@ class Topic:
             try:
                 (found,) = self._call(self.admin.list_offsets(asked, request_timeout=self.patience))
                 return int(found.offset)
-            except OSError as error:  # a leader is being elected: a new topic, or a broker that went away
+            except OSError as error:
                 if _code(error) not in MOVING or time.monotonic() > end:
                     raise
-                time.sleep(0.05)
+            time.sleep(0.05)
+            with told(self.servers):  # who leads now
+                self.admin.list_topics(name, timeout=self.patience)
 
     def drop(self, partition: int, offset: int) -> None:
         """Let the broker delete what is before an offset."""

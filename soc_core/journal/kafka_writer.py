@@ -164,7 +164,7 @@ class Writer:
 
     def _poll(self, producer: Producer) -> None:
         while producer is self._producer:
-            producer.poll(0.1)
+            producer.poll(0.05)
 
     def _retire(self) -> None:
         """Take leave of the producer; what it still holds is reported as failed."""

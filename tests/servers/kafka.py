@@ -33,33 +33,21 @@ HERE = Path(__file__).parent
 class Broker:
     """A broker: its address, and the process that holds it. `start` may be called again after `kill`."""
 
-    def __init__(self, run: Path, libs: Path, java: Path) -> None:
-        self.run, self.libs, self.java = run, libs, java
+    def __init__(self, run: Path, home: Path, java: Path, quick: bool = True) -> None:
+        self.run, self.home, self.java, self.quick = run, home, java, quick
         broker, controller = _free_ports(2)
         self.address = f"127.0.0.1:{broker}"
-        self.properties = run / "server.properties"
-        text = (HERE / "kafka.properties").read_text(encoding="utf-8")
-        for name, value in (("run", run), ("broker", broker), ("controller", controller)):
-            text = text.replace("{" + name + "}", str(value))
-        self.properties.write_text(text, encoding="utf-8")
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = self._command("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self.properties))
-        done = subprocess.run(command, cwd=run, capture_output=True, text=True, timeout=START_SECONDS)
-        if done.returncode:
-            raise RuntimeError(f"Kafka cannot be formatted: {(done.stdout + done.stderr)[-1000:]}")
+        self.properties = _properties(run, broker, controller)
+        shutil.copytree(home / "formatted", run / "data")
         self.start()
-
-    def _command(self, main: str, *args: str) -> list[str]:
-        # Started often and not for long: the quick compiler alone costs the least on few cores.
-        tuning = [f"-Xmx{HEAP}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
-        if main == "kafka.Kafka":
-            tuning = [f"-Xms{HEAP}", f"-Xmx{HEAP}", "-XX:+UseG1GC"]
-        log = f"-Dlog4j2.configurationFile={HERE / 'kafka.log4j2.yaml'}"
-        return [str(self.java / "bin" / "java"), *tuning, log, "-cp", f"{self.libs}/*", main, *args]
 
     def start(self) -> None:
         """Start the process and wait until it answers."""
-        command = self._command("kafka.Kafka", str(self.properties))
+        # For minutes on few cores the quick compiler alone is the cheapest; a bench wants the good one.
+        tuning = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"] if self.quick else ["-XX:+UseG1GC"]
+        log = f"-Dlog4j2.configurationFile={HERE / 'kafka.log4j2.yaml'}"
+        command = [str(self.java / "bin" / "java"), f"-Xms{HEAP}", f"-Xmx{HEAP}", *tuning, log,
+                   "-cp", f"{self.home / 'libs'}/*", "kafka.Kafka", str(self.properties)]
         if setpriv := shutil.which("setpriv"):
             command = [setpriv, "--pdeathsig", "KILL", *command]
         with (self.run / "out").open("ab") as out:
@@ -88,6 +76,15 @@ class Broker:
         """End the broker and take its data away: nothing in it is wanted again, so nothing need be closed."""
         self.kill()
         shutil.rmtree(self.run, ignore_errors=True)
+
+
+def _properties(run: Path, broker: int, controller: int) -> Path:
+    text = (HERE / "kafka.properties").read_text(encoding="utf-8")
+    for name, value in (("run", run), ("broker", broker), ("controller", controller)):
+        text = text.replace("{" + name + "}", str(value))
+    place = run / "server.properties"
+    place.write_text(text, encoding="utf-8")
+    return place
 
 
 def _free_ports(count: int) -> list[int]:
@@ -123,20 +120,31 @@ def _java_version(home: Path) -> int:
     return 0
 
 
-def jars() -> Path:
-    """The folder of the broker's jars, brought at first use. Raises RuntimeError when they cannot be had."""
+def distribution(java: Path) -> Path:
+    """The broker's jars (libs) and an empty data folder (formatted), brought and made at first use.
+
+    Raises RuntimeError when they cannot be had.
+    """
     cache = Path(os.environ.get("SOC_SERVERS") or Path.home() / ".cache" / "citysoc" / "servers")
     cache.mkdir(parents=True, exist_ok=True)
     home = cache / f"kafka-{VERSION}"
     with _locked(cache / "kafka.lock"):
         if not (home / "complete").exists():
-            command = ["mvn", "-q", "-B", "-f", str(HERE / "kafka.pom.xml"), "dependency:copy-dependencies",
-                       "-DincludeScope=runtime", f"-DoutputDirectory={home / 'libs'}"]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-            if done.returncode:
-                raise RuntimeError(f"mvn cannot bring Kafka: {(done.stdout + done.stderr)[-1000:]}")
+            _run("be brought", "mvn", "-q", "-B", "-f", str(HERE / "kafka.pom.xml"), "dependency:copy-dependencies",
+                 "-DincludeScope=runtime", f"-DoutputDirectory={home / 'libs'}")
+            with tempfile.TemporaryDirectory() as folder:
+                cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+                _run("be formatted", str(java / "bin" / "java"), "-cp", f"{home / 'libs'}/*",
+                     "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(_properties(Path(folder), 1, 2)))
+                shutil.copytree(Path(folder) / "data", home / "formatted", dirs_exist_ok=True)
             (home / "complete").touch()
-    return home / "libs"
+    return home
+
+
+def _run(what: str, *command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        raise RuntimeError(f"Kafka cannot {what}: {(done.stdout + done.stderr)[-1000:]}")
 
 
 @contextmanager
@@ -149,12 +157,12 @@ def _locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
 # ---------------------------------------------------------------- one broker a test run
 
 
-def new_broker(folder: Path) -> Broker:
+def new_broker(folder: Path, quick: bool = True) -> Broker:
     """A broker of one's own, to be killed and stopped by its owner. Skips, saying so, without Maven or Java."""
     java = java_home()
     if java is None or shutil.which("mvn") is None:
         pytest.skip(f"cannot run here: Kafka wants mvn and Java {OLDEST_JAVA} or newer")
-    return Broker(folder, jars(), java)
+    return Broker(folder, distribution(java), java, quick)
 
 
 @contextmanager
