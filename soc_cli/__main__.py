@@ -16,6 +16,10 @@ from soc_core import registry
 
 PACKAGE = "soc_cli.commands"
 
+# What SQLite and Polars say, with errors of their own, of a disk that is full, broken or not to be written.
+STORAGE = ("No space left", "disk is full", "disk I/O error", "readonly database", "unable to open database",
+           "disk image is malformed", "file is not a database")
+
 
 class UsageError(ValueError):
     """What the user asked for cannot be done as asked: one sentence on stderr, exit status 2."""
@@ -62,6 +66,10 @@ def explain(error: Exception) -> int:
     """One clear sentence for what a user can mend; anything else is a defect of ours and keeps its traceback."""
     if hasattr(error, "format_message"):  # click's own usage errors
         print(f"soc: {error.format_message()}", file=sys.stderr)
+        return 2
+    if any(sign in str(error) for sign in STORAGE):
+        cause = str(getattr(error, "orig", None) or error)  # SQLAlchemy wraps what the driver said
+        print(f"soc: the data directory cannot be used: {cause.splitlines()[0]}", file=sys.stderr)
         return 2
     if isinstance(error, OSError) and error.filename and error.strerror:  # without "[Errno 2]"
         print(f"soc: {os.fsdecode(error.filename)}: {error.strerror}", file=sys.stderr)

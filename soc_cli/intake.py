@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +53,16 @@ class Intake:
         total = sum(path.stat().st_size for path in found.files)
         with ExitStack() as stack:
             platform = stack.enter_context(Platform(self.settings))
-            before, known = self._fates(platform), self._alerts(platform)
+            known = self._alerts(platform)
             worker: Worker | None = None
             try:
-                stack.enter_context(platform.working())
-                worker = platform.worker(self.rules)
+                worker = self._work(stack, platform)
             except Busy:
                 if self.rules:
                     raise
+            self.ends = {partition: platform.journal.end(partition) for partition in platform.journal.partitions()}
+            worker = self._finish(stack, platform, worker)  # what an earlier run left behind is not of this one
+            before = self._fates(platform)
             bar = stack.enter_context(progress())
             task = bar.add_task("read", total=total, visible=False)
             ledger = Ledger(self.settings.journal / "files.jsonl")
@@ -71,7 +73,7 @@ class Intake:
                     refused.append((path, str(error)))
                 except OSError as error:
                     refused.append((path, f"{path}: {error.strerror or error}"))
-            self._finish(platform, worker)
+            worker = self._finish(stack, platform, worker)
             if worker:
                 worker.checkpoint()
             return self._summary(platform, before, known, refused)
@@ -90,25 +92,35 @@ class Intake:
                     continue
                 for offset in platform.journal.append(raws):
                     self.ends[offset.partition] = max(self.ends.get(offset.partition, 0), offset.offset)
-                waiting += sum(len(batch.lines) for batch in raws)
+                taken = sum(len(batch.lines) for batch in raws)
+                self.read += taken  # of what the journal holds: the rest was refused, and nothing becomes of it
+                waiting += taken
                 self.bytes = start + source.taken
                 bar.update(task, completed=self.bytes, visible=time.monotonic() - self.began > QUIET)
                 while worker and waiting >= LIMIT:
                     waiting -= max(worker.step(), 1)
         finally:
-            self.read += source.read
             self.bytes = start + source.size
             source.close()
 
-    def _finish(self, platform: Platform, worker: Worker | None) -> None:
+    def _work(self, stack: ExitStack, platform: Platform) -> Worker:
+        """The loop, ours for the rest of this run. Raises Busy."""
+        stack.enter_context(platform.working())
+        return platform.worker(self.rules)
+
+    def _finish(self, stack: ExitStack, platform: Platform, worker: Worker | None) -> Worker | None:
+        """Wait until all is committed up to `ends`, by us or another process; if that one ends, go on in its place."""
+        while worker is None and not self._committed(platform):
+            time.sleep(0.05)
+            with suppress(Busy):
+                worker = self._work(stack, platform)
         if worker:
             worker.drain()
-            return
-        while True:  # another process works on this data: wait for it
-            with platform.state.read() as session:
-                if all(commits.mark(session, partition) >= end for partition, end in self.ends.items()):
-                    return
-            time.sleep(0.05)
+        return worker
+
+    def _committed(self, platform: Platform) -> bool:
+        with platform.state.read() as session:
+            return all(commits.mark(session, partition) >= end for partition, end in self.ends.items())
 
     def _fates(self, platform: Platform) -> dict[str, commits.Fates]:
         with platform.state.read() as session:
