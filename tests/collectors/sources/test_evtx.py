@@ -42,6 +42,18 @@ def test_mangled_event_logs_end_neither_us_nor_in_silence(tmp_path: Path, ledger
         assert all(index in damaged or "Event" in json.loads(line) for index, line in enumerate(lines))
 
 
+@pytest.mark.parametrize("cut", [4096 + 1000, 4096 + 65_535])
+def test_a_file_that_ends_within_a_chunk_is_not_taken_for_an_empty_one(
+    tmp_path: Path, ledger: Ledger, cut: int
+) -> None:
+    packed = min(corpus("evtx-attack-samples").rglob("*.evtx.gz"), key=lambda path: (path.stat().st_size, path))
+    path = tmp_path / "cut.evtx"
+    path.write_bytes(read(packed)[:cut])
+    _, (lines, _, damaged) = take(path, ledger)
+    assert len(lines) == 1
+    assert damaged == {0: f"EVTX: the file ends within a chunk; {cut - 4096} bytes are not read"}
+
+
 def test_a_reader_that_dies_is_one_damaged_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.evtx"
     path.write_bytes(b"ElfFile\x00" + bytes(100))
