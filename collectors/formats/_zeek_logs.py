@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 # in every log
 COMMON = {
-    "ts": "@timestamp", "_write_ts": "@timestamp", "uid": "zeek.session_id", "id.orig_h": "source.address", "id.orig_p": "source.port",
+    "ts": "@timestamp", "_write_ts": "@timestamp", "uid": "zeek.session_id",
+    "id.orig_h": "source.address", "id.orig_p": "source.port",
     "id.resp_h": "destination.address", "id.resp_p": "destination.port", "_system_name": "observer.hostname",
     "community_id": "network.community_id",
 }
