@@ -117,8 +117,11 @@ def test_every_module_says_what_it_is_for() -> None:
 
 
 def has_test(folder: str, name: str) -> bool:
-    """A test file of that name exists under the mirrored folder, or a test there names the thing."""
+    """Under the mirrored folder: a test file of that name, a folder of fixtures that a test there goes through, or
+    a test that names the thing."""
     place = ROOT / "tests" / folder
+    if list(place.glob(f"{name}/*")) and list(place.glob("test_fixtures.py")):
+        return True
     if list(place.rglob(f"test_{name}.py")) or (place / f"test_{name}.py").exists():
         return True
     return any(re.search(rf"\b{re.escape(name)}\b", p.read_text(encoding="utf-8")) for p in place.rglob("test_*.py"))
