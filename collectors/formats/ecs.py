@@ -23,18 +23,29 @@ OURS = ("soc.", "sigma.", "event.id", "event.ingested", "event.original", "organ
 MARKS = ("ecs", "ecs.version", "event", "event.dataset", "event.kind", "event.category", "event.module", "event.action",
     "event.code")
 FIXED = {"event.kind": "event"}
+SHAPES = 64  # groups taken apart in one call
+Group = list[tuple[int, dict[str, Any], Record]]  # (line, declared fields, what is left)
 
 
 def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
     """Each JSON object is one event; objects with the same fields are taken together."""
     found, faults = records(lines, ctx.encoding)
-    groups: dict[tuple[str, ...], list[tuple[int, dict[str, Any], Record]]] = {}
+    groups: dict[tuple[str, ...], Group] = {}
     for number, record in enumerate(found):
         if record is not None:
             flat, rest = split(record)
             dataset = str(flat.get("event.dataset", ""))
             groups.setdefault((dataset, str(flat.get("event.code", ""))), []).append((number, flat, rest))
-    return gather((_piece(group, ctx) for group in groups.values()), faults)
+    return gather((_piece(group, ctx) for group in _few(list(groups.values()))), faults)
+
+
+def _few(groups: list[Group]) -> list[Group]:
+    """The largest groups, and all others as one: each costs milliseconds, and a sender chooses how many there are."""
+    if len(groups) <= SHAPES:
+        return groups
+    groups.sort(key=len, reverse=True)
+    rest = [record for group in groups[SHAPES - 1 :] for record in group]
+    return [*groups[: SHAPES - 1], sorted(rest, key=lambda record: record[0])]
 
 
 def sniff(lines: Sequence[bytes]) -> float:
@@ -70,7 +81,7 @@ def _walk(node: Record, path: str, flat: dict[str, Any]) -> Record:
     return rest
 
 
-def _piece(group: list[tuple[int, dict[str, Any], Record]], ctx: Context) -> Piece:
+def _piece(group: Group, ctx: Context) -> Piece:
     names = sorted(set().union(*(flat for _, flat, _ in group)))
     columns: list[pl.Series] = []
     gated = lists("sigma.logsource", [tags(flat) for _, flat, _ in group])

@@ -52,3 +52,18 @@ def test_wrong_types_go_to_the_overflow_or_become_null_but_never_fail() -> None:
         "user": {"name": {"deep": 1}}})
     assert event["overflow"] == {"source": "text where an object belongs", "process": {"name": ["a", "b"]},
         "user": {"name": {"deep": 1}}}
+
+
+def test_as_many_shapes_as_a_sender_likes_are_few_parts_and_the_same_events() -> None:
+    documents = [
+        {"@timestamp": "2026-11-20T00:00:00Z", "event": {"dataset": f"made-up.{n % 200}", "code": str(n % 3)},
+         f"field{n}": n, "source": {"ip": f"192.0.2.{n % 250}"}} for n in range(400)
+    ]
+    lines = [orjson.dumps(document) for document in documents]
+    parsed = ecs.parse(lines, CONTEXT)
+    assert len(parsed.batch.parts) <= ecs.SHAPES
+    assert parsed.line_no.tolist() == list(range(400))
+    alone = [row for line in lines[:150] for row in rows(ecs.parse([line], CONTEXT).batch)]
+    together = rows(parsed.batch)[:150]
+    known = [{name: value for name, value in row.items() if value is not None} for row in together]
+    assert known == [{name: value for name, value in row.items() if value is not None} for row in alone]
