@@ -7,13 +7,14 @@ What no format knows keeps what the envelope says of it: one ECS document, the e
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
 from starlette.requests import Request
 
-from collectors.sources._desk import Desk, raws_of
+from collectors.sources._desk import Desk, Detect, raws_of
 from soc_core.protocols import Raws
 
 SAMPLE_LINES = 200
@@ -33,14 +34,42 @@ class Wrapped(NamedTuple):
     kind: str = ""
 
 
-def unwrapped(records: Iterable[Wrapped], desk: Desk, request: Request, name: str) -> list[Raws]:
+class Habits:
+    """What senders are known to send, so that small requests need not be looked at one by one.
+
+    Looked at again after SOON, and less and less often while it stays the same.
+    """
+
+    SOON, LATE, MOST = 10.0, 3600.0, 20_000  # seconds, seconds, senders
+
+    def __init__(self, detect: Detect) -> None:
+        self._detect = detect
+        self._known: dict[Hashable, tuple[str, float, float]] = {}  # format, until when, for how long
+
+    def format(self, key: Hashable, sample: Sequence[bytes]) -> str:
+        known, until, span = self._known.get(key, ("", 0.0, 0.0))
+        now = time.monotonic()
+        if now < until:
+            return known
+        found = self._detect(sample)
+        span = min(2 * span, self.LATE) if span and found == known else self.SOON
+        if len(self._known) >= self.MOST and key not in self._known:
+            self._known.clear()
+        self._known[key] = found, now + span, span
+        return found
+
+
+def unwrapped(
+    records: Iterable[Wrapped], habits: Habits, desk: Desk, request: Request, name: str
+) -> list[Raws]:
     """The records by source and format, in the order of their first."""
     groups: dict[tuple[str, str, bool], list[Wrapped]] = {}
     for record in records:
         groups.setdefault((record.sender, record.kind, record.object is None), []).append(record)
     found: dict[tuple[str, str], list[bytes]] = {}
-    for (sender, _, _), group in groups.items():
-        format_ = desk.detect([record.text for record in group[:SAMPLE_LINES]])
+    for key, group in groups.items():
+        sender = key[0]
+        format_ = habits.format((name, *key), [record.text for record in group[:SAMPLE_LINES]])
         own = format_ not in NOBODYS
         lines = [record.text if own else document(record) for record in group]
         found.setdefault((desk.source(name, sender), format_ if own else "ecs"), []).extend(lines)

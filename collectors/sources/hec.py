@@ -24,13 +24,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from collectors.sources._desk import Desk, Taken, Trouble, framed
-from collectors.sources._wrapped import SAMPLE_LINES, Wrapped, unwrapped
+from collectors.sources._wrapped import SAMPLE_LINES, Habits, Wrapped, unwrapped
 from soc_core import clock
 from soc_core.protocols import Raws
 
 SCHEMES = ("splunk", "basic", "bearer")
 BLANK = re.compile(r"[ \t\r\n]*")
 BETWEEN = re.compile(r"[ \t\r\n,]*")
+WHITE = frozenset(" \t\r\n,")
 CODES = {401: 3, 413: 6, 429: 9, 503: 9}
 BUSY = {429: 503}  # senders wait and come again on 503
 LIMIT = 1 << 62  # microseconds beyond this are no time
@@ -53,7 +54,7 @@ class Envelope(NamedTuple):
 
 def routes(desk: Desk) -> list[Route]:
     """The collector's paths, old and new."""
-    issued = itertools.count()
+    habits, issued = Habits(desk.detect), itertools.count()
     last = [-1]
 
     def answered(handle: Callable[[Request, str], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -73,10 +74,11 @@ def routes(desk: Desk) -> list[Route]:
         return answer
 
     async def event(request: Request, name: str) -> Response:
-        return await taken(request, lambda body: unwrapped(wrapped(body, request.query_params), desk, request, name))
+        return await taken(request, lambda body: unwrapped(
+            wrapped(body, request.query_params), habits, desk, request, name))
 
     async def raw(request: Request, name: str) -> Response:
-        return await taken(request, lambda body: _raw(desk, request, name, body))
+        return await taken(request, lambda body: _raw(habits, desk, request, name, body))
 
     async def ack(request: Request, name: str) -> Response:
         replies: list[Response] = []
@@ -162,6 +164,8 @@ def _object(text: str, at: int, scan: Callable[[str, int], tuple[Any, int]]) -> 
 
 
 def _past(pattern: re.Pattern[str], text: str, at: int) -> int:
+    if text[at : at + 1] not in WHITE:
+        return at
     match = pattern.match(text, at)
     return match.end() if match else at
 
@@ -188,12 +192,13 @@ def _time(value: Any) -> str | None:
         return None
 
 
-def _raw(desk: Desk, request: Request, name: str, body: bytes) -> list[Raws]:
+def _raw(habits: Habits, desk: Desk, request: Request, name: str, body: bytes) -> list[Raws]:
     found = framed(body)
     if not found.lines:
         raise Refused(5, "No data")
-    source = desk.source(name, request.query_params.get("host", ""))
-    origin = desk.origin(request, source, desk.detect(found.lines[:SAMPLE_LINES]))
+    host, kind = request.query_params.get("host", ""), request.query_params.get("sourcetype", "")
+    format_ = habits.format((name, host, kind), found.lines[:SAMPLE_LINES])
+    origin = desk.origin(request, desk.source(name, host), format_)
     return [Raws(origin, found.lines, clock.now(), None, found.damaged)]
 
 

@@ -28,7 +28,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from collectors.sources._desk import Desk, Taken, Trouble
-from collectors.sources._wrapped import Wrapped, dumps, unwrapped
+from collectors.sources._wrapped import Habits, Wrapped, dumps, unwrapped
 from soc_core import clock
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -39,21 +39,23 @@ TERMS = {"deployment.environment.name": "service.environment", "service.instance
 
 
 def routes(desk: Desk) -> list[Route]:
+    habits = Habits(desk.detect)
+
     async def logs(request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         try:
             name = desk.who(request, SCHEMES)
             if kind not in (PROTOBUF, JSON):
                 raise Trouble(415, f"Content-Type {kind[:40]!r} is not understood; {PROTOBUF} and {JSON} are")
-            return await desk.take(request, lambda body: _taken(desk, request, name, body, kind))
+            return await desk.take(request, lambda body: _taken(habits, desk, request, name, body, kind))
         except Trouble as trouble:
             return _refusal(trouble, kind)
 
     return [Route("/v1/logs", logs, methods=["POST"])]
 
 
-def _taken(desk: Desk, request: Request, name: str, body: bytes, kind: str) -> Taken:
-    raws = unwrapped(wrapped(read(body, kind)), desk, request, name)
+def _taken(habits: Habits, desk: Desk, request: Request, name: str, body: bytes, kind: str) -> Taken:
+    raws = unwrapped(wrapped(read(body, kind)), habits, desk, request, name)
     answer = ExportLogsServiceResponse().SerializeToString()
     return Taken(raws, Response(answer, media_type=PROTOBUF) if kind == PROTOBUF else JSONResponse({}))
 

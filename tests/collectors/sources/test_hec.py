@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -14,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.parse import detect, parse
-from collectors.sources import _desk
+from collectors.sources import _desk, _wrapped
+from collectors.sources._wrapped import Habits
 from collectors.sources.hec import Refused, envelopes, wrapped
 from soc_core.protocols import Frame
 from tests.collectors.sources.doors import TOKEN, Door, records
@@ -62,6 +64,25 @@ def test_an_object_that_a_format_knows_goes_on_verbatim(door: Door) -> None:
            b'"rrname":"example.com","rrtype":"A"}}')
     assert post(door, b'[{"host":"ids", "event": ' + eve + b'}]').status_code == 200
     assert records(door) == {("http:default/ids", "suricata_eve"): [eve]}
+
+
+def test_a_sender_is_looked_at_again_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[bytes] = []
+    now = [0.0]
+    monkeypatch.setattr(_wrapped, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def look(sample: Sequence[bytes]) -> str:
+        looked.append(sample[0])
+        return sample[0].decode()
+
+    habits = Habits(look)
+    assert [habits.format("a", [text]) for text in (b"text", b"syslog")] == ["text", "text"]
+    assert habits.format("b", [b"syslog"]) == "syslog"
+    for at, text, found in ((11, b"syslog", "syslog"), (20, b"text", "syslog"), (22, b"syslog", "syslog"),
+                            (40, b"text", "syslog"), (43, b"text", "text")):
+        now[0] = at
+        assert habits.format("a", [text]) == found
+    assert looked == [b"text", b"syslog", b"syslog", b"syslog", b"text"]
 
 
 def test_raw_lines(door: Door) -> None:
