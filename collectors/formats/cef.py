@@ -39,7 +39,8 @@ NAMES = {
     "reason": "event.reason", "fname": "file.name", "filePath": "file.path", "fsize": "file.size",
     "fileHash": "file.hash.md5", "dvchost": "host.name", "deviceInboundInterface": "observer.ingress.interface.name",
     "deviceOutboundInterface": "observer.egress.interface.name", "deviceExternalId": "observer.serial_number",
-    "sproc": "process.name", "dproc": "process.name", "spid": "process.pid", "rt": "@timestamp", "start": "event.start",
+    "sproc": "process.name", "dproc": "process.name", "spid": "process.pid", "rt": "@timestamp",
+    "UNIFIutcTime": "@timestamp", "start": "event.start",
     "end": "event.end", "sourceServiceName": "service.name", "UNIFIadmin": "user.name",
 }
 ADDRESSES = frozenset(("src", "dst", "sourceTranslatedAddress", "destinationTranslatedAddress"))

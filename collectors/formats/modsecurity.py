@@ -23,7 +23,7 @@ from soc_core.protocols import Context, Fault, Parsed
 SYSLOG_MARKS = ("ModSecurity: ", "ModSecurity:[")
 APACHE = re.compile(
     r"^\[(?:[A-Z][a-z]{2} )?([A-Z][a-z]{2}) +(\d{1,2}) (\d\d:\d\d:\d\d(?:\.\d+)?) (\d{4})\] \[(?:[\w.]*:)?(\w+)\] "
-    r"(?:\[pid (\d+)(?::tid \d+)?\] )?(?:\[client ([^\]\s]+)\] )+ ?ModSecurity: ?(.*)$", re.DOTALL)
+    r"(?:\[pid (\d+)(?::tid \d+)?\] )?(?:\[(?:client|remote) ([^\]\s]+)\] )+ ?ModSecurity: ?(.*)$", re.DOTALL)
 NGINX = re.compile(
     r"^(\d{4})/(\d\d)/(\d\d) (\d\d:\d\d:\d\d) \[(\w+)\] (\d+)#\d+: (?:\*\d+ )?(?:\[client ([^\]\s]+)\] "
     ")?ModSecurity: ?(.*)$",
@@ -78,7 +78,7 @@ def _fixed(denied: bool) -> dict[str, Any]:
         "event.dataset": "modsecurity.log", "service.type": "modsecurity", "observer.vendor": "OWASP",
         "observer.product": "ModSecurity", "observer.type": "waf", "sigma.logsource": ["modsecurity//",
         "//modsecurity"],
-        "event.action": "denied" if denied else "logged",
+        "event.action": "denied" if denied else "logged", **({"event.outcome": "failure"} if denied else {}),
     }
 
 

@@ -21,38 +21,43 @@ TYPES = "TRAFFIC|THREAT|SYSTEM|CONFIG|GLOBALPROTECT|USERID|HIPMATCH|AUTH|DECRYPT
 MARK = rf"\d*,\d{{4}}/\d\d/\d\d \d\d:\d\d:\d\d,\w*,(?:{TYPES}),"
 ABSENT = "no log of PAN-OS"
 FLOW = (
-    "future receive_time serial type subtype future1 generated src dst natsrc natdst rule srcuser dstuser app vsys "
-    "from to "
-    "inbound_if outbound_if logset future2 sessionid repeatcnt sport dport natsport natdport flags proto action "
+    "future receive_time serial type subtype future1 generated src dst natsrc natdst rule srcuser dstuser app "
+    "vsys from to inbound_if outbound_if logset future2 sessionid repeatcnt sport dport natsport natdport flags "
+    "proto action "
 )
 LAYOUTS = {name: text.split() for name, text in {
-    "TRAFFIC": FLOW + "bytes bytes_sent bytes_received packets start elapsed category future3 seqno actionflags "
-    "srcloc dstloc "
-    "future4 pkts_sent pkts_received session_end_reason dg1 dg2 dg3 dg4 vsys_name device_name action_source src_uuid "
-    "dst_uuid "
-    "tunnelid monitortag parent_session_id parent_start_time tunnel",
-    "THREAT": FLOW + "misc threatid category severity direction seqno actionflags srcloc dstloc future3 contenttype "
-    "pcap_id "
-    "filedigest cloud url_idx user_agent filetype xff referer sender subject recipient reportid dg1 dg2 dg3 dg4 "
-    "vsys_name "
-    "device_name future4 src_uuid dst_uuid http_method tunnelid",
-    "SYSTEM": "future receive_time serial type subtype future1 generated vsys eventid object future2 future3 module "
-    "severity "
-    "opaque seqno actionflags dg1 dg2 dg3 dg4 vsys_name device_name",
-    "CONFIG": "future receive_time serial type subtype future1 generated host vsys cmd admin client result path "
-    "before after "
-    "seqno actionflags dg1 dg2 dg3 dg4 vsys_name device_name",
-    "GLOBALPROTECT": "future receive_time serial type subtype future1 generated vsys eventid stage auth_method "
-    "tunnel_type "
-    "srcuser srcregion machinename public_ip public_ipv6 private_ip private_ipv6 hostid serialnumber client_ver "
-    "client_os "
-    "client_os_ver repeatcnt reason error opaque status location login_duration connect_method error_code portal",
-    "USERID": "future receive_time serial type subtype future1 generated vsys ip user datasourcename eventid "
-    "repeatcnt timeout "
-    "beginport endport datasource datasourcetype seqno",
-    "AUTH": "future receive_time serial type subtype future1 generated vsys ip user normalize_user object authpolicy "
-    "repeatcnt "
-    "authid vendor logset serverprofile desc clienttype event factorno",
+    "TRAFFIC": FLOW + (
+        "bytes bytes_sent bytes_received packets start elapsed category future3 seqno actionflags srcloc dstloc "
+        "future4 pkts_sent pkts_received session_end_reason dg1 dg2 dg3 dg4 vsys_name device_name action_source "
+        "src_uuid dst_uuid tunnelid monitortag parent_session_id parent_start_time tunnel "
+    ),
+    "THREAT": FLOW + (
+        "misc threatid category severity direction seqno actionflags srcloc dstloc future3 contenttype pcap_id "
+        "filedigest cloud url_idx user_agent filetype xff referer sender subject recipient reportid dg1 dg2 dg3 "
+        "dg4 vsys_name device_name future4 src_uuid dst_uuid http_method tunnelid "
+    ),
+    "SYSTEM": (
+        "future receive_time serial type subtype future1 generated vsys eventid object future2 future3 module "
+        "severity opaque seqno actionflags dg1 dg2 dg3 dg4 vsys_name device_name "
+    ),
+    "CONFIG": (
+        "future receive_time serial type subtype future1 generated host vsys cmd admin client result path before "
+        "after seqno actionflags dg1 dg2 dg3 dg4 vsys_name device_name "
+    ),
+    "GLOBALPROTECT": (
+        "future receive_time serial type subtype future1 generated vsys eventid stage auth_method tunnel_type "
+        "srcuser srcregion machinename public_ip public_ipv6 private_ip private_ipv6 hostid serialnumber "
+        "client_ver client_os client_os_ver repeatcnt reason error opaque status location login_duration "
+        "connect_method error_code portal "
+    ),
+    "USERID": (
+        "future receive_time serial type subtype future1 generated vsys ip user datasourcename eventid repeatcnt "
+        "timeout beginport endport datasource datasourcetype seqno "
+    ),
+    "AUTH": (
+        "future receive_time serial type subtype future1 generated vsys ip user normalize_user object authpolicy "
+        "repeatcnt authid vendor logset serverprofile desc clienttype event factorno "
+    ),
 }.items()}
 COMMON = {"generated": "@timestamp", "serial": "observer.serial_number", "device_name": "observer.name"}
 ENDS = COMMON | {

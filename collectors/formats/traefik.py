@@ -13,11 +13,11 @@ import numpy as np
 import orjson
 import polars as pl
 
-from collectors.formats import _access_log
+from collectors.formats import _access_log, _times
 from collectors.formats._document import Event, parse_records, share, tree
 from collectors.formats._frames import Piece, finish, gather
 from collectors.formats._json import Record, sample
-from collectors.formats._records import outcome
+from collectors.formats._records import outcome, polished
 from collectors.formats._text import Shape, decode, match
 from soc_core.protocols import Context, Fault, Parsed
 
@@ -27,7 +27,13 @@ TEXT = _access_log.QUOTED
 HEAD = (rf'^{_access_log.CLIENT} \S+ (?P<user.name>\S+) {_access_log.TIME} "(?P<request_>{TEXT})" '
         rf"{_access_log.ANSWER}")
 FULL = Shape("", rf'{HEAD} (?:"(?P<http.request.referrer>{TEXT})"|-) (?:"(?P<user_agent.original>{TEXT})"|-) {END}')
-SHAPES = (FULL, *_access_log.ACCESS)
+STREAM = Shape("time=", r'^time="(?P<stamp_>[^"]+)" level=(?P<log.level>\w+) msg="Handling (?P<kind_>TCP|UDP) \w+ from '
+               r'(?P<source.address>[^"\s]+):(?P<source.port>\d+) to (?P<destination.address>[^"\s]+):'
+               r'(?P<destination.port>\d+)"')
+SHAPES = (FULL, *_access_log.ACCESS, STREAM)
+OPENED = {"event.kind": "event", "event.category": ["network"], "event.type": ["connection", "start"],
+    "event.module": "traefik", "event.dataset": "traefik.log", "service.type": "traefik",
+    "sigma.logsource": ["//traefik"]}
 TABLE = tree({
     "ClientHost": "source.address", "ClientPort": "source.port", "ClientUsername": "user.name",
     "StartUTC": "@timestamp",
@@ -53,7 +59,8 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
 def sniff(lines: Sequence[bytes]) -> float:
     """Share of lines with Traefik's own end, or names."""
     text, _ = decode(lines)
-    ended = int(text.fill_null("").str.contains(FULL.pattern).to_numpy().sum())
+    held = text.fill_null("")
+    ended = int((held.str.contains(FULL.pattern) | held.str.contains(STREAM.pattern)).to_numpy().sum())
     return 0.97 * ended / max(len(lines), 1) + 0.97 * share(sample(lines), lines, _mine)
 
 
@@ -70,6 +77,9 @@ def _json(lines: Sequence[bytes], rows: np.ndarray[Any, np.dtype[np.int64]], ctx
 
 def _made(event: Event) -> dict[str, Any]:
     found = event.found
+    if "," in str(found.get("source.address", "")):  # a forwarded list: only the last was written by a proxy of ours
+        event.rest["ClientHost"] = found["source.address"]
+        found["source.address"] = str(found["source.address"]).rpartition(",")[2].strip()
     version = found.get("http.version")
     if isinstance(version, str):
         found["http.version"] = version.removeprefix("HTTP/")
@@ -87,6 +97,12 @@ def _text(lines: Sequence[bytes], rows: np.ndarray[Any, np.dtype[np.int64]], ctx
     for shape, mine, groups in match(text.fill_null(""), SHAPES):
         if shape is None:
             faults += [Fault(int(row), ABSENT) for row in mine if int(row) not in undecoded]
+            continue
+        if shape is STREAM:
+            stamp = _times.iso(groups["stamp_"], ctx.timezone).alias("@timestamp")
+            kind = groups["kind_"].str.to_lowercase().alias("network.transport")
+            pieces.append(Piece(mine, finish(polished(groups.drop("stamp_", "kind_").with_columns(stamp, kind)),
+                OPENED)))
             continue
         own = groups.select([name for name in groups.columns if name.startswith(("traefik.", "took_"))])
         frame = _access_log.columns(groups.drop(own.columns))
