@@ -17,7 +17,7 @@ from soc_core.identity import source_key
 from soc_core.journal import kafka_frames
 from soc_core.journal.kafka_reader import Reader
 from soc_core.journal.kafka_tails import Tails
-from soc_core.journal.kafka_topic import Topic
+from soc_core.journal.kafka_topic import Remade, Topic
 from soc_core.journal.kafka_writer import Sent, Writer
 from soc_core.protocols import Frame, Offset, Raws
 
@@ -39,7 +39,8 @@ class Partition:
     def end(self) -> int:
         """The broker's end. Raises Remade when it went back: this is another topic."""
         end = self.topic.end(self.number)
-        self.topic.check(now=end < self.known_end)
+        if end < self.known_end or self.topic.due:
+            self.topic.check()
         self.known_end = max(self.known_end, end)
         return end
 
@@ -57,9 +58,15 @@ class Partition:
         return found
 
     def appended(self, sents: Sequence[Sent]) -> None:
-        """Take in what we ourselves appended."""
+        """Take in what we ourselves appended. It is durable: no broker that goes away now makes it undone."""
         first, after = min(sent.first for sent in sents), max(sent.next for sent in sents)
-        self.topic.check(now=after <= self.known_end)
+        if after <= self.known_end or self.topic.due:
+            try:
+                self.topic.check()
+            except Remade:
+                raise
+            except OSError as error:
+                log.warning("%s", error)
         self.known_end = max(self.known_end, after)
         if after - first == sum(sent.count for sent in sents):  # and nobody else in between
             self.tails.note(first, after, [
@@ -127,6 +134,8 @@ class KafkaJournal:
         return int(source_key(source), 16) % len(self._partitions)
 
     def append(self, raws: Sequence[Raws]) -> list[Offset]:
+        if self.topic.remade:
+            raise Remade(self.topic.remade)
         numbers = [self.partition_of(batch.origin.source) for batch in raws]
         full = [index for index, batch in enumerate(raws) if len(batch.lines)]
         ends = {numbers[index]: self.end(numbers[index]) for index, batch in enumerate(raws) if not len(batch.lines)}

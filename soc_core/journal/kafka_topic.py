@@ -60,7 +60,7 @@ class Topic:
         found = self._describe(name) or self._make(partitions, replication)
         self.id, self.partitions = found
         self.message_bytes = self._fit()
-        self._checked = time.monotonic()
+        self._checked, self.remade = time.monotonic(), ""
 
     def _call(self, futures: Mapping[Any, Future[Any]]) -> list[Any]:
         with told(self.servers):
@@ -111,15 +111,21 @@ class Topic:
                              "cleanup.policy=delete, or another topic")
         return min(MESSAGE_BYTES, int(config["max.message.bytes"].value))
 
-    def check(self, now: bool = True) -> None:
-        """Raise Remade when the topic is another one by now. With now=False it is asked once a second."""
-        if not now and time.monotonic() < self._checked + CHECK_SECONDS:
-            return
-        found = self._describe(self.name)
-        if found is None or found[0] != self.id:
-            state = "is gone" if found is None else f"was made anew (id {found[0]})"
-            raise Remade(f"the journal's topic {self.name} on {self.servers} {state}; opened was {self.id}")
-        self._checked = time.monotonic()
+    def check(self) -> None:
+        """Raise Remade when the topic is another one by now; for good, as what was opened does not come back."""
+        if not self.remade:
+            found = self._describe(self.name)
+            if found is None or found[0] != self.id:
+                state = "is gone" if found is None else f"was made anew (id {found[0]})"
+                self.remade = f"the journal's topic {self.name} on {self.servers} {state}; opened was {self.id}"
+            self._checked = time.monotonic()
+        if self.remade:
+            raise Remade(self.remade)
+
+    @property
+    def due(self) -> bool:
+        """Whether the last check is a second old."""
+        return time.monotonic() > self._checked + CHECK_SECONDS
 
     def end(self, partition: int, name: str = "") -> int:
         """The offset after the last message."""

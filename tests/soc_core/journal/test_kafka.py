@@ -20,7 +20,7 @@ import pytest
 pytest.importorskip("confluent_kafka", reason="confluent-kafka is not installed (extra: kafka)")
 
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewTopic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +32,7 @@ from soc_core.state import commits
 from soc_core.state.database import Database
 from tests.servers.kafka import kafka_address, new_broker
 from tests.soc_core.journal.suite import JournalSuite, batches, everything, lines_of, raws
+from tests.soc_core.test_pipeline import House
 
 __all__ = ["kafka_address"]
 ROOT = Path(__file__).resolve().parents[3]
@@ -175,6 +176,22 @@ def every_call_says_so(journal: KafkaJournal, address: str) -> None:
     journal.release(0, 1)  # only a permission: nothing to raise
 
 
+def test_what_is_acknowledged_stays_so_when_the_broker_goes_at_once(
+    kafka_address: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that follows the acknowledgement may refuse the batch: it would come again."""
+    def away(*_: Any) -> None:
+        raise OSError("away")
+
+    with opened(kafka_address, name) as journal:
+        monkeypatch.setattr(journal.topic, "_describe", away)
+        monkeypatch.setattr(journal.topic, "start", away)
+        monkeypatch.setattr(journal.topic, "_checked", 0.0)
+        monkeypatch.setattr(kafka_tails.Tails.save, "__defaults__", (1,))
+        (offset,) = journal.append([raws("s", [b"x"] * 3)])
+        assert offset.offset == 3
+
+
 # ---------------------------------------------------------------- a topic made anew
 
 
@@ -200,6 +217,10 @@ def test_a_topic_made_anew_is_refused(kafka_address: str, name: str, tmp_path: P
             time.sleep(CHECK_SECONDS)
             with pytest.raises(OSError, match="journal"):  # whether the producer or the check finds it first
                 old.append([raws("s", [b"late"], 3)])
+            end = new.end(partition)
+            with pytest.raises(Remade):
+                old.append([raws("s", [b"late"], 3)])
+            assert new.end(partition) == end  # tried again and again, it leaves nothing in the other topic
             assert [line for line in lines_of(new, "s") if line == b"new"] == [b"new"] * 9
     state.close()
 
@@ -213,6 +234,43 @@ def test_an_old_count_of_tails_is_not_taken_for_a_new_topic(kafka_address: str, 
         assert new.tail("s") == -1
         new.append([raws("s", [b"x"], 7)])
         assert new.tail("s") == 7
+
+
+# ---------------------------------------------------------------- the loop
+
+
+def test_the_loop_over_kafka_counts_each_record_once(kafka_address: str, name: str, tmp_path: Path) -> None:
+    """A crash between the commits, a checkpoint that lets the broker delete, a new worker, then another topic."""
+    def fail(*_: Any) -> None:
+        raise RuntimeError("killed here")
+
+    house = House(tmp_path)
+    house.journal.close()
+    with opened(kafka_address, name) as journal:
+        house.journal = journal  # type: ignore[assignment]
+        house.put(["hit 1", "bad 2", "two 3", "hit 4", "hit 5", "join 6"])
+        house.put(["hit"] * 2, source="udp", start=None)
+        with pytest.raises(RuntimeError, match="killed here"):
+            house.worker(triage=fail).drain()
+        worker = house.worker()
+        worker.drain()
+        fates = {"s": (6, 4, 0, 1, 1, 5), "udp": (2, 2, 0, 0, 0, 2)}
+        assert house.fates() == fates
+        ends = {partition: journal.end(partition) for partition in journal.partitions()}
+        assert [journal.topic.start(partition) for partition in ends] == list(ends.values())  # all released
+        house.put(["hit 1", "bad 2"])  # a source that begins again: known, though the broker has forgotten it
+        with opened(kafka_address, name) as other:
+            house.journal = other  # type: ignore[assignment]
+            house.worker().drain()
+            assert house.fates() == fates | {"s": (8, 4, 2, 1, 1, 5)}
+            assert other.tail("s") == 5
+            assert other.pending(other.partition_of("s"), other.end(other.partition_of("s"))) == {}
+    deleted(kafka_address, name)
+    with opened(kafka_address, name) as anew:
+        house.journal = anew  # type: ignore[assignment]
+        with pytest.raises(commits.OtherJournal):
+            house.worker()
+    house.close()
 
 
 # ---------------------------------------------------------------- several processes
