@@ -100,14 +100,21 @@ class EventBatch:
 
     def with_columns(self, columns: Mapping[str, pl.Series | str | int | None]) -> EventBatch:
         """A batch with columns added or replaced: a Series of `height` rows, or one value for all rows."""
-        parts = []
+        varying = [value.alias(name) for name, value in columns.items() if isinstance(value, pl.Series)]
+        whole = pl.DataFrame(varying)
+        if len(self.parts) > 1 and varying:  # one gather for all parts, then each gets its slice
+            whole = whole[np.concatenate([part.rows for part in self.parts])]
+        fixed = [
+            pl.Series(name, [value], dtype=SCHEMA.dtype(name))
+            for name, value in columns.items() if not isinstance(value, pl.Series)
+        ]
+        parts, at = [], 0
         for rows, frame in self.parts:
-            add = [
-                (value.gather(rows) if len(self.parts) > 1 else value).alias(name) if isinstance(value, pl.Series)
-                else pl.lit(value, dtype=SCHEMA.dtype(name)).alias(name)
-                for name, value in columns.items()
-            ]
-            parts.append(Part(rows, frame.with_columns(add)))
+            height = frame.height
+            known = [name for name in frame.columns if name in columns]
+            add = whole.slice(at, height).get_columns() + [one.new_from_index(0, height) for one in fixed]
+            parts.append(Part(rows, (frame.drop(known) if known else frame).hstack(add)))
+            at += height
         return EventBatch(self.height, parts)
 
     def take(self, mask: npt.NDArray[np.bool_]) -> EventBatch:

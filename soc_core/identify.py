@@ -11,6 +11,7 @@ import polars as pl
 from soc_core import clock, identity
 from soc_core.events import EventBatch, Part
 from soc_core.protocols import Frame, Ints, ParsedFrames
+from soc_core.schema import SCHEMA
 from soc_core.text import decode_all
 
 STAMP = pl.Datetime("us", "UTC")
@@ -100,17 +101,25 @@ def identify(parsed: ParsedFrames, known: Records) -> tuple[EventBatch, Ints]:
 
 def _datable(batch: EventBatch) -> EventBatch:
     """The batch without times that no calendar has: one of them would stop everybody who reads the events later."""
+    dates = [name for name in batch.fields if isinstance(SCHEMA.dtype(name), pl.Datetime)]
+    odd = [name for name in dates if not _sane(batch.column(name))]
+    if not odd:
+        return batch
     parts = []
     for rows, frame in batch.parts:
-        odd = []
-        for name, dtype in frame.schema.items():
-            if isinstance(dtype, pl.Datetime):
-                at = frame[name].to_physical()
-                first, last = at.min(), at.max()
-                if isinstance(first, int) and isinstance(last, int) and (first < clock.EARLIEST or last > clock.LATEST):
-                    odd.append(pl.when(pl.col(name).to_physical().is_between(clock.EARLIEST, clock.LATEST)).then(name))
-        parts.append(Part(rows, frame.with_columns(odd) if odd else frame))
+        sane = [
+            pl.when(pl.col(name).to_physical().is_between(clock.EARLIEST, clock.LATEST)).then(name)
+            for name in odd if name in frame.columns
+        ]
+        parts.append(Part(rows, frame.with_columns(sane) if sane else frame))
     return EventBatch(batch.height, parts)
+
+
+def _sane(times: pl.Series) -> bool:
+    at = times.to_physical()
+    first, last = at.min(), at.max()
+    return not isinstance(first, int) or not isinstance(last, int) or (
+        first >= clock.EARLIEST and last <= clock.LATEST)
 
 
 def _originals(known: Records, record: Ints) -> pl.Series:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -91,17 +90,13 @@ class Digger:
 
 
 def taken(rows: Sequence[Record], names: Sequence[str]) -> Iterator[tuple[str, Sequence[Any]]]:
-    """The values of each name, None where a record lacks it; all names of a record at once where it has them all."""
-    try:
-        if len(names) > 1:
+    """The values of each name, None where a record lacks it; record by record, as each comes into the cache once."""
+    if len(names) > 1:
+        try:
             return zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True)
-    except KeyError:
-        pass
-    common = set(names).intersection(*rows)
-    some = [name for name in names if name not in common]
-    apart = ((name, [row.get(name) for row in rows]) for name in some)
-    return chain(taken(rows, [name for name in names if name in common]) if len(common) > 1 else
-        ((name, [row[name] for row in rows]) for name in common), apart)
+        except KeyError:
+            pass
+    return zip(names, zip(*[tuple(map(row.get, names)) for row in rows], strict=True), strict=True)
 
 
 def _first(row: Any, key: str) -> Any:
@@ -112,10 +107,7 @@ def series(name: str, values: Sequence[Any]) -> pl.Series | None:
     """A column of the schema's type made from JSON values; None when there is no value at all."""
     want = SCHEMA.dtype(name)
     if want == pl.String:
-        try:
-            made = pl.Series(name, values, dtype=pl.String)
-        except TypeError:
-            made = pl.Series(name, [text(value) for value in values], dtype=pl.String)
+        made = strings(name, values)
     elif isinstance(want, pl.List):
         made = lists(name, [value if value is None or type(value) is list else [value] for value in values])
     elif want == pl.Int64:
@@ -128,8 +120,21 @@ def series(name: str, values: Sequence[Any]) -> pl.Series | None:
     elif want == pl.Boolean:
         made = pl.Series(name, [_truth(value) for value in values], dtype=pl.Boolean)
     else:
-        made = pl.Series(name, [text(value) for value in values], dtype=pl.String)
+        made = strings(name, values)
     return made if made.null_count() < len(made) else None
+
+
+def strings(name: str, values: Sequence[Any]) -> pl.Series:
+    """A text column of JSON values, each as `text` has it."""
+    try:
+        return pl.Series(name, values, dtype=pl.String)
+    except TypeError:
+        if set(map(type, values)) <= {int, type(None)}:
+            try:
+                return pl.Series(name, values, dtype=pl.Int64).cast(pl.String)
+            except OverflowError:
+                pass
+        return pl.Series(name, [text(value) for value in values], dtype=pl.String)
 
 
 def lists(name: str, values: Sequence[Sequence[Any] | None]) -> pl.Series:

@@ -16,7 +16,7 @@ from collectors.formats import _times
 from collectors.formats import _windows_derive as derive
 from collectors.formats import _windows_styles as styles
 from collectors.formats._frames import Shape, by_value, constant, endpoints, finished, gather, typed, unblanked
-from collectors.formats._json import Digger, Record, leftovers, records, sample, series, text
+from collectors.formats._json import Digger, Record, leftovers, records, sample, series, strings
 from collectors.formats._text import decode_line
 from collectors.formats._windows_map import DATASETS, HASHED, LEVELS, SERVICE, TABLES, Kind
 from soc_core.protocols import Context, Fault, Ints, Parsed
@@ -28,6 +28,7 @@ Key = tuple[str, str, str]
 Columns = dict[str, pl.Series]
 WORDS = {word: number for number, word in reversed(LEVELS.items()) if number != "0"}
 WORDS |= {"informational": "4", "info": "4"}
+NESTED = frozenset({dict, list})
 NAMED = ("source.", "destination.", "user.", "group.")  # where a dash stands for nobody
 
 
@@ -152,8 +153,7 @@ def _system(told: dict[str, list[Any]], timezone: str) -> Columns:
     columns: Columns = {}
     for name, values in told.items():
         if name == "stamp":
-            stamps = pl.Series("@timestamp", [text(value) for value in values], dtype=pl.String)
-            columns["@timestamp"] = _times.iso(stamps, timezone)
+            columns["@timestamp"] = _times.iso(strings("@timestamp", values), timezone)
         else:
             made = series(name, values)
             if made is not None:
@@ -199,15 +199,13 @@ def _data(data: Iterable[tuple[str, Sequence[Any]]], rest: list[Record | None], 
     """winlog.event_data.*; names with spaces under two names; nested values to the overflow, from row `at` on."""
     columns: Columns = {}
     for name, values in data:
-        try:
-            made = pl.Series(DATA + name, values, dtype=pl.String)
-        except TypeError:
-            for number, value in enumerate(values, at):
-                if type(value) in (dict, list):
-                    rest[number] = (rest[number] or {}) | {f"{DATA}{name}": value}
-            made = pl.Series(DATA + name, [text(value) for value in values], dtype=pl.String)
+        made = strings(DATA + name, values)
         if made.null_count() == len(made):
             continue
+        if not NESTED.isdisjoint(map(type, values)):
+            for number, value in enumerate(values, at):
+                if type(value) in NESTED:
+                    rest[number] = (rest[number] or {}) | {f"{DATA}{name}": value}
         if name.endswith("LogonId"):
             made = by_value(made, derive.logon_id)
         for written in {name.replace(" ", ""), name.replace(" ", "_")} if " " in name else (name,):
