@@ -7,6 +7,7 @@ starts at once; keep heavy imports inside the functions that need them.
 from __future__ import annotations
 
 import os
+import os
 import sys
 from difflib import get_close_matches
 
@@ -15,6 +16,7 @@ import typer
 from soc_core import registry
 
 PACKAGE = "soc_cli.commands"
+KEEPERS = {"up", "collect", "work", "ingest"}  # what these write is logs and secrets: for the owner's eyes alone
 
 # What SQLite and Polars say, with errors of their own, of a disk that is full, broken or not to be written.
 STORAGE = ("No space left", "disk is full", "disk I/O error", "readonly database", "unable to open database",
@@ -46,6 +48,8 @@ def main(argv: list[str]) -> int:
         hint = f"did you mean {near[0]!r}?" if near else "./soc --help lists the commands"
         print(f"soc: no command {argv[0]!r}; {hint}", file=sys.stderr)
         return 2
+    if argv[0] in KEEPERS:
+        os.umask(0o077)
     app: typer.Typer = registry.get(PACKAGE, argv[0]).app
     try:
         code = typer.main.get_command(app).main(argv[1:], prog_name=f"./soc {argv[0]}", standalone_mode=False)

@@ -50,7 +50,7 @@ class Tasks:
         """Remove events past the retention of their realm."""
         for realm, age in RETENTION.items():
             if self.platform.settings.events(realm).exists():
-                removed = self.platform.store(realm).prune(clock.now() - age)
+                removed = self.platform.store(realm).expire(clock.now() - age)
                 log.info("retention: %d events of realm %s removed", removed, realm)
         with self.platform.state.begin() as session:
             outbox.prune(session)

@@ -180,6 +180,19 @@ class EmbeddedStore:
             self._sweep()
             return deleted
 
+    def expire(self, before: Micros) -> int:
+        """Delete what was *written* before this moment, in whole segments; how many events there were.
+
+        Retention counts from receipt: a file of last year's logs, taken in today, is kept as long as today's.
+        """
+        with self._upkeep:
+            self._claim_safely()
+            gone = [segment for segment in self._manifest.segments() if segment.created < before]
+            if gone:
+                self._manifest.change([], gone)
+            self._sweep()
+            return sum(segment.rows for segment in gone)
+
     def _claim_safely(self) -> None:
         with self._writing:
             self._claim()

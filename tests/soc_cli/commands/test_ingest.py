@@ -125,3 +125,11 @@ def test_times_that_no_calendar_has_stop_nobody(tmp_path: Path) -> None:
     shown = soc("hunt", "*", "--data", tmp_path / "data")
     assert "Traceback" not in shown.stderr
     assert soc("status", "--data", tmp_path / "data").returncode == 0
+
+
+def test_what_is_kept_is_for_its_owner_alone(tmp_path: Path) -> None:
+    log = tmp_path / "auth.log"
+    log.write_text("\n".join(LINES) + "\n")
+    answer("ingest", log, "--data", tmp_path / "data")
+    readable = [path for path in [tmp_path / "data", *(tmp_path / "data").rglob("*")] if path.stat().st_mode & 0o077]
+    assert readable == []

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from soc_core import clock
-from soc_core.protocols import EventStore
+from soc_core.access import EVERYTHING
+from soc_core.protocols import EventStore, Query
 from soc_core.store import reading, segments
 from soc_core.store.embedded import EmbeddedStore
+from tests.soc_core.store.events import batch, plain
 from tests.soc_core.store.suite import StoreSuite
 
 LATER = clock.now() + 400 * clock.DAY
@@ -28,3 +30,13 @@ class TestEmbedded(StoreSuite):
     def settle(self, store: EventStore) -> None:
         assert isinstance(store, EmbeddedStore)
         store.compact(LATER)
+
+
+def test_retention_counts_from_receipt(tmp_path: Path) -> None:
+    """Old logs taken in today are today's to keep."""
+    with EmbeddedStore(tmp_path) as store:
+        store.write(batch(plain(5)))
+        assert store.expire(clock.now() - clock.HOUR) == 0
+        assert store.search(Query(), EVERYTHING).total == 5
+        assert store.expire(clock.now() + clock.HOUR) == 5
+        assert store.search(Query(), EVERYTHING).total == 0
