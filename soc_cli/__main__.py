@@ -7,7 +7,6 @@ starts at once; keep heavy imports inside the functions that need them.
 from __future__ import annotations
 
 import os
-import os
 import sys
 from difflib import get_close_matches
 
