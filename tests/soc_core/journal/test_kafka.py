@@ -6,7 +6,6 @@ import json
 import logging
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -30,7 +29,7 @@ from soc_core.journal.kafka_topic import CHECK_SECONDS, Remade
 from soc_core.protocols import Origin, Raws
 from soc_core.state import commits
 from soc_core.state.database import Database
-from tests.servers.kafka import kafka_address, new_broker
+from tests.servers.kafka import kafka_address
 from tests.soc_core.journal.suite import JournalSuite, batches, everything, lines_of, raws
 from tests.soc_core.test_pipeline import House
 
@@ -80,17 +79,6 @@ def deleted(address: str, *names: str) -> None:
         future.result(20)
 
 
-def appended(journal: KafkaJournal, batch: Raws) -> int:
-    """What a collector does: the same batch again until it is taken. Returns how often it was refused."""
-    for refused in range(300):
-        try:
-            journal.append([batch])
-            return refused
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError("never taken")
-
-
 class TestKafkaJournal(JournalSuite):
     address = ""
 
@@ -107,73 +95,6 @@ class TestKafkaJournal(JournalSuite):
     test_any_batches_come_back_in_order = settings(max_examples=12, deadline=None)(
         given(calls=st.lists(batches, max_size=4), limit=st.integers(1, 30), partitions=st.integers(1, 3))(
             JournalSuite.test_any_batches_come_back_in_order.hypothesis.inner_test))
-
-
-# ---------------------------------------------------------------- a broker that dies
-
-
-def test_a_killed_broker_loses_and_doubles_nothing(name: str) -> None:
-    """kill -9 in the midst of appends: one writer waits for the broker, one is refused again and again."""
-    with tempfile.TemporaryDirectory(prefix="soc-kafka-") as folder:
-        broker = new_broker(Path(folder))
-        ended, sent, refused = threading.Event(), {"patient": 0, "hasty": 0}, {"patient": 0, "hasty": 0}
-
-        def write(source: str, patience: float) -> None:
-            with opened(broker.address, name) as journal:
-                journal.topic.patience = patience
-                while not ended.is_set():
-                    at = sent[source]
-                    batch = raws(source, [b"%d" % (at + n) for n in range(at % 40 + 1)], at)
-                    refused[source] += appended(journal, batch)
-                    sent[source] = at + len(batch.lines)
-
-        try:
-            watcher = KafkaJournal(broker.address, name, 2, patience=20.0)
-            writers = [threading.Thread(target=write, args=each) for each in (("patient", 60.0), ("hasty", 0.2))]
-            for writer in writers:
-                writer.start()
-            more(sent, 2000)
-            broker.kill()
-            every_call_says_so(watcher, broker.address)
-            broker.start()
-            more(sent, 1000)
-            ended.set()
-            for writer in writers:
-                writer.join(60)
-                assert not writer.is_alive()
-            assert refused["hasty"] > 1
-            assert refused["patient"] == 0
-            watcher.topic.patience = 20.0
-            for source, count in sent.items():
-                assert [int(line) for line in lines_of(watcher, source)] == list(range(count))
-                assert watcher.tail(source) == count - 1
-            assert sum(watcher.end(partition) for partition in watcher.partitions()) == sum(sent.values())
-            watcher.close()
-        finally:
-            ended.set()
-            broker.stop()
-
-
-def more(sent: dict[str, int], records: int) -> None:
-    """Wait until every writer has so many more records acknowledged."""
-    wanted = {source: count + records for source, count in sent.items()}
-    end = time.monotonic() + 60
-    while any(sent[source] < count for source, count in wanted.items()):
-        assert time.monotonic() < end, sent
-        time.sleep(0.01)
-
-
-def every_call_says_so(journal: KafkaJournal, address: str) -> None:
-    journal.topic.patience = 0.3
-    calls = [
-        lambda: journal.append([raws("s", [])]), lambda: journal.read(0, 0, 9), lambda: journal.end(0),
-        lambda: journal.tail("s"), lambda: journal.pending(0, 0),
-        lambda: KafkaJournal(address, journal.topic.name, patience=0.3),
-    ]
-    for call in calls:
-        with pytest.raises(OSError, match=f"broker {address}"):
-            call()
-    journal.release(0, 1)  # only a permission: nothing to raise
 
 
 def test_what_is_acknowledged_stays_so_when_the_broker_goes_at_once(
