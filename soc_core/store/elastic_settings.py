@@ -36,7 +36,7 @@ class ElasticSettings(BaseModel):
     shards: int = Field(default=1, ge=1, le=64)
     replicas: str = Field(default="0-1", pattern=r"^(\d+|\d+-(\d+|all))$")  # a range follows the number of nodes
     patience: float = Field(default=60, ge=0)  # seconds of retries before the store counts as unavailable
-    bulk_bytes: int = Field(default=8 << 20, ge=1 << 16, le=64 << 20)
+    bulk_bytes: int = Field(default=4 << 20, ge=1 << 16, le=64 << 20)
     classes: dict[str, str] = {}
     retention: dict[str, int] = {STANDARD: 190}
 

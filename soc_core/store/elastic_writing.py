@@ -8,6 +8,7 @@ of its source, identity.py) is looked for in all indices of the realm first; `cr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ Mask = npt.NDArray[np.bool_]
 RECEIVED = "event.ingested"
 LONGEST_ID = 512  # bytes of an _id
 IDS_A_REQUEST = 5000
+ROWS_A_SLICE = 4096
 MARK_SECONDS = 300  # how long a source's mark is trusted without asking again: another writer may have had the source
 CREATED, CONFLICT = 201, 409
 ANSWER = "items.create.status,items.create.error.type,items.create.error.reason,items.create.error.caused_by.reason"
@@ -138,9 +140,7 @@ class Writer:
             fate.note(sound, found)
             fresh[sound[found.fresh]] = True
         if fresh.any():
-            done = Answered([], [], {})
-            for chunk in self._chunks(parts, fresh):
-                done.add(self._bulk(chunk))
+            done = self._send(self._chunks(parts, fresh))
             fate.stored[done.created] = True
             faults.update(done.faults)
             if done.created:
@@ -167,7 +167,7 @@ class Writer:
         """The fresh rows as lines, in requests of bounded size."""
         waiting: list[Lines] = []
         held = 0
-        for rows, frame in parts:
+        for rows, frame in sliced(parts):
             keep = fresh[rows]
             if not keep.any():
                 continue
@@ -198,6 +198,19 @@ class Writer:
         return pl.select(action.struct.json_encode()).to_series()
 
     # ------------------------------------------------------------ one request
+
+    def _send(self, chunks: Iterator[Lines]) -> Answered:
+        """All requests, one at a time; while the server works on one, the next is made."""
+        done = Answered([], [], {})
+        with ThreadPoolExecutor(1, "elastic-bulk") as sender:
+            sent: Future[Answered] | None = None
+            for chunk in chunks:
+                if sent is not None:
+                    done.add(sent.result())
+                sent = sender.submit(self._bulk, chunk)
+            if sent is not None:
+                done.add(sent.result())
+        return done
 
     def _bulk(self, lines: Lines) -> Answered:
         """Send, and send again what the cluster had no room for."""
@@ -297,6 +310,13 @@ def conformed(batch: EventBatch) -> tuple[list[tuple[Ints, pl.DataFrame]], dict[
             wrong_ids = ((size == 0) | (size > LONGEST_ID)).fill_null(False).to_numpy()
             faults.update((row, f"{ID} must have 1 to {LONGEST_ID} bytes") for row in rows[wrong_ids].tolist())
     return parts, faults
+
+
+def sliced(parts: Iterable[tuple[Ints, pl.DataFrame]]) -> Iterator[tuple[Ints, pl.DataFrame]]:
+    """The parts in slices, small enough for one to be made ready while another is sent."""
+    for rows, frame in parts:
+        for at in range(0, frame.height, ROWS_A_SLICE):
+            yield rows[at : at + ROWS_A_SLICE], frame[at : at + ROWS_A_SLICE]
 
 
 def cut(lines: Lines, size: int) -> Iterator[Lines]:

@@ -35,7 +35,7 @@ discovery.type: single-node
 network.host: 127.0.0.1
 http.port: 0
 transport.port: 0
-path.data: {run}/data
+path.data: {data}
 path.logs: {run}/logs
 xpack.security.enabled: false
 xpack.security.enrollment.enabled: false
@@ -49,15 +49,16 @@ class Node:
 
     def __init__(self, run: Path, home: Path, java: Path) -> None:
         self.run, self.home = run, home
-        for name in ("data", "logs", "tmp"):
+        for name in ("logs", "tmp"):
             (run / name).mkdir(parents=True, exist_ok=True)
+        self.data = Path(tempfile.mkdtemp(prefix="soc-elastic-", dir=_quick_disk(run)))
         shutil.copytree(home / "config", run / "config", dirs_exist_ok=True)
-        (run / "config" / "elasticsearch.yml").write_text(CONFIG.format(run=run), encoding="utf-8")
+        (run / "config" / "elasticsearch.yml").write_text(CONFIG.format(run=run, data=self.data), encoding="utf-8")
         options = run / "config" / "jvm.options"
         kept = [line for line in options.read_text(encoding="utf-8").splitlines()
                 if not re.match(r"-Xlog:gc|.*HeapDumpOnOutOfMemory|-XX:ErrorFile|.*-Xlog:gc", line)]
         options.write_text("\n".join(kept), encoding="utf-8")
-        user = _unprivileged(run)
+        user = _unprivileged(run, self.data)
         command = ["setpriv", "--pdeathsig", "TERM", *user, "bash", str(home / "bin" / "elasticsearch")]
         environment = {
             "PATH": os.environ["PATH"], "HOME": str(run), "LANG": "C.UTF-8", "ES_JAVA_HOME": str(java),
@@ -94,6 +95,7 @@ class Node:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
         shutil.rmtree(self.run, ignore_errors=True)
+        shutil.rmtree(self.data, ignore_errors=True)
 
 
 def _answers(url: str) -> bool:
@@ -104,12 +106,18 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _unprivileged(run: Path) -> list[str]:
+def _quick_disk(other: Path) -> Path:
+    """Memory where there is plenty: a test makes many small indices, and each costs dozens of syncs on a disk."""
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() and shutil.disk_usage(memory).free > 4 << 30 else other
+
+
+def _unprivileged(run: Path, data: Path) -> list[str]:
     """Options of setpriv for who shall run the node: Elasticsearch refuses root."""
     if os.geteuid() != 0:
         return []
     nobody = pwd.getpwnam("nobody")
-    for path in (run, *run.rglob("*")):
+    for path in (data, run, *run.rglob("*")):
         os.chown(path, nobody.pw_uid, nobody.pw_gid)
     return [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from elasticsearch import Elasticsearch
 
 from soc_core.protocols import EventStore
 from soc_core.store import elastic_reading
@@ -24,14 +25,13 @@ class TestElastic(StoreSuite):
     def node(self, elastic_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         """Each test its own realm; small requests, so that a few events take several."""
         self.settings = ElasticSettings(urls=[elastic_url], replicas="0", patience=30)
-        self.realm, self.made = f"{os.getpid()}.{next(NUMBERS)}", list[ElasticStore]()
+        self.realm = f"{os.getpid()}.{next(NUMBERS)}"
         monkeypatch.setattr(elastic_reading, "ROWS_A_REQUEST", 7)
         yield
-        for store in self.made:
-            with ElasticStore(self.settings, store.realm) as again:
-                again.prune(1 << 60)
+        with Elasticsearch(elastic_url) as client:
+            names = [item["name"] for item in client.indices.resolve_index(name=f"soc-{self.realm}-*")["indices"]]
+            if names:
+                client.indices.delete(index=names)
 
     def make(self, path: Path) -> EventStore:
-        store = ElasticStore(self.settings, self.realm)
-        self.made.append(store)
-        return store
+        return ElasticStore(self.settings, self.realm)
