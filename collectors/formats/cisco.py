@@ -41,7 +41,7 @@ EVENTS = {  # of Firepower's own messages 430001 to 430005
     "ResponderBytes": "destination.bytes", "InitiatorPackets": "source.packets", "DNSQuery": "dns.question.name",
     "ResponderPackets": "destination.packets", "FileName": "file.name", "FileSHA256": "file.hash.sha256",
 }
-TOLD = r"^[A-Z]\w+: .*?, (?:SrcIP|InstanceID|DeviceUUID): "
+TOLD = Shape("", r"^[A-Z]\w+: .*?, (?:SrcIP|InstanceID|DeviceUUID): ", _asa.NET | {"event.type": ["connection"]})
 PLAIN: dict[str, Any] = {"event.category": ["host"], "event.type": ["info"]}
 ABSENT = "no system message of Cisco"
 
@@ -55,7 +55,7 @@ class Family(NamedTuple):
     kind: str
 
 
-WALL = Family(_asa.SHAPES, "cisco", "asa", "firewall")
+WALL = Family((TOLD, *_asa.SHAPES), "cisco", "asa", "firewall")
 ROUTE = Family(_ios.SHAPES, "cisco", "ios", "router")
 
 
@@ -92,10 +92,8 @@ def _family(lines: Ints, head: pl.DataFrame, family: Family, name: str) -> Itera
         frame = head[rows]
         fixed = _fixed(family, name) | PLAIN
         if shape is not None:
-            frame = _shaped(frame, groups, family.space)
+            frame = _told(frame) if shape is TOLD else _shaped(frame, groups, family.space)
             fixed |= shape.constants
-        elif family is WALL and frame["message"].str.contains(TOLD).any():
-            frame, fixed = _told(frame), fixed | _asa.NET | {"event.type": ["connection"]}
         extra = (shape.constants.get("sigma.logsource", []) if shape else [])
         fixed["sigma.logsource"] = list(dict.fromkeys([*_tags(family, name), *extra]))
         yield Piece(lines[rows], finish(polished(frame), fixed))
