@@ -213,6 +213,9 @@ def _relate(name: str, sources: Sequence[str], held: Sequence[dict[str, pl.Serie
 
 def _joined(sources: Sequence[pl.Series]) -> pl.Series:
     lists = [one.fill_null([]) if isinstance(one.dtype, pl.List) else unblanked(one) for one in sources]
+    if len(lists) == 2 and all(one.dtype == pl.String and not one.null_count() for one in lists) and (
+            lists[0] != lists[1]).all():
+        return pl.select(pl.concat_list(lists)).to_series()  # the usual: two ends, both known
     joined = pl.concat_list(lists).list.drop_nulls().list.unique(maintain_order=True)
     return pl.select(pl.when(joined.list.len() > 0).then(joined)).to_series()
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from collectors.formats import _iso
 from collectors.formats._frames import by_value
 from soc_core.clock import DAY, MINUTE, SECOND, Micros, to_datetime
 
@@ -24,6 +25,14 @@ ISO = (
 
 def iso(text: pl.Series, timezone: str) -> pl.Series:
     """ISO 8601 and RFC 3339, with `T` or a space, `-` or `/`; a time without an offset is of `timezone`."""
+    plain = _iso.uniform(text)
+    if plain is not None:
+        naive, zone = plain
+        offset = _offset(zone) if zone else None
+        if zone and offset is not None:
+            return pl.Series("@timestamp", naive - offset).cast(STAMP)
+        if not zone:
+            return pl.DataFrame({"at": naive}).select(_local(pl.col("at"), timezone).alias("@timestamp")).to_series()
     parts = text.str.extract_groups(ISO).struct.unnest()
     days = _mapped(parts["day"], _ymd)
     fraction = parts["part"].str.pad_end(6, "0").str.slice(0, 6).cast(pl.Int64).fill_null(0)

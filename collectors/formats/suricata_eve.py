@@ -151,25 +151,22 @@ def _column(name: str, values: Sequence[Any], ctx: Context) -> pl.Series | None:
 
 
 def _without(rows: list[Record], taken: Sequence[Path]) -> list[Record]:
-    """The records without what became columns; one pass over each record, as memory is the cost."""
-    top = {path[0] for path in taken if len(path) == 1}
-    inner: dict[str, set[str]] = {}
+    """The records without what became columns, taken out of them in place, as memory is the cost."""
+    top = [path[0] for path in taken if len(path) == 1]
+    inner: dict[str, list[str]] = {}
     for part, name in (path for path in taken if len(path) == 2):
-        inner.setdefault(part, set()).add(name)
-    left = []
+        inner.setdefault(part, []).append(name)
     for row in rows:
-        kept = {}
-        for name, value in row.items():
-            if name in top:
-                continue
-            if name in inner and type(value) is dict:
-                known = inner[name]
-                value = {key: one for key, one in value.items() if key not in known}
-                if not value:
-                    continue
-            kept[name] = value
-        left.append(kept)
-    return left
+        for name in top:
+            row.pop(name, None)
+        for part, names in inner.items():
+            held = row.get(part)
+            if type(held) is dict:
+                for name in names:
+                    held.pop(name, None)
+                if not held:
+                    del row[part]
+    return rows
 
 
 def _dns(columns: dict[str, pl.Series], digger: Digger) -> None:
