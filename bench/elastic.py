@@ -41,7 +41,7 @@ def bodies(store: ElasticStore, given: list[EventBatch]) -> list[bytes]:
     for batch in given:
         parts = [(part.rows, part.frame) for part in batch.parts]
         chunks = store._writer._chunks(parts, np.ones(batch.height, dtype=np.bool_))
-        made += [(lines.texts.str.join("\n")[0] + "\n").encode() for lines in chunks]
+        made += [lines.body() for lines in chunks]
     return made
 
 
