@@ -40,7 +40,7 @@ RECORDINGS = {
     "evtx-to-mitre": ["*.evtx.gz"],
     "panther-cloud": ["cases.jsonl.gz"],
     "zeek-zed-sample": ["*.json.gz"],
-    "stratosphere-zeek-labelled": ["*.log", "*.log.gz"],
+    "stratosphere-zeek-labelled": ["*.log", "*.log.gz", "*.log.labeled", "*.log.labeled.gz"],
     "zeek-btest": ["*.log", "*.log.gz"],
     "otrf": ["*.jsonl.gz", "*.json.gz", "*.log.gz"],
 }
