@@ -62,6 +62,7 @@ class Digger:
     def __init__(self, rows: Sequence[Record]) -> None:
         self._known: dict[Path, list[Any]] = {(): list(rows)}
         self._plain: dict[Path, bool] = {(): True}
+        self._keys: dict[Path, set[str]] = {}
 
     def values(self, path: Path) -> list[Any]:
         """One value a record, None where the path leads nowhere. Steps through a list take its first item."""
@@ -86,7 +87,10 @@ class Digger:
 
     def keys(self, path: Path = ()) -> set[str]:
         """Every name that the objects at the path have."""
-        return set().union(*(row for row in self.values(path) if type(row) is dict))
+        known = self._keys.get(path)
+        if known is None:
+            known = self._keys[path] = set().union(*(row for row in self.values(path) if type(row) is dict))
+        return known
 
 
 def taken(rows: Sequence[Record], names: Sequence[str]) -> Iterator[tuple[str, Sequence[Any]]]:
