@@ -109,6 +109,9 @@ def _answers(url: str) -> bool:
 def _quick_disk(other: Path) -> Path:
     """Memory where there is plenty: a test makes many small indices, and each costs dozens of syncs on a disk."""
     memory = Path("/dev/shm")
+    for left in memory.glob("soc-elastic-*"):  # by a run that was killed, hours ago
+        if time.time() - left.stat().st_mtime > 6 * 3600:
+            shutil.rmtree(left, ignore_errors=True)
     return memory if memory.is_dir() and shutil.disk_usage(memory).free > 4 << 30 else other
 
 
@@ -184,6 +187,7 @@ def running(profile: str = "es8") -> Iterator[str]:
     """The address of a node of this run: the first to come starts it, and stops it after the last has gone.
 
     Skips, saying so, where there is no Maven or no Java. SOC_TEST_ELASTIC names a node that runs already.
+    SOC_TEST_ELASTIC_PROFILE=es9 asks for the newer version.
     """
     if given := os.environ.get("SOC_TEST_ELASTIC"):
         yield given
@@ -216,6 +220,6 @@ def running(profile: str = "es8") -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def elastic_url() -> Iterator[str]:
-    """The address of the shared node; import this fixture where it is wanted."""
-    with running() as url:
+    """The address of the shared node; a conftest.py imports this fixture where it is wanted."""
+    with running(os.environ.get("SOC_TEST_ELASTIC_PROFILE", "es8")) as url:
         yield url

@@ -13,10 +13,8 @@ from elasticsearch import Elasticsearch
 from soc_core.protocols import EventStore
 from soc_core.store import elastic_reading
 from soc_core.store.elastic import ElasticSettings, ElasticStore
-from tests.servers.elastic import elastic_url
 from tests.soc_core.store.suite import StoreSuite
 
-__all__ = ["elastic_url"]
 NUMBERS = itertools.count()
 
 

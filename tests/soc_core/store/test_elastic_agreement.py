@@ -16,11 +16,9 @@ from soc_core.protocols import EventStore, Page, Query
 from soc_core.store.elastic import ElasticSettings, ElasticStore
 from soc_core.store.embedded import EmbeddedStore
 from soc_core.store.tree import Node
-from tests.servers.elastic import elastic_url
 from tests.soc_core.store.events import SECOND, START, Row, batch, identified
 from tests.soc_core.store.test_query import FIELDS, TREES, readable, row_of, written
 
-__all__ = ["elastic_url"]
 EVENTS = 150
 LONG = "x" * 9000 + " needle İ in the haystack " + "y" * 30_000
 ODD: list[Row] = [  # what Elasticsearch alone would index otherwise than we compare, or not at all

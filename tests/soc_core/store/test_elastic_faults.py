@@ -18,11 +18,9 @@ from soc_core.access import EVERYTHING, Scope
 from soc_core.protocols import Query, QueryError
 from soc_core.store import elastic_client, elastic_reading
 from soc_core.store.elastic import ElasticSettings, ElasticStore, StoreUnavailable, open_store
-from tests.servers.elastic import elastic_url
 from tests.servers.proxy import Authority, Proxy, authority, proxy
 from tests.soc_core.store.events import SECOND, START, Row, batch, found, identified, ids, plain
 
-__all__ = ["elastic_url"]
 NUMBERS = itertools.count()
 DAY = START // clock.DAY * clock.DAY
 
