@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -183,7 +184,7 @@ def show(summary: dict[str, Any]) -> None:
     """The account for people."""
     console = Console()
     for entry in summary["refused"]:
-        console.print(f"[red]refused[/red] {entry['reason']}", highlight=False)
+        console.print(f"[red]refused[/red] {escape(entry['reason'])}", highlight=False, soft_wrap=True)
     table = Table(show_header=False, box=None)
     for name in ("read", "normalised", *FATES):
         table.add_row(name, f"{summary[name]:,}")
@@ -193,6 +194,7 @@ def show(summary: dict[str, Any]) -> None:
     console.print(f"{len(summary['alerts'])} alerts" + (f": {by_level}" if by_level else ""))
     for alert in summary["alerts"]:
         names = "  ".join(f"{kind}={','.join(values[:3])}" for kind, values in alert["entities"].items())
-        console.print(f"  {alert['level']:<13} {alert['count']:>6} × {alert['title']}  {names}", highlight=False)
+        line = escape(f"{alert['count']:>6} × {alert['title']}  {names}")
+        console.print(f"  {alert['level']:<13} {line}", highlight=False, soft_wrap=True)
     rate = summary["read"] / summary["seconds"] if summary["seconds"] else 0.0
     console.print(f"{summary['files']} files in {summary['seconds']:.1f} s ({rate:,.0f} records/s)")

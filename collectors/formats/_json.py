@@ -136,8 +136,8 @@ def strings(name: str, values: Sequence[Any]) -> pl.Series:
         if set(map(type, values)) <= {int, type(None)}:
             try:
                 return pl.Series(name, values, dtype=pl.Int64).cast(pl.String)
-            except OverflowError:
-                pass
+            except (OverflowError, TypeError):
+                pass  # a number beyond 64 bits among them: each is written out by itself
         return pl.Series(name, [text(value) for value in values], dtype=pl.String)
 
 

@@ -43,10 +43,12 @@ def test_content_tells_the_device(name: str) -> None:
     assert parse.detect(good(name)) == name
 
 
-@pytest.mark.parametrize(("name", "log"), list(cases()), ids=lambda part: part if isinstance(part, str) else part.stem)
+# Content cannot tell these from a format that is surer: their access lines and pairs are the same.
+TOLD = [(name, log) for name, log in cases() if name not in ("nginx", "tomcat", "key_value")]
+
+
+@pytest.mark.parametrize(("name", "log"), TOLD, ids=lambda part: part if isinstance(part, str) else part.stem)
 def test_no_format_takes_the_samples_of_another(name: str, log: Any) -> None:
-    if name in ("nginx", "tomcat", "key_value"):
-        pytest.skip("content cannot tell this format from one that is surer")
     module = registry.get("collectors.formats", name)
     mine = module.sniff(log.read_bytes().split(b"\n")[:-1])
     for other in DEVICES:
