@@ -120,6 +120,7 @@ class Mapper:
                 self.tables += documents.read(path, Document).tables
         self.tables.sort(key=lambda table: table.logsource.weight)
         self.merged = lru_cache(maxsize=1024)(self._merge)
+        self.resolved = lru_cache(maxsize=32_768)(self._resolve)  # correlations ask for each match
 
     def _merge(self, source: LogSource) -> tuple[dict[str, str | Entry], str]:
         fields: dict[str, str | Entry] = {}
@@ -132,6 +133,9 @@ class Mapper:
 
     def resolve(self, source: LogSource, field: str) -> Resolved:
         """Where a field of a rule of this log source is read; a name nobody maps is looked for in the overflow."""
+        return self.resolved(source, field)
+
+    def _resolve(self, source: LogSource, field: str) -> Resolved:
         fields, otherwise = self.merged(source)
         entry = fields.get(field)
         if isinstance(entry, str):
