@@ -186,15 +186,18 @@ class Worker:
             step.reasons[row] = "the format returned neither an event nor a fault for this record"
 
     def _count(self, fresh: EventBatch, record: Ints, step: Step) -> None:
-        frame = step.known.frame[record]
-        stamps = fresh.column("@timestamp").cast(pl.Int64).to_numpy()
-        for number in np.unique(frame):
-            mine = frame == number
-            step.events[int(number)] = int(mine.sum())
-            step.latest[int(number)] = int(stamps[mine].max())
-            origin = step.known.frames[int(number)].raws.origin
-            if (origin.source, origin.realm) not in self._owned:
-                step.owners[origin.source, origin.realm] = _owner(fresh, mine)
+        """Events, latest time and owner of each frame; events stand in the order of frames, so each is one run."""
+        numbers, starts, counts = np.unique(step.known.frame[record], return_index=True, return_counts=True)
+        latest = np.maximum.reduceat(fresh.column("@timestamp").cast(pl.Int64).to_numpy(), starts)
+        step.events = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+        step.latest = dict(zip(numbers.tolist(), latest.tolist(), strict=True))
+        origins = [step.known.frames[number].raws.origin for number in numbers.tolist()]
+        sources_of = [(origin.source, origin.realm) for origin in origins]
+        if self._owned.issuperset(sources_of):
+            return
+        for source, owner in zip(sources_of, _owners(fresh, starts), strict=True):
+            if source not in self._owned:
+                step.owners[source] = owner if step.owners.get(source, owner) == owner else ("", "")
 
     def _detect(self, fresh: EventBatch, step: Step) -> None:
         ahead = max(frame.raws.received for frame in step.known.frames) + WATERMARK_AHEAD
@@ -240,14 +243,14 @@ def _deltas(step: Step) -> list[commits.FateDelta]:
     return [commits.FateDelta(source=source, realm=realm, **count) for (source, realm), count in sums.items()]
 
 
-def _owner(batch: EventBatch, rows: npt.NDArray[np.bool_]) -> Owner:
-    """The one organisation, and the one system, that these events belong to."""
-    found = []
+def _owners(batch: EventBatch, starts: Ints) -> list[Owner]:
+    """The one organisation, and the one system, that the events of each run belong to."""
+    found: list[list[str]] = []
     for name in ("organization.id", "soc.system.id"):
         codes, values = batch.distinct(name)
-        seen = np.unique(codes[rows])
-        found.append(str(values[seen[0]]) if len(seen) == 1 and seen[0] >= 0 else "")
-    return found[0], found[1]
+        low, high = np.minimum.reduceat(codes, starts).tolist(), np.maximum.reduceat(codes, starts).tolist()
+        found.append([str(values[a]) if a == b >= 0 else "" for a, b in zip(low, high, strict=True)])
+    return list(zip(*found, strict=True))
 
 
 def _quarantined(step: Step) -> dict[int, quarantine.Item]:

@@ -19,7 +19,7 @@ from soc_core.journal.files import FileJournal
 from soc_core.models import Finding
 from soc_core.pipeline import Parts, Worker
 from soc_core.protocols import Frame, FrameFault, Origin, ParsedFrames, Query, Raws
-from soc_core.state import commits, quarantine
+from soc_core.state import commits, quarantine, sources
 from soc_core.state.database import Database
 from soc_core.store.embedded import EmbeddedStore
 
@@ -89,12 +89,13 @@ class House:
     def store(self, realm: str) -> EmbeddedStore:
         return self.stores.setdefault(realm, EmbeddedStore(self.folder / "events" / realm))
 
-    def worker(self, triage: Any = None, detectors: Sequence[Any] | None = None) -> Worker:
+    def worker(self, triage: Any = None, detectors: Sequence[Any] | None = None,
+               enrichers: Sequence[Any] = ()) -> Worker:
         def collect(session: Session, findings: Sequence[Finding], at: clock.Micros) -> None:
             self.found += findings
 
         chosen = [Counter()] if detectors is None else detectors
-        return Worker(Parts(self.journal, self.state, self.store, parse, [], chosen, triage or collect))
+        return Worker(Parts(self.journal, self.state, self.store, parse, enrichers, chosen, triage or collect))
 
     def put(self, lines: Sequence[str], source: str = "s", start: int | None = 0, realm: str = "real") -> None:
         positions = None if start is None else np.arange(start, start + len(lines), dtype=np.int64)
@@ -241,3 +242,22 @@ def test_events_carry_where_they_came_from(house: House) -> None:
     assert row["event.original"] == "hit 1"
     assert row["@timestamp"] == row["event.ingested"]
     assert len(row["event.id"]) == 32
+
+
+class ByWord:
+    """An enricher: the owner is the first word of the message."""
+
+    def enrich(self, batch: EventBatch) -> EventBatch:
+        owner = batch.column("message").str.split(" ").list.first()
+        return batch.with_columns({"organization.id": owner, "soc.system.id": "door"})
+
+
+def test_a_source_has_an_owner_only_where_its_events_agree(house: House) -> None:
+    for source, lines in {"a": ["edu 1", "edu 2"], "b": ["edu 1", "police 2"], "c": ["police 1"]}.items():
+        house.put(lines, source=source)
+    house.put(["police 3"], source="a2")
+    house.put(["edu 4"], source="a2", start=1)
+    house.worker(enrichers=[ByWord()]).drain()
+    with house.state.read() as session:
+        found = {row.source: (row.organisation, row.system, row.events) for row in sources.listing(session, EVERYTHING)}
+    assert found == {"a": ("edu", "door", 2), "b": ("", "door", 2), "c": ("police", "door", 1), "a2": ("", "", 2)}
