@@ -77,7 +77,8 @@ class Intake:
             worker = self._finish(stack, platform, worker)
             if worker:
                 worker.checkpoint()
-            return self._summary(platform, before, known, refused)
+            failed = dict(worker.detector_errors) if worker else {}
+            return {**self._summary(platform, before, known, refused), "detectors_failed": failed}
 
     def _take(self, platform: Platform, path: Path, ledger: Ledger, worker: Worker | None,
               bar: Progress, task: TaskID) -> None:
@@ -185,6 +186,8 @@ def show(summary: dict[str, Any]) -> None:
     console = Console()
     for entry in summary["refused"]:
         console.print(f"[red]refused[/red] {escape(entry['reason'])}", highlight=False, soft_wrap=True)
+    for name, times in summary["detectors_failed"].items():
+        console.print(f"[red]detector {name} failed {times} times[/red]: what it missed is not in the alerts below")
     table = Table(show_header=False, box=None)
     for name in ("read", "normalised", *FATES):
         table.add_row(name, f"{summary[name]:,}")

@@ -22,7 +22,10 @@ def ingest(
     rules: Annotated[list[Path] | None, typer.Option(help="folders of Sigma rules instead of our own")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on the last line")] = False,
 ) -> None:
-    """Read, normalise, store and judge; the same file taken in twice is stored once. Exit 1 when a file was refused."""
+    """Read, normalise, store and judge; the same file taken in twice is stored once.
+
+    Exit 1 when a file was refused or a detector failed.
+    """
     from soc_cli.intake import Intake, show
     from soc_core.config import load
 
@@ -35,4 +38,4 @@ def ingest(
         print(orjson.dumps(summary).decode())
     else:
         show(summary)
-    raise typer.Exit(1 if summary["refused"] else 0)
+    raise typer.Exit(1 if summary["refused"] or summary["detectors_failed"] else 0)

@@ -133,3 +133,21 @@ def test_what_is_kept_is_for_its_owner_alone(tmp_path: Path) -> None:
     answer("ingest", log, "--data", tmp_path / "data")
     readable = [path for path in [tmp_path / "data", *(tmp_path / "data").rglob("*")] if path.stat().st_mode & 0o077]
     assert readable == []
+
+
+def test_a_failing_detector_is_said_aloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                          capsys: pytest.CaptureFixture[str]) -> None:
+    from detections.models.unusual_logon import UnusualLogon
+    from soc_cli.__main__ import main
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(UnusualLogon, "detect", fail)
+    monkeypatch.setattr("os.umask", lambda mode: 0o022)  # this process goes on with other tests
+    log = tmp_path / "auth.log"
+    log.write_text("\n".join(LINES) + "\n")
+    assert main(["ingest", str(log), "--data", str(tmp_path / "data")]) == 1
+    said = capsys.readouterr().out
+    assert "failed" in said
+    assert "stored       20" in said
