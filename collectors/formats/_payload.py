@@ -1,4 +1,6 @@
-"""Log lines of other formats that travel inside syslog messages: an nginx access line, an EVE record.
+"""Log lines of other formats that travel inside syslog messages: an nginx access line, an EVE record, a DNS query.
+
+A format that reads what some programs write names them in its PROGRAMS, by the first word of their names.
 
 The payload's own format parses it; the syslog header's host and priority are added where the payload is silent.
 """
@@ -19,7 +21,8 @@ from soc_core import registry
 from soc_core.protocols import Context, Ints
 
 PACKAGE = "collectors.formats"
-PROGRAMS = {"nginx": ("nginx",), "httpd": ("apache",), "apache2": ("apache",), "suricata": ("suricata_eve",)}
+WHEN = ("@timestamp", "event.timezone")
+FIRST_WORD = re.compile(r"[A-Za-z0-9]+")
 JSON_FORMATS = ("suricata_eve", "windows_event", "ecs", "api_gateway", "modsecurity", "traefik")
 HEADER = (
     "host.hostname", "host.name", "log.syslog.priority", "log.syslog.facility.code", "log.syslog.facility.name",
@@ -33,10 +36,11 @@ def carried(lines: Ints, header: pl.DataFrame, ctx: Context) -> tuple[npt.NDArra
     taken = np.zeros(header.height, dtype=bool)
     pieces: list[Piece] = []
     for names, rows in _candidates(header):
+        rows = rows[~taken[rows]]
         text = [line.encode()
             for line in header["message"].gather(rows).str.strip_prefix("@cee:").str.strip_chars_start()]
-        name = _best(names, text)
-        if name is None:
+        name = names[0] if len(names) == 1 else _best(names, text)
+        if name is None or not len(rows):
             continue
         parsed = registry.get(PACKAGE, name).parse(text, Context(ctx.received, ctx.timezone, "utf-8"))
         came = rows[parsed.line_no]
@@ -45,6 +49,16 @@ def carried(lines: Ints, header: pl.DataFrame, ctx: Context) -> tuple[npt.NDArra
             pieces += [Piece(lines[here], _with_header(part.frame, header[here]))]
         taken[came] = True
     return taken, pieces
+
+
+@cache
+def _programs() -> dict[str, tuple[str, ...]]:
+    """First word of a program's name in syslog → the formats that say they read what it writes (their PROGRAMS)."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in registry.names(PACKAGE):
+        for program in getattr(registry.get(PACKAGE, name), "PROGRAMS", ()):
+            found[program] = (*found.get(program, ()), name)
+    return found
 
 
 @cache
@@ -88,12 +102,20 @@ def _candidates(header: pl.DataFrame) -> list[tuple[tuple[str, ...], Ints]]:
     if event.any():  # Sysmon for Linux
         found.append((("windows_event",), np.flatnonzero(event.to_numpy())))
     if "process.name" in header.columns:
-        name = header["process.name"].str.extract(r"^([a-z0-9]+)")
-        for program, formats in PROGRAMS.items():
-            mine = (name == program) & ~braced
-            if mine.any():
-                found.append((formats, np.flatnonzero(mine.fill_null(False).to_numpy())))
+        found += [((name,), np.flatnonzero((header["process.name"].is_in(programs) & ~braced).fill_null(False)
+            .to_numpy())) for name, programs in _writers(header["process.name"]).items()]
     return found
+
+
+def _writers(programs: pl.Series) -> dict[str, list[str]]:
+    """Formats, and the names in the column of the programs whose messages they read."""
+    known = _programs()
+    found: dict[str, list[str]] = {}
+    for program in programs.drop_nulls().unique().to_list():
+        first = FIRST_WORD.match(program)
+        for name in known.get(first[0].lower(), ()) if first else ():
+            found.setdefault(name, []).append(program)
+    return dict(sorted(found.items()))
 
 
 def _best(names: tuple[str, ...], text: Sequence[bytes]) -> str | None:
@@ -104,5 +126,16 @@ def _best(names: tuple[str, ...], text: Sequence[bytes]) -> str | None:
 
 
 def _with_header(frame: pl.DataFrame, header: pl.DataFrame) -> pl.DataFrame:
+    """What the syslog header says where the payload is silent, and its host among the related ones."""
     add = [header[name] for name in HEADER if name in header.columns and name not in frame.columns]
-    return frame.with_columns(add)
+    if "@timestamp" not in frame.columns:
+        add += [header[name] for name in WHEN if name in header.columns]
+    elif frame["@timestamp"].null_count() and "@timestamp" in header.columns:
+        add.append(frame["@timestamp"].fill_null(header["@timestamp"]))
+    frame = frame.with_columns(add)
+    hosts = [pl.col(name) for name in ("host.hostname", "host.name") if name in header.columns]
+    if not hosts:
+        return frame
+    known = [pl.col("related.hosts").fill_null([])] if "related.hosts" in frame.columns else []
+    every = pl.concat_list(*known, *hosts).list.drop_nulls().list.unique(maintain_order=True)
+    return frame.with_columns(pl.when(every.list.len() > 0).then(every).alias("related.hosts"))

@@ -15,6 +15,7 @@ from collectors.formats._frames import Piece, endpoints, finish, gather
 from collectors.formats._text import Shape, decode, match
 from soc_core.protocols import Context, Fault, Parsed
 
+PROGRAMS = ("httpd", "apache2")
 ERROR = (
     Shape("[",
         r"^\[(?:[A-Z][a-z]{2} )?(?P<day>[A-Z][a-z]{2} +\d{1,2}) (?P<clock>\d\d:\d\d:\d\d)(?:\.(?P<part>\d{1,9}))? "

@@ -16,6 +16,7 @@ from collectors.formats._frames import Piece, endpoints, finish, gather
 from collectors.formats._text import Shape, decode, match
 from soc_core.protocols import Context, Fault, Ints, Parsed
 
+PROGRAMS = ("nginx",)
 ERROR = Shape(
     "",
     r"^(?:\S+ nginx(?:\[\d+\])?: )*(?P<stamp>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[(?P<log.level>\w+)\] "

@@ -20,6 +20,7 @@ from collectors.formats._windows_derive import base, ending
 from soc_core.protocols import Context, Fault, Ints, Parsed
 from soc_core.schema import SCHEMA
 
+PROGRAMS = ("suricata",)
 # sub-object → {name in it: column}
 MAP: dict[str, dict[str, str]] = {
     "": {
