@@ -7,43 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Text,
-    UniqueConstraint,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only for INTEGER
+from soc_core.state import case_tables
+from soc_core.state.base import Base, Serial, where
 
-
-class Base(DeclarativeBase):
-    metadata = MetaData(naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    })
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it by this name
-        int: BigInteger,
-        str: Text,
-        float: Float(53),
-        bytes: LargeBinary,
-        dict[str, Any]: JSON,
-        dict[str, str]: JSON,
-        dict[str, int]: JSON,
-        dict[str, list[str]]: JSON,
-        list[str]: JSON,
-    }
-
+__all__ = ["Base", "case_tables"]  # casework's tables are of the same schema
 
 # ---------------------------------------------------------------- the loop's own
 
@@ -145,6 +115,9 @@ class AlertRow(Base):
     incident: Mapped[str]
     marks: Mapped[dict[str, int]]  # journal partition → offset of the last contribution
     search: Mapped[str]  # lower-case title, rule and entities, for looking by text
+    priority: Mapped[int] = mapped_column(default=0, server_default="0")  # place in the queue: risk by clock
+    due: Mapped[int] = mapped_column(default=0, server_default="0")  # by when somebody should have taken it up
+    step: Mapped[int | None]  # when the clock next raises its priority; None: no more
     status: Mapped[str] = mapped_column(default="new")
     verdict: Mapped[str] = mapped_column(default="")
     assignee: Mapped[str] = mapped_column(default="")
@@ -152,7 +125,9 @@ class AlertRow(Base):
     __table_args__ = (
         Index(None, "episode", "last_seen"),
         Index(None, "last_seen", "id"),
-        Index(None, "risk", "last_seen", "id"),
+        Index(None, "priority", "last_seen", "id"),
+        Index("ix_alerts_waiting", "priority", "last_seen", "id", **where("status <> 'closed'")),
+        Index("ix_alerts_step", "step", **where("step IS NOT NULL")),
         Index(None, "organisation", "last_seen"),
         Index(None, "incident"),
     )
@@ -205,9 +180,17 @@ class IncidentRow(Base):
     realm: Mapped[str]
     opened: Mapped[int]
     last_seen: Mapped[int]
-    status: Mapped[str] = mapped_column(default="open")
+    status: Mapped[str] = mapped_column(default="new")
     version: Mapped[int] = mapped_column(default=1)
-    __table_args__ = (Index(None, "organisation", "last_seen"), Index(None, "last_seen", "id"))
+    raised: Mapped[int] = mapped_column(default=0, server_default="0")  # when the platform began it, by its own clock
+    kind: Mapped[str] = mapped_column(default="", server_default=text("''"))  # class of GB/T 20986, as a person said
+    assignee: Mapped[str] = mapped_column(default="", server_default=text("''"))
+    merged: Mapped[str] = mapped_column(default="", server_default=text("''"))  # the incident that took its alerts
+    risk: Mapped[int] = mapped_column(default=0, server_default="0")  # of its riskiest alert
+    __table_args__ = (
+        Index(None, "organisation", "last_seen"), Index(None, "last_seen", "id"),
+        Index(None, "risk", "last_seen", "id"),
+    )
 
 
 # ---------------------------------------------------------------- consequences
