@@ -10,14 +10,12 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import select
 
 from casework.recent import Recent
-from soc_core import clock, inventory
+from soc_core import clock, engines, inventory
 from soc_core.access import Actor, Scope
 from soc_core.clock import Micros
 from soc_core.config import Settings
 from soc_core.inventory import Inventory
-from soc_core.journal.files import FileJournal
-from soc_core.models import REAL
-from soc_core.protocols import EventStore
+from soc_core.protocols import EventStore, Journal
 from soc_core.state.database import Database
 from soc_core.state.tables import MarkRow
 
@@ -60,9 +58,7 @@ class Stores:
 
     def realms(self) -> list[str]:
         """Realms that hold events, real first."""
-        folder = self.settings.events(REAL).parent
-        found = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-        return sorted(found, key=lambda name: (name != REAL, name))
+        return engines.realms(self.settings)
 
     def get(self, realm: str) -> EventStore | None:
         """The store of a realm; None where nothing was ever stored."""
@@ -114,12 +110,10 @@ class Services:
 
 def open_services(settings: Settings) -> Services:
     """Open what lies in the data directory, making the state tables where there are none."""
-    from soc_core.store.embedded import EmbeddedStore
-
     settings.data.mkdir(parents=True, exist_ok=True)
     database = Database(settings.state_url)
     database.migrate()
-    stores = Stores(settings, lambda realm: EmbeddedStore(settings.events(realm)))
+    stores = Stores(settings, lambda realm: engines.open_store(settings, realm))
     return Services(settings, database, stores, inventory.load(settings.city), Backlog(settings, database))
 
 
@@ -128,16 +122,16 @@ class Backlog:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings, self._database = settings, database
-        self._journal: FileJournal | None = None
+        self._journal: Journal | None = None
         self._lock = threading.Lock()
 
     def __call__(self) -> dict[tuple[str, str], int]:
         found: dict[tuple[str, str], int] = {}
         with self._lock:
             if self._journal is None:
-                if not (self._settings.journal / "journal.json").exists():
+                if not engines.has_journal(self._settings):
                     return found
-                self._journal = FileJournal(self._settings.journal, partitions=self._settings.partitions)
+                self._journal = engines.open_journal(self._settings)
         with self._database.read() as session:
             marks = {row.partition: row.offset for row in session.scalars(select(MarkRow))}
         for partition in self._journal.partitions():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,20 @@ from detections.sigma import cache, tuning
 from detections.sigma.hunt import Hunt
 from detections.sigma.load import load_rules
 from detections.sigma.rule import RuleSet
-from soc_core import clock
+from soc_core import clock, engines
 from soc_core.access import PLATFORM
 from soc_core.config import Settings
 from soc_core.models import Finding
 from soc_core.protocols import EventStore, Query
-from soc_core.store.embedded import EmbeddedStore, exists
+from soc_core.store.embedded import exists
 
 
 @contextmanager
-def store(settings: Settings, realm: str) -> Iterator[EmbeddedStore]:
+def store(settings: Settings, realm: str) -> Iterator[EventStore]:
     """The event store of a realm. Raises OSError where nothing is kept."""
-    if not exists(settings.events(realm)):
+    if not settings.event_engine.elastic and not exists(settings.events(realm)):
         raise OSError(f"no {realm} events are kept in {settings.data}; start with ./soc up or ./soc ingest FILE")
-    with EmbeddedStore(settings.events(realm)) as opened:
+    with closing(engines.open_store(settings, realm)) as opened:
         yield opened
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from soc_cli.wiring import Platform
-from soc_core import clock
+from soc_core import clock, engines
 from soc_core.access import EVERYTHING
 from soc_core.config import Settings
 from soc_core.models import DEMO, LEVELS, REAL
@@ -34,7 +34,7 @@ def stages(settings: Settings) -> dict[str, Any]:
         sources = [_source(key, known.get(key), pending.get(key, 0)) for key in sorted({*known, *pending})]
         stored = {
             realm: platform.store(realm).search(Query(), EVERYTHING).total
-            for realm in (REAL, DEMO) if settings.events(realm).exists()
+            for realm in engines.realms(settings)
         }
     totals = {name: sum(source[name] for source in sources) for name in ("received", *FATES, "events")}
     return {

@@ -11,7 +11,7 @@ from detections import silence
 from detections.triage import apply
 from playbooks import engine
 from soc_cli.wiring import Platform
-from soc_core import clock
+from soc_core import clock, engines
 from soc_core.models import DEMO, REAL
 from soc_core.state import outbox
 
@@ -49,7 +49,7 @@ class Tasks:
     def prune(self) -> None:
         """Remove events past the retention of their realm."""
         for realm, age in RETENTION.items():
-            if self.platform.settings.events(realm).exists():
+            if realm in engines.realms(self.platform.settings):
                 removed = self.platform.store(realm).expire(clock.now() - age)
                 log.info("retention: %d events of realm %s removed", removed, realm)
         with self.platform.state.begin() as session:

@@ -12,13 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soc_core import clock
+from soc_core import clock, engines
 from soc_core.config import Settings
 from soc_core.inventory import Inventory
 from soc_core.inventory import load as load_inventory
-from soc_core.journal.files import FileJournal
+from soc_core.protocols import EventStore, Journal
 from soc_core.state.database import Database
-from soc_core.store.embedded import EmbeddedStore
 
 if TYPE_CHECKING:
     from soc_core.pipeline import Worker
@@ -34,7 +33,7 @@ class Platform:
     """The opened engines of one data directory. Close it, or use it in `with`."""
 
     settings: Settings
-    _stores: dict[str, EmbeddedStore] = field(default_factory=dict)
+    _stores: dict[str, EventStore] = field(default_factory=dict)
 
     @cached_property
     def state(self) -> Database:
@@ -44,17 +43,22 @@ class Platform:
         return state
 
     @cached_property
-    def journal(self) -> FileJournal:
-        return FileJournal(self.settings.journal, partitions=self.settings.partitions)
+    def journal(self) -> Journal:
+        return engines.open_journal(self.settings)
+
+    @cached_property
+    def shared(self) -> Journal:
+        """What workers tell each other (soc_core/shares.py)."""
+        return engines.open_shared(self.settings)
 
     @cached_property
     def inventory(self) -> Inventory:
         return load_inventory(self.settings.city)
 
-    def store(self, realm: str) -> EmbeddedStore:
+    def store(self, realm: str) -> EventStore:
         """The event store of one realm, opened at first use."""
         if realm not in self._stores:
-            self._stores[realm] = EmbeddedStore(self.settings.events(realm))
+            self._stores[realm] = engines.open_store(self.settings, realm)
         return self._stores[realm]
 
     def detectors(self, rules: Sequence[Path] = ()) -> list[Detector]:
@@ -98,7 +102,7 @@ class Platform:
     def close(self) -> None:
         for store in self._stores.values():
             store.close()
-        for name in ("journal", "state"):
+        for name in ("journal", "shared", "state"):
             if name in self.__dict__:
                 getattr(self, name).close()
 

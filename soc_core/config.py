@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from soc_core import documents
+from soc_core.store.elastic_settings import ElasticSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -113,8 +114,41 @@ class Listen(Section):
         return self
 
 
+class Kafka(Section):
+    """The journal's broker. Topics are made where there are none: TOPIC, TOPIC.tails, TOPIC.shared, TOPIC.shared.tails.
+
+    `options` are librdkafka's for every connection (security.protocol, sasl.*, ssl.*); with `keep` what was worked
+    off stays for as long as the topic's own retention says.
+    """
+
+    servers: str = Field(pattern=r"^[^,\s]+:\d+(,[^,\s]+:\d+)*$")
+    topic: str = Field(default="soc.raw", pattern=r"^[\w.-]{1,200}$")
+    replication: int = Field(default=1, ge=1, le=16)
+    patience: float = Field(default=30.0, gt=0)  # seconds after which the broker counts as away
+    keep: bool = False
+    options: dict[str, str | int | float | bool] = {}
+
+
+class Events(Section):
+    """Where events are kept: nothing said is the embedded store in the data directory."""
+
+    elastic: ElasticSettings | None = None
+
+
+class Stream(Section):
+    """What carries records from collectors to workers: nothing said is files in the data directory."""
+
+    kafka: Kafka | None = None
+
+
 class Settings(Section):
-    """The whole configuration. `data` is the one directory that holds everything the platform keeps."""
+    """The whole configuration. `data` is the one directory that holds everything the platform keeps.
+
+    The engines are switched by `events` (embedded, or elastic: {urls: […], …}), `journal` (files, or kafka:
+    {servers: …, …}) and `state` (a PostgreSQL URL, or nothing for SQLite in the data directory).
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_by_name=True, validate_by_alias=True)
 
     data: Path = ROOT / "data"
     city: Path = ROOT / "cities" / "changsha"
@@ -127,9 +161,28 @@ class Settings(Section):
     mqtt: list[Mqtt] = []
     databases: list[Poll] = []
     partitions: int = Field(default=4, ge=1, le=256)
+    event_engine: Events = Field(default=Events(), alias="events")
+    journal_engine: Stream = Field(default=Stream(), alias="journal")
     state: str = ""  # SQLAlchemy URL; "" is SQLite in the data directory
     timezone: Timezone = "Asia/Shanghai"
     language: Literal["zh", "en"] = "zh"
+
+    @field_validator("event_engine", mode="before")
+    @classmethod
+    def _embedded(cls, said: Any) -> Any:
+        return {} if said in (None, "embedded") else said
+
+    @field_validator("journal_engine", mode="before")
+    @classmethod
+    def _files(cls, said: Any) -> Any:
+        return {} if said in (None, "files") else said
+
+    @field_validator("state")
+    @classmethod
+    def _database(cls, url: str) -> str:
+        if url and not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+            raise ValueError("give postgresql://user@host/database, or nothing for SQLite in the data directory")
+        return url
 
     @property
     def state_url(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from soc_core.access import Scope
@@ -88,7 +89,8 @@ class Journal(Protocol):
 
     `epoch` is a token that changes when the journal is made anew. `tail` is the highest position that the journal
     holds of a source (-1: none): a positioned source resumes after it. `end` is the next record number.
-    `release` lets the journal drop what lies wholly before an offset.
+    `release` lets the journal drop what lies wholly before an offset. `pending` counts the records from an offset on
+    by source: source → (realm, records). `partition_of` says which partition holds all records of a source.
     """
 
     epoch: str
@@ -99,6 +101,8 @@ class Journal(Protocol):
     def end(self, partition: int) -> int: ...
     def tail(self, source: str) -> int: ...
     def release(self, partition: int, offset: int) -> None: ...
+    def pending(self, partition: int, offset: int) -> dict[str, tuple[str, int]]: ...
+    def partition_of(self, source: str) -> int: ...
     def close(self) -> None: ...
 
 
@@ -157,9 +161,26 @@ class ParsedFrames:
     line_no: Ints
     faults: list[FrameFault] = field(default_factory=list)
     merged: list[tuple[int, int]] = field(default_factory=list)
+    joined: list[tuple[tuple[int, int], ...]] = field(default_factory=list)  # lines of one event, its own first
 
 
 Parse = Callable[[Sequence[Frame]], ParsedFrames]
+
+
+class Assembled(NamedTuple):
+    """What assemblers made of a step: events joined, and the lines (frame, line) that wait for more.
+
+    No event, fault or merged line stands for a held one. `due` is when the first of them waits no longer.
+    """
+
+    parsed: ParsedFrames
+    held: list[tuple[int, int]]
+    due: Micros
+
+
+# now: the clock where the frames reach the journal's end (silence then ends a wait), 0 where more lies behind them,
+# clock.LATEST to end every wait
+Assemble = Callable[[ParsedFrames, Sequence[Frame], Micros], Assembled]
 
 
 class Format(Protocol):
@@ -174,12 +195,39 @@ class Format(Protocol):
     def sniff(lines: Sequence[bytes]) -> float: ...
 
 
-class Assembler(Protocol):
-    """Joins records that belong together (audit serials, script blocks); its state is saved and restored."""
+class Links(NamedTuple):
+    """How rows of one shape hang together, row by row; rows of different sources never do.
 
-    def feed(self, parsed: Parsed) -> Parsed: ...
-    def snapshot(self) -> bytes: ...
-    def restore(self, state: bytes) -> None: ...
+    Rows with equal `key` may be of one event; None belongs to none. A row that `joins` continues the key's open group,
+    any other ends it; one that `opens` begins a group where none is open; one that `ends` completes it. A `void` row
+    (an end mark) adds nothing and is merged. `order` (audit serial, record number) ends groups that lie far behind;
+    a group of `total` different `part`s is complete. Empty: not used.
+    """
+
+    key: Sequence[str | None]
+    opens: Sequence[bool]
+    joins: Sequence[bool]
+    ends: Sequence[bool]
+    void: Sequence[bool] = ()
+    order: Sequence[int | None] = ()
+    part: Sequence[int | None] = ()
+    total: Sequence[int | None] = ()
+
+
+class Assembler(Protocol):
+    """A module collectors/assemble/NAME.py: pure functions that join events that are parts of one.
+
+    `mine` tells the shapes that it knows, and is cheap; `links` says how their rows hang together; `join` makes one row
+    of each group: `frame` holds the rows of all groups in order, with `group` (0 … n - 1) and `original` (the line)
+    beside. What none of them knows costs nothing.
+    """
+
+    @staticmethod
+    def mine(frame: pl.DataFrame) -> bool: ...
+    @staticmethod
+    def links(frame: pl.DataFrame) -> Links: ...
+    @staticmethod
+    def join(frame: pl.DataFrame) -> pl.DataFrame: ...
 
 
 class Enricher(Protocol):
@@ -269,6 +317,7 @@ class QueryError(ValueError):
 class EventStore(Protocol):
     """Holds events. Every read takes the caller's scope, and the scope is part of the query itself.
 
+    `compact` and `expire` are upkeep: merge what is small, and delete what was *received* before a moment.
     `write` is idempotent by event.id and durable when it returns. Ids have the form made by identity.py, so a
     store can tell new records from old by the source's position alone. Raises QueryError on a bad query.
     """
@@ -280,6 +329,8 @@ class EventStore(Protocol):
     def histogram(self, query: Query, scope: Scope, buckets: int = 60) -> list[Bucket]: ...
     def scan(self, query: Query, scope: Scope) -> Iterator[EventBatch]: ...
     def prune(self, before: Micros) -> int: ...
+    def expire(self, before: Micros) -> int: ...
+    def compact(self, now: Micros | None = None) -> int: ...
     def close(self) -> None: ...
 
 

@@ -19,10 +19,11 @@ def status(
     import orjson
 
     from soc_cli.stages import show, stages
+    from soc_core import engines
     from soc_core.config import load
 
     settings = load(data)
-    if not settings.journal.exists():
+    if not engines.has_journal(settings):
         raise OSError(f"nothing was ever received in {settings.data}; start with ./soc up or ./soc ingest FILE")
     whole = stages(settings)
     if as_json:

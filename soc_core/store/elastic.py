@@ -31,7 +31,7 @@ from soc_core.protocols import Bucket, Hits, Page, Query, WriteResult
 from soc_core.store import elastic_query, mapping, query
 from soc_core.store.elastic_client import Patience, StoreUnavailable, ask, connect
 from soc_core.store.elastic_reading import Reader
-from soc_core.store.elastic_settings import ElasticSettings
+from soc_core.store.elastic_settings import STANDARD, ElasticSettings
 from soc_core.store.elastic_writing import Writer
 from soc_core.store.tree import Everything
 
@@ -39,6 +39,7 @@ __all__ = ["ElasticSettings", "ElasticStore", "StoreUnavailable", "open_store"]
 
 log = logging.getLogger(__name__)
 FIRST_PAGE = Page()
+EVERY = elastic_query.question(Everything(), None, None, EVERYTHING)
 
 
 def open_store(settings: ElasticSettings, realm: str) -> ElasticStore:
@@ -126,20 +127,37 @@ class ElasticStore:
             self._unseen = True
             return deleted
 
-    def expire(self, now: Micros | None = None) -> list[str]:
-        """Delete the indices whose day of receipt is longer ago than their retention class keeps; their names."""
-        today = clock.now() if now is None else now
-        gone = []
+    def compact(self, now: Micros | None = None) -> int:
+        """Elasticsearch merges by itself."""
+        return 0
+
+    def forget(self) -> None:
+        """Other writers may have had our sources: ask anew what the indices hold of them."""
+        with self._writing:
+            self._writer.known.forget()
+
+    def expire(self, before: Micros) -> int:
+        """Delete the indices whose whole day of receipt lies before this moment; how many events there were.
+
+        `before` is meant for the standard retention class; another class's days are held against it.
+        """
+        deleted = 0
         with self._writing:
             for name in self._names():
                 _, kept, day = name.rsplit("-", 2)
                 days = self.settings.retention.get(kept)
                 if days is None:
                     log.warning("index %s has retention class %s, which the settings do not name: kept", name, kept)
-                elif _received(day) < today - (days + 1) * clock.DAY:
+                elif _received(day) + clock.DAY < before - (days - self.settings.retention[STANDARD]) * clock.DAY:
+                    deleted += self._reader.count(EVERY, name)
                     self._ask(lambda name=name: self._client.indices.delete(index=name, ignore_unavailable=True))
-                    gone.append(name)
-        return gone
+        return deleted
+
+    def realms(self) -> list[str]:
+        """Realms that hold events in this cluster, by name; those with odd names as their indices have them."""
+        pattern = f"{self.settings.prefix}-*"
+        found = self._ask(lambda: self._client.indices.resolve_index(name=pattern))
+        return sorted({item["name"].split("-")[1] for item in found["indices"] if item["name"].count("-") >= 4})
 
     def _names(self) -> list[str]:
         """All indices of the realm, oldest first."""

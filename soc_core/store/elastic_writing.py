@@ -43,6 +43,10 @@ class Known(fates.Known):
         self._client, self._indices, self._patience = client, indices, patience
         self._marks: dict[str, tuple[int, clock.Micros]] = {}
 
+    def forget(self) -> None:
+        """Ask for every mark anew."""
+        self._marks.clear()
+
     def marks(self, sources: Sequence[str]) -> dict[str, int]:
         """Highest position held of each source; -1 is left out."""
         stale = clock.now() - MARK_SECONDS * clock.SECOND

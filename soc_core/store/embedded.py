@@ -3,10 +3,11 @@
     manifest.db      what exists (manifest.py)
     segments/        one Parquet file a write, later merged (compaction.py), with filters beside (bloom.py)
     readers/         leases of those who read (leases.py)
-    writer.lock      held by the one process that writes
+    writer.lock      held by who writes, for as long as the write takes
+    upkeep.lock      held by who merges or deletes segments
 
-An event is durable when `write` returns: its file is on disk and named by the manifest. One process writes at a
-time, any number read; a reader sees the list of segments as it was when its question began.
+An event is durable when `write` returns: its file is on disk and named by the manifest. Any number of processes
+write, in turn, and any number read; a reader sees the list of segments as it was when its question began.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from soc_core.events import EventBatch
 from soc_core.protocols import Bucket, Hits, Ints, Page, Query, Rejected, WriteResult
 from soc_core.store import compaction, fates, reading, segments
 from soc_core.store.fates import Fates, Known
-from soc_core.store.leases import Lease, WriterLock, oldest
+from soc_core.store.leases import Lease, Turn, oldest
 from soc_core.store.manifest import Manifest, Segment
 from soc_core.store.segments import ID, TIME
 
@@ -47,7 +48,7 @@ class EmbeddedStore:
     """An EventStore (protocols.py) in a folder, made where there is none.
 
     Reads see what was written before they began. Rows are dotted-name dictionaries with moments in microseconds.
-    Raises BlockingIOError on writing while another process writes, OSError when a segment is damaged or gone.
+    Raises OSError when a segment is damaged or gone.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +64,8 @@ class EmbeddedStore:
             os.close(handle)
         self._known = Known(self._segments, self._manifest)
         self._writing, self._upkeep = threading.RLock(), threading.RLock()
-        self._writer: WriterLock | None = None
+        self._write_turn, self._upkeep_turn = Turn(path / "writer.lock"), Turn(path / "upkeep.lock")
+        self._tidied = False
 
     def __enter__(self) -> EmbeddedStore:
         return self
@@ -72,11 +74,10 @@ class EmbeddedStore:
         self.close()
 
     def close(self) -> None:
-        """Let another process write. Files that wait for a reader go at the next opening."""
+        """Files that wait for a reader go at the next opening."""
         with self._upkeep, self._writing:
-            if self._writer is not None:
-                self._writer.release()
-                self._writer = None
+            self._write_turn.close()
+            self._upkeep_turn.close()
             self._manifest.close()
 
     @contextmanager
@@ -101,8 +102,11 @@ class EmbeddedStore:
         if not len(rows):
             return WriteResult(rows, rows, refused)
         sound = frame if len(rows) == batch.height else frame[rows]
-        with self._writing:
-            self._claim()
+        if not self._tidied:
+            with self._upkeep, self._upkeep_turn.tried() as ours:
+                if ours:
+                    self._tidy()
+        with self._writing, self._write_turn.taken():  # judged and named without anybody between
             with self._pin():
                 found = fates.judge(sound, self._known)
             if len(found.fresh):
@@ -117,17 +121,18 @@ class EmbeddedStore:
         segment = segments.write(self._segments, chosen, 0, clock.now())
         self._manifest.change([(segment, segments.spans(chosen[ID]))])
 
-    def _claim(self) -> None:
-        """Become the writer, and clear away what an earlier one left unfinished."""
-        if self._writer is not None:
+    def _tidy(self) -> None:
+        """Clear away, once, what a process that died left unfinished. Who calls has the turn of upkeep."""
+        if self._tidied:
             return
-        self._writer = WriterLock(self.path / "writer.lock")
-        named = {segment.file for segment in self._manifest.segments()}
-        named.update(file for file, _ in self._manifest.condemned())
-        for path in self._segments.iterdir():
-            if path.name.removesuffix(".bloom") not in named:
-                path.unlink(missing_ok=True)
+        with self._writing, self._write_turn.taken():  # so that nobody's unfinished file is taken for a dead one's
+            named = {segment.file for segment in self._manifest.segments()}
+            named.update(file for file, _ in self._manifest.condemned())
+            for path in self._segments.iterdir():
+                if path.name.removesuffix(".bloom") not in named:
+                    path.unlink(missing_ok=True)
         self._sweep()
+        self._tidied = True
 
     def _sweep(self) -> None:
         """Delete the condemned files that no living reader can still name."""
@@ -148,8 +153,10 @@ class EmbeddedStore:
 
         May run in another thread than `write`. Killed at any point it leaves every event exactly once.
         """
-        with self._upkeep:
-            self._claim_safely()
+        with self._upkeep, self._upkeep_turn.tried() as ours:
+            if not ours:
+                return 0  # another process does it
+            self._tidy()
             merged = 0
             for work in compaction.plan(self._manifest.segments(), clock.now() if now is None else now):
                 if not work.rewrite:
@@ -166,8 +173,8 @@ class EmbeddedStore:
 
         A segment with columns whose type has changed since is not rewritten: it goes when it is old as a whole.
         """
-        with self._upkeep:
-            self._claim_safely()
+        with self._upkeep, self._upkeep_turn.taken():
+            self._tidy()
             deleted = 0
             for segment in self._manifest.segments():
                 if segment.last < before:
@@ -185,17 +192,13 @@ class EmbeddedStore:
 
         Retention counts from receipt: a file of last year's logs, taken in today, is kept as long as today's.
         """
-        with self._upkeep:
-            self._claim_safely()
+        with self._upkeep, self._upkeep_turn.taken():
+            self._tidy()
             gone = [segment for segment in self._manifest.segments() if segment.created < before]
             if gone:
                 self._manifest.change([], gone)
             self._sweep()
             return sum(segment.rows for segment in gone)
-
-    def _claim_safely(self) -> None:
-        with self._writing:
-            self._claim()
 
     # ------------------------------------------------------------ reading
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -59,22 +61,36 @@ def _dead(path: Path) -> bool:
         os.close(handle)
 
 
-class WriterLock:
-    """The one writer of a store. Raises BlockingIOError naming the process that holds it."""
+class Turn:
+    """A lock file that writers of one store, in whatever process, hold in turn; the kernel frees it with its holder."""
 
     def __init__(self, path: Path) -> None:
         self._handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Wait until it is ours, and hold it for the block."""
+        fcntl.flock(self._handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
+
+    @contextmanager
+    def tried(self) -> Iterator[bool]:
+        """Hold it for the block if it is free; says whether it is."""
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(self._handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._handle)
-            raise BlockingIOError(f"{path.parent} is already being written by process {holder}") from None
-        os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
 
-    def release(self) -> None:
-        """Let another writer in."""
+    def close(self) -> None:
+        """More than once does no harm."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1

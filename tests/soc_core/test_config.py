@@ -29,3 +29,31 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "soc.yaml").write_text(text)
     with pytest.raises(DocumentError, match=reason):
         config.load(tmp_path)
+
+
+@pytest.mark.parametrize(("text", "reason"), [
+    ("events: {elastic: {}}", "1: event.*urls: Field required"),
+    ("events:\n  elastic:\n    urls: [es:9200]", "3: events.elastic.urls: .*https://host:9200"),
+    ("events: opensearch", "1: events"),
+    ("journal:\n  kafka:\n    servers: broker", "3: journal.kafka.servers"),
+    ("journal:\n  kafka:\n    servers: b:9092\n    topics: x", "4: journal.kafka.topics: .*unknown key"),
+    ("timezone: UTC\nstate: mysql://soc@db/soc", "2: state: .*postgresql://"),
+])
+def test_a_wrong_engine_is_named(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "soc.yaml").write_text(text)
+    with pytest.raises(DocumentError, match=reason):
+        config.load(tmp_path)
+
+
+def test_one_file_switches_the_engines(tmp_path: Path) -> None:
+    (tmp_path / "soc.yaml").write_text("events: embedded\njournal: files\n")
+    assert config.load(tmp_path) == config.Settings(data=tmp_path)
+    (tmp_path / "soc.yaml").write_text(
+        "events: {elastic: {urls: ['https://es:9200'], user: soc}}\n"
+        "journal: {kafka: {servers: 'k1:9092,k2:9092', replication: 2}}\nstate: postgresql://soc@db/soc\n")
+    chosen = config.load(tmp_path)
+    assert chosen.event_engine.elastic is not None
+    assert chosen.event_engine.elastic.urls == ["https://es:9200"]
+    assert chosen.journal_engine.kafka is not None
+    assert chosen.journal_engine.kafka.topic == "soc.raw"
+    assert chosen.state_url == "postgresql://soc@db/soc"
