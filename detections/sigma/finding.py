@@ -6,7 +6,7 @@ source address or, without one, the account. A flood of the same kind is one ale
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -29,6 +29,8 @@ OWNER = ("organization.id", "soc.system.id")
 META = (
     "event.id", "event.ingested", "@timestamp", "soc.realm", "soc.partition", "soc.offset", "soc.source", "soc.zone",
 )
+TIMES = ("@timestamp", "event.ingested")
+FACTS = frozenset((*META, *OWNER, *ENTITIES))
 BLANK = frozenset({"", "-", "::", "0.0.0.0", "localhost"})  # noqa: S104 - values that name nobody
 LONGEST = 512
 
@@ -36,15 +38,19 @@ LONGEST = 512
 class Hits:
     """The rows of one part on which something fired: only these, and of them only what is asked for."""
 
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self.rows = Rows(frame)
+    def __init__(self, frame: pl.DataFrame, rows: Sequence[int], wanted: Collection[str]) -> None:
+        few = frame[pl.Series(rows, dtype=pl.Int64)]
+        self.columns = [few[name] for name in few.columns if name in wanted]
         self.known: dict[Reader, list[Any] | None] = {}
-        self.plain = frame.select([name for name in (*META, *OWNER, *ENTITIES) if name in frame.columns]).with_columns(
-            pl.col(name).cast(pl.Int64) for name in ("@timestamp", "event.ingested") if name in frame.columns
-        ).to_dicts()
+        plain = [column for column in self.columns if column.name in FACTS]
+        values = [(column.cast(pl.Int64) if column.name in TIMES else column).to_list() for column in plain]
+        names = [column.name for column in plain]
+        self.plain = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)] or [{} for _ in rows]
+        self.rows: Rows | None = None
 
     def read(self, reader: Reader) -> list[Any] | None:
         if reader not in self.known:
+            self.rows = self.rows or Rows(pl.DataFrame(self.columns))
             self.known[reader] = self.rows.read(reader)
         return self.known[reader]
 
@@ -110,8 +116,7 @@ class Maker:
 
     def events(self, part: Part, rows: Sequence[int]) -> list[Event]:
         """Events at these rows of a part."""
-        wanted = [name for name in part.frame.columns if name in self.columns]
-        hits = Hits(part.frame.select(wanted)[pl.Series(rows, dtype=pl.Int64)])
+        hits = Hits(part.frame, rows, self.columns)
         return [Event(hits, place) for place in range(len(rows))]
 
     def values(self, source: LogSource, event: Event, names: Sequence[str]) -> list[tuple[str, str]]:

@@ -53,10 +53,11 @@ class Router:
         """A part divided by the tags of its rows; rows that nothing is known of are left out."""
         if TAGS not in part.frame.columns:
             return self._derived(part)
-        listed = [tuple(tags or ()) for tags in part.frame[TAGS].to_list()]
+        column = part.frame[TAGS]
+        if column.n_unique() == 1 and column.item(0) is not None and len(column.item(0)):
+            return [Group(tuple(column.item(0)), part)]  # as formats give them: a part is of one kind
+        listed = [tuple(tags or ()) for tags in column.to_list()]
         kinds = set(listed)
-        if len(kinds) == 1 and listed[0]:
-            return [Group(listed[0], part)]
         order = {kind: code for code, kind in enumerate(sorted(kinds))}
         codes = np.fromiter(map(order.__getitem__, listed), np.int64, len(listed))
         found = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -102,17 +102,18 @@ class Search:
             self.spotter = multi.spotter(forms, program.engine, program.folder)
 
     def ids(self, rows: Rows, height: int) -> Ids | int:
-        held = {name: rows.frame[name].to_list() for name in columns.WHOLE if name in rows.have}
+        held = {name: rows.frame[name] for name in columns.WHOLE if name in rows.have}
         if not held:
             return 0
-        places: Iterable[int] = range(height)
+        places: Sequence[int] = range(height)
         if self.spotter is not None:
             places = sorted({row for texts in held.values() for row in self.spotter.rows(texts)})
         if not places:
             return 0
         out = np.zeros(height, np.int32)
-        for row in places:
-            text = columns.whole({name: texts[row] for name, texts in held.items()})
+        few = {name: texts.gather(list(places)).to_list() for name, texts in held.items()}
+        for at, row in enumerate(places):
+            text = columns.whole({name: texts[at] for name, texts in few.items()})
             out[row] = self.field.number(self.field.judge.judge(text) & self.wanted)
         return out
 
