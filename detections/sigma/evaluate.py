@@ -73,6 +73,9 @@ class SigmaDetector:
         self.memory = Memory(cache_bytes)
         self.fields: dict[Any, Field] = {}
         self.plans: dict[tuple[str, ...], Plan | None] = {}
+        self.sources: dict[LogSource, list[int]] = {}  # what rules are for → their numbers
+        for number, compiled in enumerate(self.program.rules):
+            self.sources.setdefault(compiled.rule.logsource, []).append(number)
         self.router = Router()
         self.maker = Maker(rules, self.mapping)
         self.correlator = Correlator(rules, self.mapping)
@@ -148,10 +151,11 @@ class SigmaDetector:
         """The plan for a combination of tags; None where no rule applies."""
         if tags not in self.plans:
             sources = [LogSource.parse(tag) for tag in tags]
-            rules = [
-                number for number, compiled in enumerate(self.program.rules)
-                if UNGATED in tags or any(compiled.rule.logsource.takes(source) for source in sources)
+            taken = [
+                numbers for mine, numbers in self.sources.items()
+                if UNGATED in tags or any(mine.takes(source) for source in sources)
             ]
+            rules = sorted(number for numbers in taken for number in numbers)
             self.plans[tags] = Plan(rules, self.program, self.fields, self.memory) if rules else None
         return self.plans[tags]
 
