@@ -121,7 +121,7 @@ def polished(frame: pl.DataFrame) -> pl.DataFrame:
             frame = endpoints(frame, (side,))
     have = set(frame.columns)
     add: list[pl.Series] = []
-    add += [by_value(frame[name], _mac) for name in ("source.mac", "destination.mac") if name in have]
+    add += [by_value(frame[name], mac) for name in ("source.mac", "destination.mac") if name in have]
     if "network.transport" in have:
         add.append(by_value(frame["network.transport"], transport))
         if "network.iana_number" not in have:
@@ -165,7 +165,7 @@ def _translated(ip: str) -> str | None:
     return None if ip.strip("0.:") == "" else ip
 
 
-def _mac(text: str) -> str | None:
+def mac(text: str) -> str | None:
     digits = "".join(one for one in text if one in "0123456789abcdefABCDEF").upper()
     return "-".join(digits[n : n + 2] for n in range(0, 12, 2)) if len(digits) == 12 else None
 
