@@ -44,6 +44,24 @@ class CheckpointRow(Base):
     at: Mapped[int]
 
 
+class WorkerRow(Base):
+    """A process that works on the journal, when it last said so, and what it reports of itself."""
+
+    __tablename__ = "workers"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    started: Mapped[int]
+    seen: Mapped[int]
+    report: Mapped[dict[str, Any]]
+
+
+class ClaimRow(Base):
+    """Which worker has a lane: a journal partition, a share of the detectors' memory, or the clock's tasks."""
+
+    __tablename__ = "claims"
+    lane: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    owner: Mapped[str]
+
+
 class SourceRow(Base):
     """Fates and times of one source. `silent_after`: how long it may be quiet; None: nobody said."""
 
