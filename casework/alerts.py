@@ -22,6 +22,7 @@ from soc_core.state.tables import AlertRow, UserRow
 
 JUDGES = (Role.ANALYST, Role.SHIFT_LEAD)
 EVENTS = 100
+COUNTED = 10_000  # a longer queue is told as at least so long: counting it each time would cost more than showing it
 MAIN_ENTITIES = ("source.ip", "user.name", "host.name", "destination.ip")
 
 
@@ -70,17 +71,19 @@ class Detail:
 
 
 def queue(actor: Actor, services: Services, wanted: Filter, after: str = "", limit: int = 50) -> Listing[Row]:
-    """A page of the queue, riskiest first. Raises ValueError on a key that is not of this list."""
+    """A page of the queue, by risk and clock (soc_core/state/queue.py). Totals stop at COUNTED.
+
+    Raises ValueError on a key that is not of this list.
+    """
     limit = max(1, min(limit, 500))
     with services.database.read() as session:
-        found, total = state.find(session, actor.scope, wanted, after, limit + 1, order="risk")
+        found, total = state.find(session, actor.scope, wanted, after, limit + 1, "queue", COUNTED)
         hidden = 0
         if actor.scope.organisations is not None:
-            _, whole = state.find(session, EVERYTHING, wanted, limit=1)
-            hidden = whole - total
+            hidden = state.count(session, EVERYTHING, wanted, COUNTED) - total
     page = found[:limit]
-    key = state.cursor(page[-1], order="risk") if len(found) > limit else ""
-    return Listing([line(services, item) for item in page], total, True, key, hidden, now())
+    key = state.cursor(page[-1], "queue") if len(found) > limit else ""
+    return Listing([line(services, item) for item in page], total, total < COUNTED, key, hidden, now())
 
 
 def line(services: Services, alert: Alert) -> Row:
@@ -158,8 +161,8 @@ def matches(alert: Alert) -> list[Match]:
 
 def neighbours(actor: Actor, services: Services, alert: Alert, wanted: Filter) -> tuple[str, str]:
     """Ids before and after this alert in the queue's order, "" at its ends."""
-    order = (AlertRow.risk, AlertRow.last_seen, AlertRow.id)
-    here = tuple_(alert.risk, alert.last_seen, alert.id)
+    order = (AlertRow.priority, AlertRow.last_seen, AlertRow.id)
+    here = tuple_(alert.priority, alert.last_seen, alert.id)
     query = select(AlertRow.id).where(*state.within(actor.scope), *state.matching(wanted)).limit(1)
     with services.database.read() as session:
         before = session.scalar(query.where(tuple_(*order) > here).order_by(*order))

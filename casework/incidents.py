@@ -11,7 +11,7 @@ from soc_core.state import incidents as state
 def listing(actor: Actor, services: Services, realm: str = "", status: str = "", limit: int = 50) -> Listing[Incident]:
     """The latest incidents in the actor's scope."""
     with services.database.read() as session:
-        found, total = state.find(session, actor.scope, realm, status, limit)
+        found, total = state.find(session, actor.scope, state.Filter(realm, status), limit)
     return Listing(found, total, True, "", 0, now())
 
 

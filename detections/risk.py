@@ -17,6 +17,7 @@ from soc_core.state.entities import Entity
 POINTS: dict[Level, int] = {"informational": 1, "low": 10, "medium": 30, "high": 60, "critical": 90}
 HALF_LIFE = DAY
 FROM_ENTITY = 20  # points that the riskiest entity may add to an alert
+CRITICALITY: dict[str, float] = {"C1": 1.3, "C2": 1.1, "C3": 1.0}  # of a system, by its class on record
 HALF_FULL = 100.0  # the score at which an entity adds 63 % of them
 
 # Names that every host has: they say nothing of who it was, and would tie everything to everything.

@@ -9,8 +9,9 @@ A replayed finding (its record at or below the alert's mark for that journal par
 nothing. A finding without a place in the journal (partition below 0) counts once for each event id that the alert
 still remembers.
 
-A closed alert goes on counting only what its verdict explains (benign, false, test) at its own level or below;
-anything else begins a new episode, so that no closed door hides who still knocks.
+Closing does not end suppression: a closed alert goes on counting findings at its own level or below, so that a
+decision is asked for once. A higher level begins a new episode; so does, unless the verdict explains it all (benign,
+false, test), an entity that the alert had not named: no closed door hides who else knocks.
 """
 
 from __future__ import annotations
@@ -68,8 +69,12 @@ class Held:
         if max(row.last_seen, finding.at) - min(row.first_seen, finding.at) > LONGEST:
             return False
         if row.status == "closed":
-            return row.verdict in EXPLAINED and LEVELS.index(finding.level) <= row.severity
+            known = row.verdict in EXPLAINED or self.names(finding.entities)
+            return known and LEVELS.index(finding.level) <= row.severity
         return True
+
+    def names(self, entities: Sequence[tuple[str, str]]) -> bool:
+        return all(value in self.seen.get(field, ()) for field, value in entities)
 
     def knows(self, finding: Finding) -> bool:
         """Whether the finding was counted by an earlier call."""
@@ -83,7 +88,7 @@ def apply(session: Session, findings: Sequence[Finding], at: Micros,
     """Take the findings into alerts, risk and incidents, and put what follows into the outbox.
 
     `at` is the wall clock in microseconds; `criticality` the weight of a system by its id (1 where it has none).
-    Topics: alert.raised (key: the alert's id) and alert.updated (id:level, when the level rose).
+    Topics: alert.raised (key: the alert's id), alert.updated (id:level, when the level rose) and incident.raised.
     """
     if not findings:
         return Changes([], [])
@@ -116,7 +121,7 @@ class Book:
         self.risen: dict[str, None] = {}  # ids of entities to write
         self.taken: set[tuple[str, str]] = set()
         rows = [held.row for group in self.open.values() for held in group]
-        self.stories = Stories(session, rows, self.entities.values())
+        self.stories = Stories(session, rows, self.entities.values(), at)
 
     def key(self, finding: Finding) -> str:
         """The episode key of a finding: a hash of what its episode has in common."""
@@ -241,10 +246,10 @@ class Book:
             row.search = "\n".join(words).lower()
         fresh = [held.row for held in touched if held.fresh]
         known = [held for held in touched if not held.fresh]
-        alerts.save(self.session, fresh, [held.row for held in known])
+        alerts.save(self.session, fresh, [held.row for held in known], self.at)
         entities.save(self.session, (self.entities[each] for each in self.risen))
-        self.stories.write()
-        items = [("alert.raised", row.id, told(row)) for row in fresh]
+        items = self.stories.write()
+        items += [("alert.raised", row.id, told(row)) for row in fresh]
         items += [("alert.updated", f"{held.row.id}:{held.row.level}", told(held.row))
                   for held in known if held.row.severity > held.level]
         outbox.put_all(self.session, items)

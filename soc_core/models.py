@@ -11,6 +11,11 @@ from soc_core.clock import Micros
 Level = Literal["informational", "low", "medium", "high", "critical"]
 LEVELS: tuple[Level, ...] = ("informational", "low", "medium", "high", "critical")
 REAL, DEMO = "real", "demo"
+IncidentStatus = Literal[
+    "new", "triaging", "confirmed", "containing", "eradicating", "recovering", "monitoring", "closed", "false_positive",
+    "merged",
+]
+ENDED: tuple[IncidentStatus, ...] = ("closed", "false_positive", "merged")  # such an incident takes no more alerts
 
 
 class Finding(NamedTuple):
@@ -50,7 +55,8 @@ class Alert(Stored):
 
     `count` is exact under replay; `events` holds the ids of the first and the latest contributing events (at most
     100; the whole set is a query on rule and group). Times in microseconds, event time. `entities_cut` counts
-    findings that named an entity beyond those kept; `incident` is the incident it belongs to, or "".
+    findings that named an entity beyond those kept; `incident` is the incident it belongs to, or "". `priority` is its
+    place in the queue and `due` by when somebody should have taken it up (state/queue.py).
     """
 
     id: str
@@ -76,10 +82,17 @@ class Alert(Stored):
     version: int
     entities_cut: int = 0
     incident: str = ""
+    priority: int = 0
+    due: Micros = 0
 
 
 class Incident(Stored):
-    """Alerts that tell one story. 事件"""
+    """Alerts that tell one story. 事件
+
+    `opened` is the first event's time, `raised` when the platform began it; `kind` a class of GB/T 20986 once a person
+    named it; `merged` the incident that took its alerts. States and what leads from one to the other are data:
+    casework/machines/incident.yml.
+    """
 
     id: str
     title: str
@@ -87,9 +100,34 @@ class Incident(Stored):
     organisation: str
     alerts: list[str]
     opened: Micros
-    status: Literal["open", "contained", "closed"]
+    status: IncidentStatus
     realm: str
     version: int
+    last_seen: Micros = 0
+    raised: Micros = 0
+    kind: str = ""
+    assignee: str = ""
+    merged: str = ""
+    risk: int = 0
+
+
+class Indicator(Stored):
+    """A sign of a known threat: an address, network, domain, URL or hash, valid for a span of event time. 威胁指标"""
+
+    id: str
+    kind: Literal["ip", "net", "domain", "url", "hash"]
+    value: str
+    name: str
+    feed: str
+    level: Level
+    confidence: int
+    techniques: list[str]
+    valid_from: Micros
+    valid_until: Micros | None
+    revoked: bool
+    created: Micros
+    changed: Micros
+    matched: Micros | None
 
 
 class OutboxItem(Stored):

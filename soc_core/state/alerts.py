@@ -17,11 +17,12 @@ from soc_core.access import Scope
 from soc_core.clock import Micros, now
 from soc_core.models import LEVELS, Alert, Level
 from soc_core.state.database import chunks, insert
+from soc_core.state.queue import Place, place
 from soc_core.state.tables import AlertChangeRow, AlertRow
 
 Status = Literal["new", "open", "closed"]
 Verdict = Literal["", "true", "benign", "false", "test"]
-Order = Literal["latest", "risk"]
+Order = Literal["latest", "queue"]
 
 
 @dataclass(slots=True)
@@ -111,15 +112,15 @@ def get(session: Session, alert: str, scope: Scope) -> Alert | None:
 
 
 def find(session: Session, scope: Scope, wanted: Filter = Filter(), after: str = "", limit: int = 100,  # noqa: B008
-         order: Order = "latest") -> tuple[list[Alert], int]:
-    """A page of alerts, latest (or riskiest) first, and how many match in all; `after` from `cursor`.
+         order: Order = "latest", count_to: int | None = None) -> tuple[list[Alert], int]:
+    """A page of alerts, the latest (or what the queue puts) first, and how many match in all; `after` from `cursor`.
 
-    Raises ValueError on a key of another order.
+    Counting stops at `count_to`. Raises ValueError on a key of another order.
     """
     where = [*within(scope), *matching(wanted)]
-    total = session.scalar(select(func.count()).select_from(AlertRow).where(*where)) or 0
+    total = count(session, scope, wanted, count_to)
     columns = [AlertRow.last_seen, AlertRow.id] if order == "latest" else [
-        AlertRow.risk, AlertRow.last_seen, AlertRow.id]
+        AlertRow.priority, AlertRow.last_seen, AlertRow.id]
     query = select(AlertRow).where(*where)
     if after:
         *numbers, last = after.split(":")
@@ -130,9 +131,18 @@ def find(session: Session, scope: Scope, wanted: Filter = Filter(), after: str =
     return [shown(row) for row in session.scalars(query)], total
 
 
+def count(session: Session, scope: Scope, wanted: Filter, most: int | None = None) -> int:
+    """How many alerts match, counting no further than `most`."""
+    where = [*within(scope), *matching(wanted)]
+    if most is None:
+        return session.scalar(select(func.count()).select_from(AlertRow).where(*where)) or 0
+    some = select(AlertRow.id).where(*where).limit(most).subquery()
+    return session.scalar(select(func.count()).select_from(some)) or 0
+
+
 def cursor(last: Alert, order: Order = "latest") -> str:
     """What `find` takes as `after` to go on behind this alert."""
-    return f"{last.last_seen}:{last.id}" if order == "latest" else f"{last.risk}:{last.last_seen}:{last.id}"
+    return f"{last.last_seen}:{last.id}" if order == "latest" else f"{last.priority}:{last.last_seen}:{last.id}"
 
 
 def counts(session: Session, scope: Scope, realm: str = "") -> dict[str, int]:
@@ -229,6 +239,7 @@ def _change(session: Session, alert: str, version: int, actor: str, changes: dic
                                        note=note))
             setattr(row, name, after)
     row.version += 1
+    row.priority, row.due, row.step = place(row.risk, LEVELS[row.severity], row.raised, row.status, at)
     session.flush()
     return Done(shown(row))
 
@@ -247,16 +258,26 @@ def episodes(session: Session, keys: Sequence[str], since: Micros, until: Micros
     return sorted(found, key=lambda episode: (episode.raised, episode.first_seen, episode.id))
 
 
-def save(session: Session, new: Sequence[Episode], changed: Sequence[Episode]) -> None:
-    """Write new alerts, and what findings changed in known ones."""
+def save(session: Session, new: Sequence[Episode], changed: Sequence[Episode], at: Micros | None = None) -> None:
+    """Write new alerts, and what findings changed in known ones, as of a moment (now)."""
+    moment = now() if at is None else at
     if new:
         statement = insert(session, AlertRow).on_conflict_do_nothing(index_elements=["id"])
-        session.execute(statement, [columns_of(each) | {"assignee": "", "version": 1} for each in new])
+        session.execute(statement, [
+            columns_of(each) | placed(each, moment) | {"assignee": "", "version": 1} for each in new])
     if changed:
-        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in GROWS}
-        rows = [{"known": each.id} | {f"new_{name}": getattr(each, name) for name in GROWS} for each in changed]
+        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in (*GROWS, *Place._fields)}
+        rows = [
+            {"known": each.id} | {f"new_{name}": getattr(each, name) for name in GROWS}
+            | {f"new_{name}": value for name, value in placed(each, moment).items()} for each in changed
+        ]
         table = cast(Table, AlertRow.__table__)  # not the mapped class: its UPDATE by many rows wants the key itself
         session.connection().execute(update(table).where(table.c.id == bindparam("known")).values(values), rows)
+
+
+def placed(episode: Episode, at: Micros) -> dict[str, Any]:
+    """Its place in the queue, by column."""
+    return place(episode.risk, episode.level, episode.raised, episode.status, at)._asdict()
 
 
 def columns_of(episode: Episode) -> dict[str, Any]:
@@ -271,7 +292,6 @@ def relate(session: Session, ids: Sequence[str], incident: str) -> None:
 
 
 
-
 class Brief(NamedTuple):
     """What incidents need of an alert that is not itself being changed."""
 
@@ -281,6 +301,8 @@ class Brief(NamedTuple):
     first_seen: Micros
     last_seen: Micros
     incident: str
+    techniques: list[str]
+    risk: int
 
 
 def briefly(session: Session, ids: Sequence[str]) -> dict[str, Brief]:

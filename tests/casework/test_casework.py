@@ -47,7 +47,7 @@ def test_pages_of_the_queue_meet_each_row_once_and_in_order(services: Services) 
         if not after:
             break
     assert len({item.id for item in seen}) == len(seen) == page.total
-    assert seen == sorted(seen, key=lambda item: (item.risk, item.last_seen, item.id), reverse=True)
+    assert seen == sorted(seen, key=lambda item: (item.priority, item.last_seen, item.id), reverse=True)
     for before, item, following in zip(seen, seen[1:], seen[2:], strict=False):
         assert alerts.neighbours(CENTRE, services, item, Filter(realm=DEMO)) == (before.id, following.id)
 

@@ -176,8 +176,10 @@ def test_criticality_weighs(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("verdict", "level", "found"), [
-    ("false", "medium", 1), ("benign", "low", 1), ("test", "medium", 1), ("false", "high", 2), ("true", "medium", 2)])
-def test_a_closed_alert_hides_nothing_new(database: Database, verdict: str, level: Level, found: int) -> None:
+    ("false", "medium", 1), ("benign", "low", 1), ("test", "medium", 1), ("false", "high", 2), ("true", "medium", 1),
+    ("true", "high", 2)])
+def test_closing_does_not_end_suppression_and_hides_nothing_higher(
+        database: Database, verdict: str, level: Level, found: int) -> None:
     take(database, finding(1))
     with database.begin() as session:
         alerts.set_verdict(session, one_id(session), 1, "li", verdict)  # type: ignore[arg-type]
@@ -186,6 +188,16 @@ def test_a_closed_alert_hides_nothing_new(database: Database, verdict: str, leve
     take(database, finding(1), finding(2, MINUTE, level=level))
     assert len(all_alerts(database)) == found
     assert sum(alert.count for alert in all_alerts(database)) == 3
+
+
+@pytest.mark.parametrize(("verdict", "found"), [("false", 1), ("true", 2)])
+def test_whom_a_confirmed_alert_had_not_named_begins_another(database: Database, verdict: str, found: int) -> None:
+    take(database, finding(1))
+    with database.begin() as session:
+        alerts.set_verdict(session, one_id(session), 1, "li", verdict)  # type: ignore[arg-type]
+    take(database, finding(2, MINUTE, named=[("source.ip", "198.51.100.7"), ("user.name", "mallory")]))
+    assert len(all_alerts(database)) == found
+    assert sum(alert.count for alert in all_alerts(database)) == 2
 
 
 def one_id(session: alerts.Session) -> str:
@@ -212,13 +224,13 @@ def test_alerts_that_share_an_entity_make_an_incident(database: Database) -> Non
     found = {alert.rule_id: alert.incident for alert in all_alerts(database)}
     story = found["scan"]
     assert story
-    assert found == {"scan": story, "shell": story, "exfil": story, "low-one": "", "elsewhere": ""}
+    assert found == {"scan": story, "shell": story, "exfil": story, "low-one": story, "elsewhere": ""}
     with database.read() as session:
         incident = incidents.get(session, story, EVERYTHING)
         assert incident is not None
-        assert (incident.level, incident.organisation, incident.status) == ("critical", "c01", "open")
-        assert len(incident.alerts) == 3
-        assert incidents.find(session, EVERYTHING, realm="real") == ([incident], 1)
+        assert (incident.level, incident.organisation, incident.status) == ("critical", "c01", "new")
+        assert len(incident.alerts) == 4
+        assert incidents.find(session, EVERYTHING, incidents.Filter(realm="real")) == ([incident], 1)
         assert incidents.find(session, alerts.Scope(frozenset({"c02"}))) == ([], 0)
         assert incidents.get(session, story, alerts.Scope(frozenset({"c02"}))) is None
 

@@ -73,7 +73,7 @@ def test_every_read_is_scoped(filled: Database) -> None:
         assert alerts.counts(session, NOTHING)["total"] == 0
 
 
-@pytest.mark.parametrize("order", ["latest", "risk"])
+@pytest.mark.parametrize("order", ["latest", "queue"])
 def test_pages_hold_every_alert_once_in_order(filled: Database, order: alerts.Order) -> None:
     seen, after = [], ""
     with filled.read() as session:
@@ -84,7 +84,7 @@ def test_pages_hold_every_alert_once_in_order(filled: Database, order: alerts.Or
                 break
             seen += rows
             after = alerts.cursor(rows[-1], order)
-    keys = [(row.last_seen,) if order == "latest" else (row.risk, row.last_seen) for row in seen]
+    keys = [(row.last_seen,) if order == "latest" else (row.priority, row.last_seen) for row in seen]
     assert len({row.id for row in seen}) == 20
     assert keys == sorted(keys, reverse=True)
     with filled.read() as session, pytest.raises(ValueError, match="not the key of a page"):
@@ -150,8 +150,8 @@ def test_episodes_touching_a_span(filled: Database) -> None:
 def test_incidents_and_entities(filled: Database) -> None:
     story = Story("i1", "故事", "high", "c01", "real", 5, 9)
     with filled.begin() as session:
-        incidents.save(session, [story])
-        incidents.save(session, [story._replace(level="critical", last_seen=12)])
+        incidents.save(session, [story], ["i1"], 20)
+        incidents.save(session, [story._replace(level="critical", last_seen=12)], [], 30)
         alerts.relate(session, [f"{1:032x}", f"{3:032x}"], "i1")
         entity = Entity("e1", "real", "c01", "host", "web-1", 5.25, 9, {"0": 3}, "a", 9)
         entities.save(session, [entity])
@@ -162,7 +162,10 @@ def test_incidents_and_entities(filled: Database) -> None:
         assert (incident.level, incident.opened, incident.alerts) == ("critical", 5, [f"{1:032x}", f"{3:032x}"])
         assert incidents.open_among(session, ["i1", "i2"])["i1"].last_seen == 12
         assert incidents.find(session, NOTHING) == ([], 0)
-        assert incidents.find(session, EVERYTHING, status="closed") == ([], 0)
+        assert incidents.find(session, EVERYTHING, incidents.Filter(status="closed")) == ([], 0)
+        assert incident.raised == 20
+        (began,) = incidents.history(session, "i1")
+        assert (began.field, began.after, began.at, began.actor) == ("status", "new", 20, "platform")
         assert entities.load(session, ["e1", "e2"]) == {"e1": replace(entity, score=7.125, marks={"0": 4})}
         assert [each.id for each in entities.riskiest(session, EVERYTHING, "real")] == ["e1"]
         assert entities.riskiest(session, Scope(frozenset({"c00"})), "real") == []
