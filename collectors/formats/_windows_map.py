@@ -191,6 +191,23 @@ POWERSHELL_CLASSIC: dict[str, Kind] = {
     "600": Kind("provider-started", "process", ("info",), ("ps_classic_provider_start",)),
     "800": Kind("pipeline-executed", "process", ("info",), ("ps_classic_script",)),
 }
+FOUND = {"ThreatName": "rule.name", "Path": "file.path"}
+DEFENDER: dict[str, Kind] = {
+    code: Kind(action, "malware", ("info",), ("antivirus",), FOUND) for code, action in (
+        ("1006", "malware-found"), ("1007", "malware-acted-on"), ("1008", "malware-action-failed"),
+        ("1009", "quarantine-restored"), ("1015", "suspicious-behaviour"), ("1116", "malware-found"),
+        ("1117", "malware-acted-on"), ("1118", "malware-action-failed"), ("1119", "malware-action-failed"))
+}
+# The kernel's file provider (ETW), as agents hand it on: https://github.com/repnz/etw-providers-docs
+TRACED = {"FileName": "file.path", "FilePath": "file.path", "TargetFilename": "file.path",
+    "Image": "process.executable", "ProcessId": "process.pid", "CommandLine": "process.command_line"}
+KERNEL_FILE: dict[str, Kind] = {
+    "12": Kind("file-opened", "file", ("access",), ("file_access",), TRACED),
+    "26": Kind("file-deleted", "file", ("deletion",), ("file_delete",), TRACED),
+    "27": Kind("file-renamed", "file", ("change",), ("file_rename",), TRACED),
+    "30": Kind("file-created", "file", ("creation",), ("file_event",), TRACED),
+}
+RPCFW: dict[str, Kind] = {"3": Kind("rpc-called", "network", ("access",), ())}
 SYSTEM: dict[str, Kind] = {
     "7045": Kind("service-installed", "configuration", ("creation",), (), {"ServiceName": "service.name"}),
     "104": Kind("log-cleared", "iam", ("admin", "change"), (), SUBJECT),
@@ -199,6 +216,7 @@ SYSTEM: dict[str, Kind] = {
 # ---------------------------------------------------------------- channels
 MW = "Microsoft-Windows-"
 SERVICES: dict[str, tuple[str, ...]] = {
+    "kernel-file": (MW + "Kernel-File/Analytic",), "rpcfw": ("RPCFW",),
     "security": ("Security",), "application": ("Application",), "system": ("System",),
     "sysmon": (MW + "Sysmon/Operational",),
     "powershell": (MW + "PowerShell/Operational", "PowerShellCore/Operational"),
@@ -236,7 +254,7 @@ SERVICES: dict[str, tuple[str, ...]] = {
 SERVICE = {channel.lower(): service for service, channels in SERVICES.items() for channel in channels}
 TABLES = {
     "sysmon": SYSMON, "security": SECURITY, "powershell": POWERSHELL, "powershell-classic": POWERSHELL_CLASSIC,
-    "system": SYSTEM,
+    "system": SYSTEM, "windefend": DEFENDER, "kernel-file": KERNEL_FILE, "rpcfw": RPCFW,
 }
 DATASETS = {
     "sysmon": "windows.sysmon", "security": "windows.security", "system": "windows.system",

@@ -20,7 +20,8 @@ COMMON = {
     "request.url": "url.full", "request.size": "http.request.bytes", "request.id": "http.request.id",
     "request.headers.user-agent": "user_agent.original", "request.headers.host": "url.domain",
     "request.headers.referer": "http.request.referrer", "response.status": "http.response.status_code",
-    "response.size": "http.response.bytes", "response.headers.content-type": "http.response.mime_type",
+    "request.headers.content-type": "http.request.mime_type", "response.size": "http.response.bytes",
+    "response.headers.content-type": "http.response.mime_type",
     "service.name": "service.name", "consumer.username": "user.name", "consumer.id": "user.id",
     "request.tls.cipher": "tls.cipher", "request.tls.version": "tls.version",
 }

@@ -6,6 +6,7 @@ https://learn.microsoft.com/en-us/entra/identity/monitoring-health/concept-diagn
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -86,8 +87,15 @@ RISK = tree(COMMON | {
         (prefix + "ipAddress", "source.address"), (prefix + "activityDateTime", "@timestamp"),
     )
 })
-TABLES: dict[str, Tree] = {"activitylogs": ACTIVITY, "auditlogs": AUDIT, "signinlogs": SIGNIN,
+PIM = tree(COMMON | {  # unifiedRoleManagementAlert of Microsoft Graph; rules say riskEventType for its definition
+    "alertDefinitionId": "azure.pim.risk_event_type", "incidentType": "azure.pim.risk_event_type",
+    "lastModifiedDateTime": "@timestamp", "createdDateTime": "@timestamp",
+    "assigneeUserPrincipalName": "user.name", "assigneeId": "user.id",
+    "roleDisplayName": "group.name",
+})
+TABLES: dict[str, Tree] = {"pim": PIM, "activitylogs": ACTIVITY, "auditlogs": AUDIT, "signinlogs": SIGNIN,
     "identity_protection": RISK}
+PIM_KIND = re.compile(r"(?i)((?:[a-z]{3,40}AlertIncident|rolesAssignedOutsidePrivilegedIdentityManagement\w{0,30}))\Z")
 TAGS = {"identity_protection": "riskdetection"}
 GOOD = {"success", "succeeded", "0", "accept", "accepted", "start", "started", "ok", "created", "true"}
 BAD = {"failure", "failed", "fail", "clienterror", "timeout", "cancelled", "false", "denied"}
@@ -115,14 +123,23 @@ def _wrong(record: Record) -> str:
     audit = {"activitydisplayname", "loggedbyservice"} <= names
     monitor = bool({"operationname", "operationnamevalue"} & names) and bool(where & names)
     monitor = monitor or ("category" in names and bool({"resourceid", "resultsignature"} & names))
-    risk = "riskeventtype" in names
+    risk = "riskeventtype" in names or bool(_alerted(record))
     sign = {"userprincipalname", "conditionalaccessstatus"} <= names
     taken = {"category", "operationname", "time"} <= names and "properties" in names
     mine = audit or monitor or risk or sign or taken
     return "" if mine else "no record of Azure Monitor's (operationName, resourceId)"
 
 
+def _alerted(record: Record) -> str:
+    """The kind of alert of Privileged Identity Management, without the tenant's number; "" for another record."""
+    kind = first(record, "alertDefinitionId", "incidentType", "@odata.type", "riskEventType")
+    name = PIM_KIND.search(kind) if type(kind) is str else None
+    return name[1] if name else ""
+
+
 def _kind(record: Record) -> str:
+    if _alerted(record):
+        return "pim"
     category = word(first(record, "category"))
     properties = first(record, "properties")
     if "riskevent" in category or first(record, "riskEventType") or first(properties, "riskEventType"):
@@ -144,6 +161,8 @@ def _made(event: Event) -> Mapping[str, Any]:
         for name in ("azure.activitylogs.operation_name", "azure.activitylogs.category"):
             if type(value := found.get(name)) is dict:  # as the REST interface gives it
                 found[name] = value.get("value")
+    if kind == "pim":
+        found["azure.pim.risk_event_type"] = found["rule.name"] = _alerted(event.record)
     operation = found.get(f"azure.{kind}.operation_name") or found.get("event.action") or ""
     if type(operation) is str and operation:
         found["event.action"] = operation
@@ -153,7 +172,7 @@ def _made(event: Event) -> Mapping[str, Any]:
     elif kind == "auditlogs" and category == ("configuration",):
         category = ("iam",) if types != ("access",) else category
     found["event.category"], found["event.type"] = list(category), list(types)
-    if kind == "identity_protection":
+    if kind in ("identity_protection", "pim"):
         found["event.category"], found["event.type"] = ["iam", "threat"], ["info"]
     outcome = _outcome(found, kind)
     if outcome:
@@ -164,7 +183,7 @@ def _made(event: Event) -> Mapping[str, Any]:
     if type(resource) is str and "azure.resource.provider" not in found and "/providers/" in resource.lower():
         found["azure.resource.provider"] = resource[resource.lower().rindex("/providers/") + 11 :].partition("/")[0]
     return {
-        "event.kind": "alert" if kind == "identity_protection" else "event", "event.module": "azure",
+        "event.kind": "alert" if kind in ("identity_protection", "pim") else "event", "event.module": "azure",
         "event.dataset": f"azure.{kind}", "service.type": "azure", "cloud.provider": "azure",
         "sigma.logsource": [f"azure//{TAGS.get(kind, kind)}"],
     }
