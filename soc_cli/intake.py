@@ -122,7 +122,9 @@ class Intake:
 
     def _committed(self, platform: Platform) -> bool:
         with platform.state.read() as session:
-            return all(commits.mark(session, partition) >= end for partition, end in self.ends.items())
+            done = all(commits.mark(session, partition) >= end for partition, end in self.ends.items())
+            waiting = commits.fates(session) if done else []
+        return done and not any(row.pending for row in waiting if row.source in self.sources)
 
     def _fates(self, platform: Platform) -> dict[str, commits.Fates]:
         with platform.state.read() as session:

@@ -53,7 +53,7 @@ def stages(settings: Settings) -> dict[str, Any]:
 def _source(key: tuple[str, str], row: Any, pending: int) -> dict[str, Any]:
     counts = {name: getattr(row, name, 0) if row else 0 for name in ("received", *FATES[:-1])}
     counts["received"] += pending
-    counts["pending"] = pending
+    counts["pending"] = pending + (row.pending if row else 0)  # in the journal, and held for others
     return {
         "source": key[0],
         "realm": key[1],

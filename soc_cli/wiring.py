@@ -72,6 +72,7 @@ class Platform:
 
     def worker(self, rules: Sequence[Path] = ()) -> Worker:
         """The loop over all partitions. Hold `working` while it runs."""
+        from collectors.assembly import assemble
         from collectors.enrich import Enricher
         from collectors.parse import parse
         from detections.triage import apply
@@ -86,6 +87,7 @@ class Platform:
                 enrichers=[Enricher(self.inventory)],
                 detectors=self.detectors(rules),
                 triage=apply,
+                assemble=assemble,
             )
         )
 

@@ -33,6 +33,7 @@ def run(settings: Settings, drain: bool = False) -> int:
                 if worker.step():
                     continue
                 if drain:
+                    worker.drain()
                     break
                 platform.compact()
                 time.sleep(IDLE)

@@ -80,7 +80,7 @@ def identify(parsed: ParsedFrames, known: Records) -> tuple[EventBatch, Ints]:
     columns: dict[str, pl.Series | str | int | None] = {
         "event.id": identity.event_ids(known.key[record], known.position[record], nth),
         "event.ingested": ingested,
-        "event.original": _originals(known, record),
+        "event.original": _originals(known, record, parsed.joined),
         "soc.offset": pl.Series("soc.offset", known.offset[record], dtype=pl.Int64),
         "soc.partition": known.frames[0].partition if known.frames else 0,
     }
@@ -122,10 +122,14 @@ def _sane(times: pl.Series) -> bool:
         first >= clock.EARLIEST and last <= clock.LATEST)
 
 
-def _originals(known: Records, record: Ints) -> pl.Series:
+def _originals(known: Records, record: Ints, joined: Sequence[Sequence[tuple[int, int]]]) -> pl.Series:
+    """The text of each event's record; of a joined event all of its lines."""
     lines: list[str] = []
     for frame in known.frames:
         lines += decode_all(frame.raws.lines, frame.raws.origin.encoding)
+    for places in joined:
+        rows = [int(known.start[frame]) + line for frame, line in places]
+        lines[rows[0]] = "\n".join([lines[row] for row in rows])
     whole = pl.Series("event.original", lines, dtype=pl.String)
     if len(record) == len(whole) and np.array_equal(record, np.arange(len(record))):
         return whole

@@ -1,4 +1,4 @@
-"""The loop: journal → parse → identify → enrich → store → detect → one state transaction.
+"""The loop: journal → parse → assemble → identify → enrich → store → detect → one state transaction.
 
 One worker owns its partitions. A step takes some records of one partition through everything and commits them; the
 order of its two commits (events first, then state) makes a crash between them harmless: the events are met again as
@@ -21,11 +21,12 @@ import numpy.typing as npt
 import polars as pl
 from sqlalchemy.orm import Session
 
-from soc_core import clock
+from soc_core import clock, held
 from soc_core.events import EventBatch
+from soc_core.held import NOTHING, Held
 from soc_core.identify import Records, identify, record_ids, records
 from soc_core.models import Finding
-from soc_core.protocols import Detector, Enricher, EventStore, Ints, Journal, Parse, ParsedFrames
+from soc_core.protocols import Assemble, Assembled, Detector, Enricher, EventStore, Ints, Journal, Parse, ParsedFrames
 from soc_core.state import commits, quarantine, sources
 from soc_core.state.database import Database
 
@@ -35,7 +36,7 @@ LIMIT = 16_384  # records a step: large enough for columns to pay, small enough 
 CHECKPOINT_EVERY = 30 * clock.SECOND
 WATERMARK_AHEAD = 5 * clock.MINUTE
 
-NO_FATE, STORED, DUPLICATE, MERGED, QUARANTINED = range(5)
+NO_FATE, STORED, DUPLICATE, MERGED, QUARANTINED, HELD = range(6)
 COUNTED = (("stored", STORED), ("duplicate", DUPLICATE), ("merged", MERGED), ("quarantined", QUARANTINED))
 Fates = npt.NDArray[np.int8]
 Owner = tuple[str, str]  # organisation and system, "" where unknown or more than one
@@ -53,6 +54,7 @@ class Parts:
     enrichers: Sequence[Enricher]
     detectors: Sequence[Detector]
     triage: Triage
+    assemble: Assemble = lambda parsed, frames, now: Assembled(parsed, [], held.NEVER)
 
 
 @dataclass
@@ -66,6 +68,7 @@ class Step:
     events: dict[int, int] = field(default_factory=dict)  # frame → events stored
     latest: dict[int, clock.Micros] = field(default_factory=dict)  # frame → latest event time
     owners: dict[tuple[str, str], Owner] = field(default_factory=dict)  # (source, realm) → whose its events are
+    held: Held = NOTHING
 
 
 class Worker:
@@ -82,11 +85,14 @@ class Worker:
             commits.adopt_epoch(session, parts.journal.epoch)
             self.marks = {p: commits.mark(session, p) for p in self.partitions}
             saved = {p: commits.checkpoint(session, p) for p in self.partitions}
+            waiting = {p: held.load(session, p) for p in self.partitions}
         self.cursor = {p: kept.offset if kept else 0 for p, kept in saved.items()}
+        self.held: dict[int, Held] = {}
         self._restore([kept.state for kept in saved.values() if kept])
         for partition in self.partitions:  # all replays come first: what was judged before stays judged
             while self.cursor[partition] < self.marks[partition]:
                 self._run(partition)
+            self.held[partition] = held.read(parts.journal, partition, waiting[partition])
 
     def step(self) -> int:
         """One step over every partition that has something new. Returns the records committed; 0 when idle."""
@@ -96,9 +102,9 @@ class Worker:
         return done
 
     def drain(self) -> int:
-        """Step until nothing is pending. Returns the records committed."""
+        """Step until nothing is pending, what waits for others included. Returns the records committed."""
         total = 0
-        while done := self.step():
+        while done := self.step() or sum(self._run(partition, final=True) for partition in self.partitions):
             total += done
         return total
 
@@ -107,12 +113,13 @@ class Worker:
         if not self._dirty:
             return
         state = [(f"{type(d).__module__}.{type(d).__name__}", d.snapshot()) for d in self.parts.detectors]
+        state += [(f"{held.PREFIX}{p}", held.pack(self.held[p].offsets)) for p in self.partitions]
         blob = _pack(state)
         with self.parts.state.begin() as session:
             for number, partition in enumerate(self.partitions):
                 commits.save_checkpoint(session, partition, self.cursor[partition], b"" if number else blob)
         for partition in self.partitions:
-            self.parts.journal.release(partition, self.cursor[partition])
+            self.parts.journal.release(partition, min([self.cursor[partition], *self.held[partition].offsets[:1]]))
         self._checked, self._dirty = clock.now(), False
 
     def _restore(self, blobs: Sequence[bytes]) -> None:
@@ -121,28 +128,38 @@ class Worker:
             kept = state.get(f"{type(detector).__module__}.{type(detector).__name__}")
             if kept is not None:
                 detector.restore(kept)
+        for partition in self.partitions:
+            offsets = held.unpack(state.get(f"{held.PREFIX}{partition}", b""))
+            self.held[partition] = held.read(self.parts.journal, partition, offsets)
 
-    def _run(self, partition: int) -> int:
-        at, mark = self.cursor[partition], self.marks[partition]
+    def _run(self, partition: int, final: bool = False) -> int:
+        """One step over a partition; `final` ends every wait. Returns the records that are new or no longer wait."""
+        at, mark, waiting = self.cursor[partition], self.marks[partition], self.held[partition]
         replay = at < mark
         frames = self.parts.journal.read(partition, at, min(LIMIT, mark - at) if replay else LIMIT)
         if not frames:
             if replay:  # the journal lost what the state has: going on would skip records in silence
                 raise RuntimeError(f"journal partition {partition} ends at {at}, before the committed {mark}")
-            return 0
-        known = records(frames, self.parts.journal.epoch)
-        done = self._judge(known)
-        end = int(known.offset[-1]) + 1
+            if not waiting.frames or (waiting.due > clock.now() and not final):
+                return 0
+        known = records([*waiting.frames, *frames], self.parts.journal.epoch)
+        end = max(int(known.offset[-1]) + 1, at)
+        behind = replay or self.parts.journal.end(partition) > end
+        step = self._judge(known, clock.LATEST if final and not behind else 0 if behind else clock.now())
         if not replay:
-            self._commit(partition, done, at, end)
+            self._commit(partition, step, at, end)
             self.marks[partition] = end
-        self.cursor[partition] = end
+        self.cursor[partition], self.held[partition] = end, step.held
         self._dirty = True
-        return 0 if replay else known.total
+        return 0 if replay else end - at + len(waiting.offsets) - len(step.held.offsets)
 
-    def _judge(self, known: Records) -> Step:
-        parsed = self.parts.parse(known.frames)
+    def _judge(self, known: Records, now: clock.Micros) -> Step:
+        parsed, waiting, due = self.parts.assemble(self.parts.parse(known.frames), known.frames, now)
         step = Step(known, np.full(known.total, NO_FATE, dtype=np.int8))
+        if waiting:
+            rows = np.array([int(known.start[frame]) + line for frame, line in waiting], dtype=np.int64)
+            step.fates[rows] = HELD
+            step.held = Held(held.pick(known, rows), due)
         batch, record = identify(parsed, known)
         for enricher in self.parts.enrichers:
             batch = enricher.enrich(batch)
@@ -181,6 +198,11 @@ class Worker:
             step.reasons[row] = fault.reason
         for frame, line in parsed.merged:
             step.fates[int(step.known.start[frame]) + line] = MERGED
+        for places in parsed.joined:  # where the joined event was refused, all of its records are kept
+            first, *others = (int(step.known.start[frame]) + line for frame, line in places)
+            if step.fates[first] == QUARANTINED:
+                step.fates[others] = QUARANTINED
+                step.reasons |= dict.fromkeys(others, step.reasons[first])
         for row in np.flatnonzero(step.fates == NO_FATE).tolist():
             step.fates[row] = QUARANTINED
             step.reasons[row] = "the format returned neither an event nor a fault for this record"
@@ -220,22 +242,29 @@ class Worker:
                 if item.id in known:  # the same bad record again: quarantined once, like a good one is stored once
                     step.fates[row] = DUPLICATE
             quarantine.add(session, (item for item in items.values() if item.id not in known))
-            commits.advance(session, partition, end, _deltas(step), expect=at)
+            commits.advance(session, partition, end, _deltas(step, at), expect=at)
+            if step.held.frames or self.held[partition].frames:
+                held.save(session, partition, step.held.offsets)
             for (source, realm), (organisation, system) in step.owners.items():
                 sources.own(session, source, realm, organisation, system)
             if step.findings:
-                self.parts.triage(session, step.findings, now)
+                self.parts.triage(session, [_late(one, partition, at) for one in step.findings], now)
         self._owned |= {source for source, owner in step.owners.items() if owner[0]}
 
 
-def _deltas(step: Step) -> list[commits.FateDelta]:
-    """Counts per source of one step."""
+def _late(finding: Finding, partition: int, at: int) -> Finding:
+    """A finding on a record from before this step, which waited: no alert's mark may take it for a replay."""
+    return finding._replace(partition=-1) if finding.partition == partition and finding.offset < at else finding
+
+
+def _deltas(step: Step, at: int) -> list[commits.FateDelta]:
+    """Counts per source of one step; what is before `at` waited, and was counted as received then."""
     sums: dict[tuple[str, str], Counter[str]] = {}
     for number, frame in enumerate(step.known.frames):
         origin = frame.raws.origin
         count = sums.setdefault((origin.source, origin.realm), Counter())
         mine = step.fates[step.known.start[number] : step.known.start[number + 1]]
-        count["received"] += len(mine)
+        count["received"] += len(mine) if frame.first >= at else 0
         for name, fate in COUNTED:
             count[name] += int((mine == fate).sum())
         count["events"] += step.events.get(number, 0)

@@ -5,9 +5,9 @@ Both event stores pass one shared test suite, and so do both journals and both s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from soc_core.access import Scope
 from soc_core.clock import Micros
 from soc_core.events import EventBatch
 from soc_core.models import REAL, Finding
+
+if TYPE_CHECKING:
+    from soc_core.table import Table
 
 Ints = npt.NDArray[np.int64]
 
@@ -223,7 +226,7 @@ class Assembler(Protocol):
     """
 
     @staticmethod
-    def mine(frame: pl.DataFrame) -> bool: ...
+    def mine(table: Table) -> bool: ...
     @staticmethod
     def links(frame: pl.DataFrame) -> Links: ...
     @staticmethod
@@ -314,12 +317,20 @@ class QueryError(ValueError):
         self.position = position
 
 
+class Sieve(NamedTuple):
+    """Which events of a scan are wanted: `rows` gives their places in a batch that has at least `fields`."""
+
+    fields: frozenset[str]
+    rows: Callable[[EventBatch], Ints]
+
+
 class EventStore(Protocol):
     """Holds events. Every read takes the caller's scope, and the scope is part of the query itself.
 
     `compact` and `expire` are upkeep: merge what is small, and delete what was *received* before a moment.
     `write` is idempotent by event.id and durable when it returns. Ids have the form made by identity.py, so a
     store can tell new records from old by the source's position alone. Raises QueryError on a bad query.
+    `scan` reads only the columns in `fields` (None: all), and these only of the events that pass the sieve.
     """
 
     def write(self, batch: EventBatch) -> WriteResult: ...
@@ -327,7 +338,9 @@ class EventStore(Protocol):
     def search(self, query: Query, scope: Scope, page: Page = Page()) -> Hits: ...  # noqa: B008
     def aggregate(self, query: Query, scope: Scope, field: str, limit: int = 10) -> list[Bucket]: ...
     def histogram(self, query: Query, scope: Scope, buckets: int = 60) -> list[Bucket]: ...
-    def scan(self, query: Query, scope: Scope) -> Iterator[EventBatch]: ...
+    def scan(
+        self, query: Query, scope: Scope, fields: Collection[str] | None = None, sieve: Sieve | None = None
+    ) -> Iterator[EventBatch]: ...
     def prune(self, before: Micros) -> int: ...
     def expire(self, before: Micros) -> int: ...
     def compact(self, now: Micros | None = None) -> int: ...

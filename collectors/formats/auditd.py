@@ -180,6 +180,15 @@ def _arguments(values: dict[str, str]) -> list[str]:
     return [whole[number] for number in sorted(whole)]
 
 
+def arguments(lines: Sequence[str]) -> list[str]:
+    """The arguments of one program that are spread over several EXECVE records."""
+    values: dict[str, str] = {}
+    for line in lines:
+        match = LINE.match(line)
+        values |= pairs("EXECVE", match["body"]) if match else {}
+    return _arguments(values)
+
+
 def _socket(data: bytes, found: Record) -> None:
     """A sockaddr: family in the machine's byte order, port in the network's."""
     family = int.from_bytes(data[:2], "little")

@@ -90,7 +90,7 @@ def replace_epoch(session: Session, epoch: str) -> None:
         session.execute(delete(table))
     session.execute(update(AlertRow).values(marks={}))
     session.execute(update(EntityRow).values(marks={}))
-    session.execute(delete(MetaRow).where(MetaRow.name == EPOCH))
+    session.execute(delete(MetaRow).where((MetaRow.name == EPOCH) | MetaRow.name.startswith("held:")))
     adopt_epoch(session, epoch)
 
 
