@@ -19,6 +19,7 @@ from collectors.formats._text import Shape, match
 from soc_core.protocols import Context, Parsed
 
 SIDES = ("source", "destination", "client", "server")
+WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]  # no hosts, but the begin of a C time
 Polish = Callable[[pl.DataFrame, pl.DataFrame, Context], pl.DataFrame]
 
 
@@ -59,6 +60,8 @@ def _frame(head: pl.DataFrame, body: pl.Series, groups: pl.DataFrame, service: S
     if "log.syslog.appname" in head.columns:
         head = head.with_columns(pl.col("log.syslog.appname").alias("process.name"),
                                  pl.col("log.syslog.procid").cast(pl.Int64, strict=False).alias("process.pid"))
+    hosts = [name for name in ("host.name", "host.hostname") if name in head.columns]
+    head = head.with_columns(pl.when(~pl.col(name).is_in(WEEKDAYS)).then(name) for name in hosts)
     frame = head.with_columns(body, *named)
     private = pl.DataFrame(own)
     at = when(private, ctx)
