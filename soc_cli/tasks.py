@@ -8,12 +8,11 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from detections import silence
-from detections.triage import apply
 from playbooks import engine
 from soc_cli.wiring import Platform
 from soc_core import clock, engines
 from soc_core.models import DEMO, REAL
-from soc_core.state import outbox
+from soc_core.state import outbox, queue
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +31,7 @@ class Tasks:
         )
         self.scheduler.add_job(self.respond, "interval", seconds=2)
         self.scheduler.add_job(self.listen_for_silence, "interval", seconds=60)
+        self.scheduler.add_job(self.keep_order, "interval", seconds=30)
         self.scheduler.add_job(self.prune, "interval", hours=6)
         self.scheduler.start()
 
@@ -44,7 +44,12 @@ class Tasks:
         now = clock.now()
         with self.platform.state.begin() as session:
             if findings := silence.findings(session, now):
-                apply(session, findings, now)
+                self.platform.triage(session, findings, now)
+
+    def keep_order(self) -> None:
+        """Alerts that nobody took up in time rise in the queue."""
+        with self.platform.state.begin() as session:
+            queue.tick(session, clock.now())
 
     def prune(self) -> None:
         """Remove events past the retention of their realm."""

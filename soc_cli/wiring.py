@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from soc_core.protocols import EventStore, Journal
 from soc_core.state.database import Database
 
 if TYPE_CHECKING:
-    from soc_core.pipeline import Worker
+    from soc_core.pipeline import Triage, Worker
     from soc_core.protocols import Detector
 
 
@@ -70,12 +70,19 @@ class Platform:
         sigma = build(list(rules) or self.settings.rules, cache=data / "cache", tuned=data / "tuning")
         return [*sigma, *learn.detectors(self.settings)]
 
+    @cached_property
+    def triage(self) -> Triage:
+        """Findings → alerts, with the weight of each system."""
+        from detections import risk, triage
+
+        weights = {each.id: risk.CRITICALITY[each.criticality] for each in self.inventory.systems.values()}
+        return partial(triage.apply, criticality=weights)
+
     def worker(self, rules: Sequence[Path] = ()) -> Worker:
         """The loop over all partitions. Hold `working` while it runs."""
         from collectors.assembly import assemble
         from collectors.enrich import Enricher
         from collectors.parse import parse
-        from detections.triage import apply
         from soc_core.pipeline import Parts, Worker
 
         return Worker(
@@ -86,7 +93,7 @@ class Platform:
                 parse=parse,
                 enrichers=[Enricher(self.inventory)],
                 detectors=self.detectors(rules),
-                triage=apply,
+                triage=self.triage,
                 assemble=assemble,
             )
         )
