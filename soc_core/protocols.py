@@ -330,7 +330,7 @@ class EventStore(Protocol):
     `compact` and `expire` are upkeep: merge what is small, and delete what was *received* before a moment.
     `write` is idempotent by event.id and durable when it returns. Ids have the form made by identity.py, so a
     store can tell new records from old by the source's position alone. Raises QueryError on a bad query.
-    `scan` reads only the columns in `fields` (None: all), and these only of the events that pass the sieve.
+    `scan` reads only `fields` (None: all) and @timestamp, and these only of the events that pass the sieve.
     """
 
     def write(self, batch: EventBatch) -> WriteResult: ...

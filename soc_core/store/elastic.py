@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -27,7 +27,7 @@ from soc_core import clock
 from soc_core.access import EVERYTHING, Scope
 from soc_core.clock import Micros
 from soc_core.events import EventBatch
-from soc_core.protocols import Bucket, Hits, Page, Query, WriteResult
+from soc_core.protocols import Bucket, Hits, Page, Query, Sieve, WriteResult
 from soc_core.store import elastic_query, mapping, query
 from soc_core.store.elastic_client import Patience, StoreUnavailable, ask, connect
 from soc_core.store.elastic_reading import Reader
@@ -210,8 +210,10 @@ class ElasticStore:
     def histogram(self, query: Query, scope: Scope, buckets: int = 60) -> list[Bucket]:
         return self._reader.histogram(self._question(query, scope), query.since, query.until, buckets)
 
-    def scan(self, query: Query, scope: Scope) -> Iterator[EventBatch]:
-        yield from self._reader.scan(self._question(query, scope))
+    def scan(
+        self, query: Query, scope: Scope, fields: Collection[str] | None = None, sieve: Sieve | None = None
+    ) -> Iterator[EventBatch]:
+        yield from self._reader.scan(self._question(query, scope), fields, sieve)
 
 
 def _received(day: str) -> Micros:

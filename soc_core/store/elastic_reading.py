@@ -6,14 +6,14 @@ Pages go by (time, id), so that nothing is missed or shown twice while events ar
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from elasticsearch import ApiError, Elasticsearch
 
 from soc_core.clock import Micros
 from soc_core.events import EventBatch
-from soc_core.protocols import Bucket, Hits, Page, QueryError
+from soc_core.protocols import Bucket, Hits, Page, QueryError, Sieve
 from soc_core.schema import SCHEMA
 from soc_core.store import elastic_documents, query
 from soc_core.store.elastic_client import Patience, StoreUnavailable, ask
@@ -90,12 +90,23 @@ class Reader:
                 found[hit["_id"]] = elastic_documents.row(hit["_source"])
         return [found[name] for name in wanted if name in found]
 
-    def scan(self, question: Dsl) -> Iterator[EventBatch]:
-        """All matching rows as of now, older ones first."""
-        for hits in self.hits(question, True):
-            yield elastic_documents.batch([elastic_documents.row(hit["_source"]) for hit in hits])
+    def scan(self, question: Dsl, fields: Collection[str] | None, sieve: Sieve | None) -> Iterator[EventBatch]:
+        """All matching rows as of now, older ones first; of them the columns and rows that are asked for."""
+        source: bool | list[str] = True
+        if fields is not None:
+            fields = {TIME, *fields}
+            wanted = sorted({*fields, *(sieve.fields if sieve else ())})
+            source = [*wanted, *(MICROS + name for name in wanted)]
+        for hits in self.hits(question, source):
+            rows = [elastic_documents.row(hit["_source"]) for hit in hits]
+            if sieve is not None:
+                rows = [rows[place] for place in sieve.rows(EventBatch.of(elastic_documents.frame(rows))).tolist()]
+            if fields is not None:
+                rows = [{name: value for name, value in row.items() if name in fields} for row in rows]
+            if rows:
+                yield elastic_documents.batch(rows)
 
-    def hits(self, question: Dsl, source: bool, index: str | None = None) -> Iterator[list[Dsl]]:
+    def hits(self, question: Dsl, source: bool | list[str], index: str | None = None) -> Iterator[list[Dsl]]:
         """All hits as of now, in runs, by time."""
         pit = ask(lambda: self._client.open_point_in_time(
             index=index or self._indices, keep_alive=KEEP, ignore_unavailable=True), Patience(PATIENCE))["id"]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +28,7 @@ from soc_core import clock
 from soc_core.access import Scope
 from soc_core.clock import Micros
 from soc_core.events import EventBatch
-from soc_core.protocols import Bucket, Hits, Ints, Page, Query, Rejected, WriteResult
+from soc_core.protocols import Bucket, Hits, Ints, Page, Query, Rejected, Sieve, WriteResult
 from soc_core.store import compaction, fates, reading, segments
 from soc_core.store.fates import Fates, Known
 from soc_core.store.leases import Lease, Turn, oldest
@@ -168,15 +168,18 @@ class EmbeddedStore:
             self._sweep()
             return merged
 
-    def prune(self, before: Micros) -> int:
+    def prune(self, before: Micros, held: Sequence[tuple[Micros, Micros]] = ()) -> int:
         """Delete every event older than `before`; how many there were.
 
-        A segment with columns whose type has changed since is not rewritten: it goes when it is old as a whole.
+        A segment with columns whose type has changed since is not rewritten: it goes when it is old as a whole. One
+        with events in a span that is `held` (legal holds, by event time) stays whole.
         """
         with self._upkeep, self._upkeep_turn.taken():
             self._tidy()
             deleted = 0
             for segment in self._manifest.segments():
+                if meets(segment.first, segment.last, held):
+                    continue
                 if segment.last < before:
                     self._manifest.change([], [segment])
                     deleted += segment.rows
@@ -187,14 +190,17 @@ class EmbeddedStore:
             self._sweep()
             return deleted
 
-    def expire(self, before: Micros) -> int:
+    def expire(self, before: Micros, held: Sequence[tuple[Micros, Micros]] = ()) -> int:
         """Delete what was *written* before this moment, in whole segments; how many events there were.
+
+        What has events in a span that is `held` (legal holds, by event time) stays.
 
         Retention counts from receipt: a file of last year's logs, taken in today, is kept as long as today's.
         """
         with self._upkeep, self._upkeep_turn.taken():
             self._tidy()
-            gone = [segment for segment in self._manifest.segments() if segment.created < before]
+            gone = [segment for segment in self._manifest.segments()
+                    if segment.created < before and not meets(segment.first, segment.last, held)]
             if gone:
                 self._manifest.change([], gone)
             self._sweep()
@@ -220,11 +226,17 @@ class EmbeddedStore:
         with self._pin() as view:
             return reading.histogram(self._question(query, scope), view, buckets)
 
-    def scan(self, query: Query, scope: Scope) -> Iterator[EventBatch]:
+    def scan(
+        self, query: Query, scope: Scope, fields: Collection[str] | None = None, sieve: Sieve | None = None
+    ) -> Iterator[EventBatch]:
         question = self._question(query, scope)
         with self._pin() as view:
-            yield from reading.scan(question, view)
+            yield from reading.scan(question, view, fields, sieve)
 
     def _question(self, query: Query, scope: Scope) -> reading.Question:
         return reading.Question.of(self._segments, query, scope)
 
+
+def meets(first: Micros, last: Micros, spans: Sequence[tuple[Micros, Micros]]) -> bool:
+    """Whether [first, last] has something in common with one of the spans."""
+    return any(first <= until and since <= last for since, until in spans)

@@ -170,7 +170,7 @@ def scan(folder: Path, segments: Sequence[Segment], columns: Collection[str]) ->
     """
     wanted = {name: SCHEMA.dtype(name) for name in sorted({TIME, *columns} - {FILE, ROW})}
     frames = []
-    for run, odd in _runs(segments, wanted):
+    for run, odd in runs(segments, wanted):
         paths = [folder / segment.file for segment in run]
         if not odd:
             frames.append(_scan(paths, wanted))
@@ -184,7 +184,7 @@ def scan(folder: Path, segments: Sequence[Segment], columns: Collection[str]) ->
 def in_file(segments: Sequence[Segment], columns: Collection[str], keys: pl.DataFrame) -> pl.DataFrame:
     """The keys (FILE, ROW, …), with rows of a `scan` of the same segments and columns, as rows of the files."""
     first = {}
-    for run, _ in _runs(segments, sorted({TIME, *columns} - {FILE, ROW})):
+    for run, _ in runs(segments, sorted({TIME, *columns} - {FILE, ROW})):
         at = 0
         for segment in run:
             first[segment.file] = at
@@ -194,7 +194,7 @@ def in_file(segments: Sequence[Segment], columns: Collection[str], keys: pl.Data
     return keys.with_columns(name.alias(FILE), (pl.col(ROW).cast(pl.Int64) - start).alias(ROW))
 
 
-def _runs(segments: Sequence[Segment], columns: Iterable[str]) -> list[tuple[list[Segment], list[str]]]:
+def runs(segments: Sequence[Segment], columns: Iterable[str]) -> list[tuple[list[Segment], list[str]]]:
     """Segments that one scan can read together, and each of the others with the columns it must cast."""
     names = list(columns)
     odd = {segment.id: found for segment in segments if (found := _odd(segment, names))}
