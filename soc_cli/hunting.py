@@ -43,10 +43,8 @@ def rules(settings: Settings, paths: Sequence[Path]) -> RuleSet:
 
 
 def findings(hunt: Hunt, events: EventStore, query: Query) -> Iterator[Finding]:
-    """What the rules say of all events that the query names. A correlation also sees what lies before its span."""
-    since = query.since
-    early = query if since is None else query.model_copy(update={"since": max(0, since - hunt.reach)})
-    for found in hunt.run(events.scan(early, PLATFORM.scope), since):
+    """What the rules say of all events that the query names."""
+    for found in hunt.search(events, query, PLATFORM.scope):
         yield from found
 
 

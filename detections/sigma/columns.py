@@ -5,9 +5,12 @@ A list is a tuple of its elements; an empty list is absent; JSON paths lead thro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
+import numpy.typing as npt
 import orjson
 import polars as pl
 
@@ -40,6 +43,25 @@ class Rows:
         if len(found) < 2:
             return found[0] if found else None
         return [_join(values) for values in zip(*found, strict=True)]
+
+    def filled(self, names: Sequence[str]) -> pl.Series:
+        """Places of the rows that have a value in any of these columns."""
+        held = [self.frame[name].is_not_null() for name in names if name in self.have]
+        return reduce(operator.or_, held).arg_true() if held else pl.Series(dtype=pl.UInt32)
+
+    def coded(self, reader: Reader) -> tuple[npt.NDArray[Any], list[Any]] | None:
+        """(codes, values) of a field that one column without nulls holds, value by value; else None."""
+        if len(reader.sources) != 1 or reader.labelled or reader.sources[0].path:
+            return None
+        series = self.frame[reader.sources[0].column]
+        if isinstance(series.dtype, pl.List) or series.dtype.is_float():
+            return None
+        if series.dtype == pl.String:
+            values = series.unique()
+            return series.cast(pl.Enum(values)).to_physical().to_numpy(), values.to_list()
+        distinct = series.unique()
+        codes = series.replace_strict(distinct, pl.Series(range(len(distinct)), dtype=pl.UInt32))
+        return codes.to_numpy(), texts(distinct) or []
 
     def _source(self, column: str, path: str) -> list[Any] | None:
         series = self.frame[column]

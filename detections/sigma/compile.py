@@ -59,6 +59,11 @@ class Key(NamedTuple):
     reader: Reader
     other: Reader | None = None
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """All columns that it reads."""
+        return frozenset(self.reader.columns + (self.other.columns if self.other else ()))
+
 
 @dataclass(slots=True)
 class Compiled:

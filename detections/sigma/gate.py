@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
@@ -48,6 +49,7 @@ class Router:
 
     def __init__(self, path: Path = GATES) -> None:
         self.gates = documents.read(path, Document).gates
+        self.columns = {TAGS, *(name for gate in self.gates for name in gate.when)}
 
     def groups(self, part: Part) -> list[Group]:
         """A part divided by the tags of its rows; rows that nothing is known of are left out."""
@@ -56,15 +58,14 @@ class Router:
         column = part.frame[TAGS]
         if column.n_unique() == 1 and column.item(0) is not None and len(column.item(0)):
             return [Group(tuple(column.item(0)), part)]  # as formats give them: a part is of one kind
-        listed = [tuple(tags or ()) for tags in column.to_list()]
-        kinds = set(listed)
-        order = {kind: code for code, kind in enumerate(sorted(kinds))}
-        codes = np.fromiter(map(order.__getitem__, listed), np.int64, len(listed))
-        found = []
-        for kind, code in order.items():
-            mine = _take(part, codes == code)
-            found += [Group(kind, mine)] if kind else self._derived(mine)
-        return found
+        kinds = pl.DataFrame([column]).with_row_index("row").group_by(TAGS).agg("row")
+        found, bare = [], []
+        for tags, places in sorted(kinds.iter_rows(), key=lambda kind: kind[0] or ()):
+            if tags:
+                found.append(Group(tuple(tags), _some(part, places)))
+            else:
+                bare += places
+        return [*found, *self._derived(_some(part, sorted(bare)))] if bare else found
 
     def _derived(self, part: Part) -> list[Group]:
         """Groups of rows without tags, by the gates that they meet."""
@@ -88,6 +89,11 @@ def _meets(frame: pl.DataFrame, gate: Gate) -> npt.NDArray[np.bool_] | None:
     masks = [frame[name].cast(pl.String).is_in(values).fill_null(False) for name, values in gate.when.items()]
     mask = reduce(lambda left, right: left & right, masks)
     return mask.to_numpy() if mask.any() else None
+
+
+def _some(part: Part, places: Sequence[int]) -> Part:
+    taken = pl.Series(places, dtype=pl.Int64)
+    return Part(part.rows[taken.to_numpy()], part.frame[taken])
 
 
 def _take(part: Part, mask: npt.NDArray[np.bool_]) -> Part:

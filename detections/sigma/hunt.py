@@ -1,5 +1,8 @@
 """Rules over stored events: the same hits as the stream gives, correlations included, in whatever order they lie.
 
+Of stored events only the columns are read that the rules and their findings need. For few rules a sieve goes before:
+it reads what the rules test, for all log sources at once, and only what passes is read and judged as in the stream.
+
 Rules judge each batch as it comes. What feeds a correlation is kept, as few columns as possible, and fed to it in
 event time at the end; so nothing is ever too late, and the stream gives the same for what came within its lateness.
 """
@@ -12,15 +15,19 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from detections.sigma.columns import Rows
 from detections.sigma.correlate import Correlator
-from detections.sigma.evaluate import Match, SigmaDetector
+from detections.sigma.evaluate import UNGATED, Match, SigmaDetector
 from detections.sigma.map import Mapping
 from detections.sigma.rule import RuleSet
+from soc_core.access import Scope
 from soc_core.clock import Micros
 from soc_core.events import EventBatch, Part
 from soc_core.models import Finding
+from soc_core.protocols import EventStore, Ints, Query, Sieve
 
 RULE, BARRED = "rule", "barred"  # columns that stand beside the event's own
+FEW = 64  # rules for which a sieve pays
 STEP = 10_000  # events fed to the correlations at a time
 
 
@@ -34,6 +41,37 @@ class Hunt:
         self.ids = list(self.rules)
         self.kept: list[pl.DataFrame] = []
         self.events = 0
+        tested = {key for compiled in self.detector.program.rules for key in compiled.keys}
+        self.tested = frozenset(column for key in tested for column in key.columns)
+        self.routed = frozenset(self.detector.router.columns)
+        self.open = self.detector.plan((UNGATED,)) if len(self.detector.program.rules) <= FEW else None
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The columns to read of stored events."""
+        return self.tested | self.routed | self.detector.maker.columns
+
+    @property
+    def sieve(self) -> Sieve | None:
+        """What tells early that an event cannot fire any rule; None where it would not pay."""
+        if self.open is None:
+            return None
+        if self.open.broad:
+            return Sieve(self.tested | self.routed, self._fired)
+        return Sieve(self.tested, self._stirred)
+
+    def _stirred(self, batch: EventBatch) -> Ints:
+        """Events that fire a rule, whatever log source it is for."""
+        self.events += batch.height
+        if self.detector.memory.full:
+            self.detector.forget()
+        found = [part.rows[[row for row, _ in self.open.hits(Rows(part.frame))]] for part in batch.parts if self.open]
+        return np.concatenate(found) if found else np.empty(0, np.int64)
+
+    def _fired(self, batch: EventBatch) -> Ints:
+        """Events that fire a rule: for rules that only their log source keeps from most events."""
+        self.events += batch.height
+        return np.array([part.rows[hit.row] for part, hits in self.detector.hits(batch) for hit in hits], np.int64)
 
     @property
     def reach(self) -> Micros:
@@ -41,10 +79,27 @@ class Hunt:
         correlator = self.detector.correlator
         return max((_reach(correlator, each) for each in correlator.correlations), default=0)
 
+    def search(self, store: EventStore, query: Query, scope: Scope) -> Iterator[list[Finding]]:
+        """Findings on the stored events of a query. A correlation also sees what lies before its span."""
+        since = query.since
+        early = query if since is None else query.model_copy(update={"since": max(0, since - self.reach)})
+        sieve = self.sieve
+        for batch, found in self._judged(store.scan(early, scope, self.fields, sieve), since):
+            self.events += batch.height if sieve is None else 0
+            yield found
+        yield from self._ended(since)
+
     def run(self, batches: Iterable[EventBatch], since: Micros | None = None) -> Iterator[list[Finding]]:
         """Findings on events from `since` on; those of correlations come last."""
-        for batch in batches:
+        for batch, found in self._judged(batches, since):
             self.events += batch.height
+            yield found
+        yield from self._ended(since)
+
+    def _judged(
+        self, batches: Iterable[EventBatch], since: Micros | None
+    ) -> Iterator[tuple[EventBatch, list[Finding]]]:
+        for batch in batches:
             found = []
             feeding: dict[int, list[Match]] = {}
             for match in self.detector.matches(batch):
@@ -53,7 +108,9 @@ class Hunt:
                 if match.rule.id in self.detector.correlator.bases:
                     feeding.setdefault(id(match.part), []).append(match)
             self.kept += [self._keep(matches) for matches in feeding.values()]
-            yield found
+            yield batch, found
+
+    def _ended(self, since: Micros | None) -> Iterator[list[Finding]]:
         for found in self._correlated():
             yield [finding for finding in found if since is None or finding.at >= since]
 

@@ -23,6 +23,7 @@ from detections.sigma.terms import Part
 EMPTY: Truth = frozenset()
 Ids = npt.NDArray[np.int32]
 ASCII = re.compile(r"[\x00-\x7f]+")
+LARGE = 4096  # rows from which on a part is read by distinct values
 ENTRY = 150  # bytes that an entry of a table costs beside its key
 
 
@@ -42,7 +43,7 @@ class Field:
 
     def __init__(self, key: Key, program: Program, memory: Memory) -> None:
         self.key, self.memory = key, memory
-        self.columns = frozenset(key.reader.columns + (key.other.columns if key.other else ()))
+        self.columns = key.columns
         self.judge: Any = program.judge(key)
         self.forget()
 
@@ -67,8 +68,27 @@ class Field:
             if left is None or right is None:
                 return 0
             return self._look(list(zip(left, right, strict=True)), height)
+        if height >= LARGE:
+            return self._coded(rows, height)
         values = rows.read(self.key.reader)
         return self.known[None] if values is None else self._look(values, height)
+
+    def _coded(self, rows: Rows, height: int) -> Ids | int:
+        """As `ids`, for many rows of all kinds: those without a value at once, and each distinct value once."""
+        nothing = self.known[None]
+        places = rows.filled(self.key.reader.columns)
+        if not len(places):
+            return nothing
+        few = rows if len(places) == height else Rows(rows.frame[places])
+        coded = few.coded(self.key.reader)
+        if coded is None:
+            values = few.read(self.key.reader)
+            ids: Any = nothing if values is None else self._look(values, len(places))
+        else:
+            ids = self._look(coded[1], len(coded[1]))[coded[0]]
+        out = np.full(height, nothing, np.int32)
+        out[places.to_numpy()] = ids
+        return out
 
     def _look(self, values: list[Any], height: int) -> Ids:
         return np.fromiter(map(self.known.__getitem__, values), np.int32, height)
@@ -154,6 +174,7 @@ class Plan:
                 self.always.append(rule)
             for test in anchor or ():
                 self.index[test].append(rule)
+        self.anchors = frozenset(self.index)
         self.forget()
 
     def forget(self) -> None:
@@ -162,13 +183,19 @@ class Plan:
         self.narrow: list[list[int]] = [[] for _ in self.fields]
         self.numbers: list[dict[Truth, int]] = [{EMPTY: 0} for _ in self.fields]
         self.sets: list[list[Truth]] = [[EMPTY] for _ in self.fields]
+        self.stirs: list[list[bool]] = [[False] for _ in self.fields]  # whether a set makes any rule a candidate
         self.decided: dict[tuple[int, ...], dict[tuple[int, ...], tuple[int, ...]]] = {}
+
+    @property
+    def broad(self) -> bool:
+        """Whether most events must be looked at whole: keywords, and rules that name nothing that must be there."""
+        return bool(self.always) or any(search for _, _, search in self.fields)
 
     def hits(self, rows: Rows) -> list[tuple[int, tuple[int, ...]]]:
         """(row, rules) for every row that some rule fires on."""
         height = rows.frame.height
         places, base = self._shape(rows.have)
-        varying: list[list[int]] = []
+        varying: list[Ids] = []
         moving: list[int] = []
         for place in places:
             field, _, search = self.fields[place]
@@ -176,12 +203,24 @@ class Plan:
             if isinstance(ids, int):
                 base[place] = self._narrow(place)[ids]
             else:
-                varying.append(np.asarray(self._narrow(place), np.int32)[ids].tolist())
+                varying.append(np.asarray(self._narrow(place), np.int32)[ids])
                 moving.append(place)
         if not varying:
             found = self._decide(tuple(base))
             return [(row, found) for row in range(height)] if found else []
-        return self._rows(varying, moving, tuple(base))
+        live = self._live(varying, moving, base)
+        return self._rows(live.tolist(), [ids[live].tolist() for ids in varying], moving, tuple(base))
+
+    def _live(self, varying: list[Ids], moving: list[int], base: list[int]) -> npt.NDArray[np.int64]:
+        """Rows for which any rule is a candidate; on no other can one fire."""
+        height = len(varying[0])
+        fixed = (self.stirs[place][number] for place, number in enumerate(base) if place not in moving)
+        if self.always or any(fixed):
+            return np.arange(height)
+        live = np.zeros(height, bool)
+        for ids, place in zip(varying, moving, strict=True):
+            live |= np.asarray(self.stirs[place], bool)[ids]
+        return np.flatnonzero(live)
 
     def _shape(self, have: frozenset[str]) -> tuple[list[int], list[int]]:
         """The fields that a frame with these columns can fill, and the signature of a row in which none is."""
@@ -197,10 +236,12 @@ class Plan:
             known = self.shapes[have] = (places, base)
         return known[0], list(known[1])
 
-    def _rows(self, varying: list[list[int]], places: list[int], base: tuple[int, ...]) -> list[Any]:
+    def _rows(
+        self, rows: list[int], varying: list[list[int]], places: list[int], base: tuple[int, ...]
+    ) -> list[tuple[int, tuple[int, ...]]]:
         known = self.decided.setdefault((*places, -1, *base), {})
         out = []
-        for row, signature in enumerate(zip(*varying, strict=True)):
+        for row, signature in zip(rows, zip(*varying, strict=True), strict=True):
             found = known.get(signature)
             if found is None:
                 full = list(base)
@@ -222,6 +263,7 @@ class Plan:
             if known is None:
                 known = numbers[left] = len(self.sets[place])
                 self.sets[place].append(left)
+                self.stirs[place].append(not self.anchors.isdisjoint(left))
             narrow.append(known)
         return narrow
 
