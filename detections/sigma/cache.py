@@ -15,7 +15,7 @@ import orjson
 from detections.sigma.rule import Correlation, Filter, Head, LogSource, Rule
 from detections.sigma.terms import from_plain, to_plain
 
-VERSION = 2
+VERSION = 3
 MOST_FILES, MOST_BYTES = 2000, 512 << 20
 Loaded = Rule | Correlation | Filter
 
@@ -126,4 +126,9 @@ def _item(plain: dict[str, Any], path: str) -> Loaded:
 
 
 def _tuples(plain: dict[str, Any], without: str = "") -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items() if key != without}
+    return {key: _tuple(value) for key, value in plain.items() if key != without}
+
+
+def _tuple(value: Any) -> Any:
+    """JSON's lists as the tuples that they were, at any depth."""
+    return tuple(map(_tuple, value)) if isinstance(value, list) else value

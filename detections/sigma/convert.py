@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sigma.conditions import ConditionAND, ConditionNOT, ConditionOR
-from sigma.correlations import SigmaCorrelationRule, SigmaExtendedCorrelationCondition
+from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule
 from sigma.exceptions import SigmaConditionError, SigmaPlaceholderError, SigmaValueError
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaDetections, SigmaRule
@@ -27,7 +27,7 @@ from sigma.types import (
     SpecialChars,
 )
 
-from detections.sigma import condition, multi
+from detections.sigma import bounds, condition, multi
 from detections.sigma.rule import Correlation, Filter, Head, LogSource, Rule
 from detections.sigma.terms import ANY, ONE, And, Leaf, Not, Or, Part, Test, Tree, as_text
 from soc_core.clock import SECOND
@@ -181,20 +181,20 @@ def filter_(source: SigmaFilter, top: Head, placeholders: Placeholders) -> Filte
 
 
 def correlation(source: SigmaCorrelationRule, top: Head) -> Correlation:
-    wanted = source.condition
-    if isinstance(wanted, SigmaExtendedCorrelationCondition):
-        raise SigmaConditionError("a correlation condition written as an expression is not supported")
-    fields = wanted.fieldref or ()
+    """A correlation whose document went through bounds.prepare."""
+    ours = (source.custom_attributes or {}).get(bounds.OURS) or {}
+    rules = tuple(reference.reference for reference in source.rules or ())
+    fields = source.condition.fieldref if isinstance(source.condition, SigmaCorrelationCondition) else None
     return Correlation(
         head=top,
         kind=source.type.name.lower(),
-        rules=tuple(reference.reference for reference in source.rules or ()),
+        rules=rules,
         span=source.timespan.seconds * SECOND,
         group_by=tuple(source.group_by or ()),
-        op=wanted.op.name.lower(),
-        count=wanted.count,
-        fields=(fields,) if isinstance(fields, str) else tuple(fields),
-        percentile=wanted.percentile or 50,
+        bounds=ours.get("bounds") or (("gte", len(rules)),),
+        fields=(fields,) if isinstance(fields, str) else tuple(fields or ()),
+        percentile=ours.get("percentile"),
+        expression=ours.get("expression"),
         aliases={a.alias: {ref.reference: name for ref, name in a.mapping.items()} for a in source.aliases},
         generate=source.generate,
     )

@@ -2,8 +2,12 @@
 value_percentile, value_median; chained, with aliases (Sigma Correlation Rules Specification 2.1).
 
 Windows are by event time and by key: the group-by fields, and always realm and collector zone (private addresses
-overlap between agencies). A match without one of the group-by fields belongs to no key. State is a function of the
-records seen; a watermark per source evicts, later than an hour behind it nothing counts any more.
+overlap between agencies). A match without one of the group-by fields belongs to no key.
+
+State is a function of the records seen. A record is in time while it lies at most LATENESS behind the latest event of
+its source. Until every source that keeps up (at most HOLD behind the time of receipt) has come that far beyond a
+window, nothing of it is evicted, and a condition that a later record can undo is not judged. So records in time give
+the same findings in any order, however they are cut into batches; later ones may come too late, and are counted.
 """
 
 from __future__ import annotations
@@ -11,19 +15,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import polars as pl
+
+from detections.sigma import bounds
 from detections.sigma.finding import OWNER, Event, make_known, title
 from detections.sigma.judge import Value, number
 from detections.sigma.map import Mapping
 from detections.sigma.rule import Correlation, Rule, RuleSet
 from detections.sigma.windows import Mark, Series, Spec
 from soc_core.clock import DAY, HOUR, MINUTE, SECOND, Micros
+from soc_core.events import EventBatch
 from soc_core.models import REAL, Finding
 
 LATENESS = HOUR
+HOLD = 6 * HOUR  # a source further behind (old recordings, a wrong clock) keeps its own time and delays no other
 AHEAD = 5 * MINUTE
 SWEEP_EVERY = MINUTE
 MOST_MARKS = 1_000_000
-NUMERIC = ("value_sum", "value_avg", "value_percentile", "value_median")
+AT, INGESTED, SOURCE = "@timestamp", "event.ingested", "soc.source"
+NO_PLACE = (-1, 0)  # of findings that no record brings about, but time: they count once by event id
 Key = tuple[str, ...]
 
 
@@ -49,20 +59,26 @@ class Correlator:
                 self.bases.setdefault(base, []).append(Watch(c, self.specs[c.id], slot))
         inner = {base for c in rules.correlations if not c.generate for base in c.rules}
         self.quiet = inner & set(self.correlations)
+        self.waiting = [name for name in _inner_first(self.correlations) if self.specs[name].waits]
         self.series: dict[tuple[str, Key], Series] = {}
         self.sources: dict[str, list[Micros]] = {}  # source → latest event time, clock at its latest record
         self.clock: Micros = 0
         self.swept: Micros = 0
         self.count = 0
         self.shed = 0
+        self.late = 0
 
     def match(self, base: str, event: Event, barred: frozenset[str] = frozenset()) -> list[Finding]:
         """Take in a base rule's match; the findings of every window that it completes. Not for those `barred`."""
         source = self._arrived(event)
+        horizon = self._horizon(source)
         info = self._info(self.rules[base], event)
         out: list[Finding] = []
         for watch in self.bases[base]:
             if watch.correlation.id in barred:
+                continue
+            if event.at < horizon - watch.spec.span:
+                self.late += 1
                 continue
             feed = self._feed(watch, base, self.rules[base], event)
             if feed is not None:
@@ -72,13 +88,15 @@ class Correlator:
 
     def _arrived(self, event: Event) -> str:
         """Advance the source's watermark and the clock of arrival."""
-        ingested = int(event.facts.get("event.ingested") or 0)
-        self.clock = max(self.clock, ingested)
-        source = event.text("soc.source")
-        known = self.sources.setdefault(source, [0, 0])
-        known[0] = max(known[0], min(event.at, ingested + AHEAD) if ingested else event.at)
-        known[1] = self.clock
+        source = event.text(SOURCE)
+        self._passed(source, event.at, int(event.facts.get(INGESTED) or 0))
         return source
+
+    def _passed(self, source: str, at: Micros, ingested: Micros) -> None:
+        self.clock = max(self.clock, ingested)
+        known = self.sources.setdefault(source, [0, 0])
+        known[0] = max(known[0], min(at, ingested + AHEAD) if ingested else at)
+        known[1] = self.clock
 
     def _info(self, rule: Rule, event: Event) -> dict[str, Any]:
         """What a finding on this event needs when its window completes, perhaps much later."""
@@ -116,7 +134,7 @@ class Correlator:
             if any(each is None for each in values):
                 return None
             value = "\x1f".join(each if isinstance(each, str) else "\x1e".join(each or ()) for each in values)
-            if c.kind in NUMERIC:
+            if watch.spec.numeric:
                 value = number(value)
         return tuple(key), value
 
@@ -125,12 +143,12 @@ class Correlator:
 
     def _add(self, watch: Watch, key: Key, mark: Mark, place: tuple[int, int]) -> list[Finding]:
         c, spec = watch.correlation, watch.spec
-        if mark.at < self._horizon(mark.source) - spec.span:
-            return []
         series = self.series.setdefault((c.id, key), Series())
         before = len(series.marks)
         done = series.add(mark, spec)
         self.count += len(series.marks) - before
+        self.shed += series.lost
+        series.lost = 0
         return self._completed(c, key, done, place)
 
     def _completed(self, c: Correlation, key: Key, done: Iterable[Mark], place: tuple[int, int]) -> list[Finding]:
@@ -169,13 +187,17 @@ class Correlator:
         who = ", ".join(f"{name}={value}" for name, value in named) or "—"
         heads = [(self.rules.get(base) or self.correlations[base]).head for base in c.rules]
         what = ", ".join(title(head) for head in heads)
-        bound = f"{c.op} {c.count:g}"
+        bound = " ".join(f"{op} {count:g}" for op, count in c.bounds)
         match c.kind:
             case "event_count":
                 zh, en = f"{span} 内次数 {bound}", f"count {bound} within {span}"
             case "value_count":
                 fields = ", ".join(c.fields)
                 zh, en = f"{span} 内不同 {fields} 个数 {bound}", f"different {fields} {bound} within {span}"
+            case "temporal" | "temporal_ordered" if c.expression is not None:
+                names = {base: title(head) for base, head in zip(c.rules, heads, strict=True)}
+                what = bounds.worded(bounds.renamed(c.expression, names))
+                zh, en = f"{span} 内条件成立", f"met within {span}"
             case "temporal":
                 zh, en = f"{span} 内先后出现", f"together within {span}"
             case "temporal_ordered":
@@ -192,27 +214,48 @@ class Correlator:
             return max(latest, self.clock) - LATENESS
         return latest - LATENESS
 
+    def _horizons(self) -> dict[str, Micros]:
+        """By source, the event time before which neither it nor a source that keeps up brings anything in time."""
+        own = {source: self._horizon(source) for source in self.sources}
+        timely = [own[source] for source, (latest, seen) in self.sources.items() if seen - latest <= HOLD]
+        common = min(timely, default=None)
+        return own if common is None else {source: min(each, common) for source, each in own.items()}
+
+    def heard(self, batch: EventBatch) -> None:
+        """Let time pass by all events, and know their sources, though no rule matched them."""
+        for part in batch.parts if self.bases else ():
+            known = [name for name in (AT, INGESTED, SOURCE) if name in part.frame.columns]
+            if AT not in known:
+                continue
+            frame = part.frame.select(pl.col(name) if name == SOURCE else pl.col(name).cast(pl.Int64) for name in known)
+            named = frame if SOURCE in known else frame.with_columns(pl.lit("").alias(SOURCE))
+            for row in named.group_by(SOURCE).max().iter_rows(named=True):
+                self._passed(row[SOURCE] or "", row[AT] or 0, row.get(INGESTED) or 0)
+
     def tick(self, now: Micros) -> list[Finding]:
-        """Judge what waits for the watermark, and evict what no window needs."""
-        out = self.settle(AHEAD)
+        """Judge what waited until nothing in time can come, and evict what no window needs."""
+        out = self._settle(self._horizons()) if self.waiting else []
         if self.clock - self.swept > SWEEP_EVERY or self.count > MOST_MARKS:
             self._sweep()
         return out
 
-    def settle(self, behind: Micros = 0) -> list[Finding]:
-        """Judge what waits, up to each key's watermark less `behind`."""
+    def settle(self) -> list[Finding]:
+        """At the end of all input: judge everything that waits."""
+        return self._settle(None)
+
+    def _settle(self, until: dict[str, Micros] | None) -> list[Finding]:
+        """Judge what waits; what a correlation correlates comes before it."""
         out = []
-        for (correlation, key), series in list(self.series.items()):
-            spec = self.specs[correlation]
-            if spec.waits and series.marks:
-                until = max(self.sources[mark.source][0] for mark in series.marks) - behind
-                done = series.settle(until, spec)
-                out += self._completed(self.correlations[correlation], key, done, (0, 0))
+        for name in self.waiting:
+            spec, correlation = self.specs[name], self.correlations[name]
+            for mine, key in [each for each in self.series if each[0] == name]:
+                done = self.series[mine, key].settle(until, spec)
+                out += self._completed(correlation, key, done, NO_PLACE)
         return out
 
     def _sweep(self) -> None:
         self.swept = self.clock
-        horizons = {source: self._horizon(source) for source in self.sources}
+        horizons = self._horizons()
         for name, series in list(self.series.items()):
             span = self.specs[name[0]].span
             series.drop(lambda mark, span=span: mark.at < horizons.get(mark.source, 0) - span)  # type: ignore[misc]
@@ -234,7 +277,7 @@ class Correlator:
     def state(self) -> dict[str, Any]:
         """Everything, as plain data."""
         return {
-            "clock": self.clock, "swept": self.swept, "shed": self.shed, "sources": self.sources,
+            "clock": self.clock, "swept": self.swept, "shed": self.shed, "late": self.late, "sources": self.sources,
             "series": [[name, list(key), [mark.plain() for mark in series.marks]]
                        for (name, key), series in self.series.items()],
         }
@@ -242,7 +285,7 @@ class Correlator:
     def take(self, state: dict[str, Any]) -> None:
         """Take up what `state` gave; windows of rules that are gone are dropped."""
         self.clock, self.swept = int(state.get("clock", 0)), int(state.get("swept", 0))
-        self.shed = int(state.get("shed", 0))
+        self.shed, self.late = int(state.get("shed", 0)), int(state.get("late", 0))
         self.sources = {source: list(times) for source, times in state.get("sources", {}).items()}
         self.series = {}
         for name, key, marks in state.get("series", ()):
@@ -252,10 +295,24 @@ class Correlator:
 
 
 def _spec(c: Correlation) -> Spec:
-    count, op = c.count, c.op
-    if c.kind == "temporal_ordered":
-        op, count = "gte", len(c.rules)
-    return Spec(c.kind, c.span, op, count, len(c.rules), c.percentile)
+    places = {rule: slot for slot, rule in enumerate(c.rules)}
+    tree = None if c.expression is None else bounds.renamed(c.expression, places)
+    return Spec(c.kind, c.span, c.bounds, len(c.rules), c.percentile, tree)
+
+
+def _inner_first(correlations: dict[str, Correlation]) -> list[str]:
+    """Names, each after those that it correlates."""
+    out: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name in correlations and name not in out:
+            for base in correlations[name].rules:
+                visit(base)
+            out[name] = None
+
+    for name in correlations:
+        visit(name)
+    return list(out)
 
 
 def _place(event: Event) -> tuple[int, int]:

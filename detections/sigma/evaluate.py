@@ -125,6 +125,7 @@ class SigmaDetector:
             if match.rule.id in self.correlator.bases:
                 found = self.correlator.match(match.rule.id, match.event, match.barred)
                 out += [(match.place, each) for each in found]
+        self.correlator.heard(batch)
         return [finding for _, finding in sorted(out, key=lambda pair: pair[0])]
 
     def tick(self, now: Micros) -> list[Finding]:

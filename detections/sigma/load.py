@@ -16,11 +16,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 from sigma.collection import SigmaCollection
 from sigma.correlations import SigmaCorrelationRule
-from sigma.exceptions import SigmaConditionError, SigmaError, SigmaLogsourceError
+from sigma.exceptions import SigmaConditionError, SigmaCorrelationConditionError, SigmaError, SigmaLogsourceError
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
 
-from detections.sigma import convert, modifiers
+from detections.sigma import bounds, convert, modifiers
 from detections.sigma.cache import Cache
 from detections.sigma.convert import Placeholders
 from detections.sigma.rule import Correlation, Failure, Filter, Rule, RuleSet
@@ -141,6 +141,7 @@ def _documents(
             raise ValueError("a rule must be a map of keys")
         if len(group) == 1 and not {"detection", "correlation", "filter"} & set(group[0]):
             raise ValueError("neither detection, correlation nor filter in it: not a Sigma rule")
+        group = [bounds.prepare(document) for document in group]
         parsed = SigmaCollection.from_dicts(group, collect_filters=True, resolve_references=False)
         stem = Path(path).stem
         for number, source in enumerate([*parsed.rules, *parsed.filters]):
@@ -176,7 +177,7 @@ def _line(error: BaseException, text: str, start: int) -> int:
         return next((number + 1 for number in range(start - 1, len(lines)) if test(lines[number])), 0)
 
     found = 0
-    if isinstance(error, SigmaConditionError):
+    if isinstance(error, SigmaConditionError | SigmaCorrelationConditionError):
         found = first(lambda line: line.strip().startswith("condition:"))
     elif isinstance(error, SigmaLogsourceError):
         found = first(lambda line: line.strip().startswith("logsource:"))
@@ -224,6 +225,7 @@ def _resolve(found: RuleSet) -> None:
         replace(
             c,
             rules=tuple(ids[ref] for ref in c.rules),
+            expression=None if c.expression is None else bounds.renamed(c.expression, ids),
             aliases={a: {ids.get(r, r): f for r, f in m.items()} for a, m in c.aliases.items()},
         )
         for c in kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from detections.sigma.bounds import Bound, Expression
 from detections.sigma.terms import Tree
 from soc_core.clock import Micros
 from soc_core.models import Level
@@ -71,8 +72,9 @@ class Rule:
 class Correlation:
     """A correlation rule: how many, how many different, or which together, within a span, by key.
 
-    `rules` are ids after loading. `aliases`: name → rule id → field. `op` and `count` are the condition, `fields`
-    what is counted or measured.
+    `rules` are ids after loading. `aliases`: name → rule id → field. `bounds` are the condition, all of them to be
+    met, or `expression` is (bounds.py); `fields` what is counted or measured. `percentile` None: of value_percentile,
+    the share of an event's own value among all.
     """
 
     head: Head
@@ -80,10 +82,10 @@ class Correlation:
     rules: tuple[str, ...]
     span: Micros
     group_by: tuple[str, ...] = ()
-    op: str = "gte"
-    count: float = 1
+    bounds: tuple[Bound, ...] = (("gte", 1),)
     fields: tuple[str, ...] = ()
-    percentile: int = 50
+    percentile: float | None = None
+    expression: Expression = None
     aliases: dict[str, dict[str, str]] = field(default_factory=dict)
     generate: bool = False
 

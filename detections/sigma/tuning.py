@@ -156,7 +156,9 @@ def _overridden(item: Rule | Correlation, entry: Override) -> Rule | Correlation
         return replace(item, head=head)
     if not isinstance(item, Correlation):
         raise ValueError(f"{entry.rule} counts nothing: only a correlation has a threshold")
-    return replace(item, head=head, count=entry.threshold)
+    if len(item.bounds) != 1 or item.expression is not None:
+        raise ValueError(f"{entry.rule} has no threshold of its own: its condition is a range or an expression")
+    return replace(item, head=head, bounds=((item.bounds[0][0], entry.threshold),))
 
 
 def _exemptions(placed: Placed, entry: Except, item: Rule | Correlation, rules: RuleSet) -> list[Exemption]:

@@ -2,20 +2,22 @@
 
 An event completes when the window that ends with it, [t - span, t], is full; that is a property of the set of events,
 so any order of arrival, any cut into batches and any restart give the same completed events. Completion is noticed as
-soon as the last missing event arrives, be it late. Rules, by kind of Sigma correlation:
+soon as the last missing event arrives, be it late. Rules, by kind of Sigma correlation, under lower bounds:
 
 - event_count: at least `need` events.
 - value_count, temporal: at least `need` different values (or rules).
-- temporal_ordered: the event is of the last rule, and the others precede it in order.
-- value_sum with a lower bound (negative numbers count as 0): the sum reaches it.
+- temporal_ordered: `need` different rules in their order, the event the last of them.
+- value_sum (negative numbers count as 0): the sum reaches the bound.
+- an expression over rules without `not`: the rules seen meet it; ordered: they appear as they are written.
 
-None of these can be undone by a later arrival. Every other condition can, and is judged when the watermark has passed
-(`settle`).
+None of these can be undone by a later arrival. Every other condition can, and is judged when nothing in time can come
+any more (`settle`).
 
 Memory of a key is bounded: of each span-wide bucket only the events are kept that can still decide something. For
 event_count that is the first and last `need`, which is exact. For the others thinning begins at CROWD events of one
 key in one span; below it, and above it for records in order, it is exact too; above it a late record can no longer
-complete every event of the crowd, and the alert's count may be short.
+complete every event of the crowd, and the alert's count may be short. Kinds that need every event keep MOST of a
+bucket, and count what they `lost`.
 """
 
 from __future__ import annotations
@@ -23,14 +25,17 @@ from __future__ import annotations
 import operator
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from detections.sigma import bounds
+from detections.sigma.bounds import Bound, Expression
 from soc_core.clock import Micros
 
 CROWD = 1000  # marks of a bucket before they are thinned
 MOST = 20_000  # marks of a bucket of a kind that cannot be thinned
+DIFFERENT = ("value_count", "temporal")
 OPS: dict[str, Callable[[float, float], bool]] = {
     "lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge, "eq": operator.eq, "neq": operator.ne,
 }
@@ -54,26 +59,43 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What fills a window. `slots`: how many rules are correlated."""
+    """What fills a window. `slots`: how many rules are correlated; `expression` is over their places."""
 
     kind: str
     span: Micros
-    op: str
-    count: float
+    bounds: tuple[Bound, ...]
     slots: int
-    percentile: int = 50
+    percentile: float | None = None
+    expression: Expression = None
 
     @property
     def need(self) -> int:
-        """The smallest whole number that satisfies a lower bound."""
-        return max(1, int(self.count // 1) + 1 if self.op == "gt" else -int(-self.count // 1))
+        """The smallest whole number that satisfies the lower bounds."""
+        lowest = [int(count // 1) + 1 if op == "gt" else -int(-count // 1) for op, count in self.bounds]
+        return max(1, *lowest) if lowest else 1
 
     @property
     def waits(self) -> bool:
-        """Whether only the watermark can decide."""
+        """Whether only time can decide."""
         if self.kind in ("value_avg", "value_percentile", "value_median"):
             return True
-        return self.op not in ("gt", "gte") and self.kind != "temporal_ordered"
+        if self.expression is not None:
+            return not bounds.grows(self.expression)
+        return any(op not in ("gt", "gte") for op, _ in self.bounds)
+
+    @property
+    def share(self) -> bool:
+        """Whether the share of the event's own value among all values is measured: percentile without a number."""
+        return self.kind == "value_percentile" and self.percentile is None
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the values must be numbers."""
+        return self.kind in ("value_sum", "value_avg", "value_median", "value_percentile") and not self.share
+
+    def meets(self, measured: float | None) -> bool:
+        """Whether a measure is within all bounds."""
+        return measured is not None and all(OPS[op](measured, count) for op, count in self.bounds)
 
 
 def order(mark: Mark) -> tuple[Micros, str, int]:
@@ -83,9 +105,10 @@ def order(mark: Mark) -> tuple[Micros, str, int]:
 class Series:
     """The marks of one key, sorted by event time and id."""
 
-    __slots__ = ("marks", "values")
+    __slots__ = ("lost", "marks", "values")
 
     def __init__(self, marks: list[Mark] | None = None) -> None:
+        self.lost = 0
         self.keep(marks or [])
 
     def keep(self, marks: list[Mark]) -> None:
@@ -105,7 +128,7 @@ class Series:
             self._cap(mark, spec)
             return []
         done = []
-        few = spec.kind in ("value_count", "temporal") and len(self.values) < spec.need
+        few = spec.expression is None and spec.kind in DIFFERENT and len(self.values) < spec.need
         for at in range(place, place if few else len(marks)):
             other = marks[at]
             if other.at - mark.at > spec.span:
@@ -116,19 +139,20 @@ class Series:
         self._thin(mark, spec)
         return done
 
-    def settle(self, until: Micros, spec: Spec) -> list[Mark]:
-        """For conditions that wait: judge each event not after `until` by the window that ends with it."""
+    def settle(self, until: Mapping[str, Micros] | None, spec: Spec) -> list[Mark]:
+        """For conditions that wait: judge each event by the window that ends with it, once nothing in time can come.
+
+        `until`: by source, the latest event that may be judged; None judges all.
+        """
         done = []
         for place, mark in enumerate(self.marks):
-            if mark.at > until:
-                break
-            if not mark.fired and mark.info is not None:
-                held = _measure(_window(self.marks, place, spec.span), spec)
-                mark.fired = held is not None and OPS[spec.op](held, spec.count)
-                if mark.fired:
-                    done.append(mark)
-                else:
-                    mark.info = None  # judged for good
+            if mark.fired or mark.info is None or (until is not None and mark.at > until.get(mark.source, 0)):
+                continue
+            mark.fired = _judged(self.marks, place, spec)
+            if mark.fired:
+                done.append(mark)
+            else:
+                mark.info = None  # judged for good
         return done
 
     def drop(self, useless: Callable[[Mark], bool]) -> None:
@@ -145,7 +169,7 @@ class Series:
         if spec.kind == "event_count":
             if end - first > 2 * spec.need:
                 del self.marks[first + spec.need]
-        elif spec.kind == "value_sum":
+        elif spec.kind == "value_sum" or spec.expression is not None:
             self._cap(mark, spec)
         elif end - first > max(CROWD, 4 * spec.need):
             if spec.kind == "temporal_ordered":
@@ -177,6 +201,7 @@ class Series:
         first, end = self._bucket(mark, spec.span)
         if end - first > MOST:
             del self.marks[first]
+            self.lost += 1
 
 
 def _window(marks: list[Mark], place: int, span: Micros) -> list[Mark]:
@@ -185,14 +210,18 @@ def _window(marks: list[Mark], place: int, span: Micros) -> list[Mark]:
 
 
 def _complete(marks: list[Mark], place: int, spec: Spec) -> bool:
+    if spec.expression is not None:
+        return _judged(marks, place, spec)
     if spec.kind == "event_count":
         start = place - spec.need + 1
         return start >= 0 and marks[place].at - marks[start].at <= spec.span
     if spec.kind == "temporal_ordered":
-        return _ordered(marks, place, spec)
+        if marks[place].slot < spec.need - 1:
+            return False
+        return _ordered(_window(marks, place, spec.span), spec.slots) >= spec.need
     if spec.kind == "value_sum":
         window = _window(marks, place, spec.span)
-        return OPS[spec.op](sum(max(mark.value, 0) for mark in window if mark.value is not None), spec.count)
+        return spec.meets(sum(max(mark.value, 0) for mark in window if mark.value is not None))
     return _different(marks, place, spec)
 
 
@@ -208,25 +237,53 @@ def _different(marks: list[Mark], place: int, spec: Spec) -> bool:
     return False
 
 
-def _ordered(marks: list[Mark], place: int, spec: Spec) -> bool:
-    mine, want = marks[place], spec.slots - 2
-    if mine.slot != spec.slots - 1:
-        return False
-    for at in range(place - 1, -1, -1):
-        other = marks[at]
-        if want < 0 or mine.at - other.at > spec.span:
-            break
-        if other.slot == want:
-            want -= 1
-    return want < 0
+def _judged(marks: list[Mark], place: int, spec: Spec) -> bool:
+    """Whether the window that ends with a mark meets the condition."""
+    window = _window(marks, place, spec.span)
+    if spec.expression is None:
+        return spec.meets(_measure(window, spec))
+    if spec.kind == "temporal":
+        return bounds.holds(spec.expression, {mark.slot for mark in window})
+    return _begin([mark.slot for mark in window], spec.expression, len(window) - 1, True) is not None
+
+
+def _ordered(window: list[Mark], slots: int) -> int:
+    """How many different rules appear in their order, the last event the last of them."""
+    longest = [0] * slots
+    for mark in window[:-1]:
+        longest[mark.slot] = max(longest[mark.slot], 1 + max(longest[: mark.slot], default=0))
+    return 1 + max(longest[: window[-1].slot], default=0)
+
+
+def _begin(slots: list[int], node: Expression, last: int, exact: bool) -> int | None:
+    """Where the latest run of rules that meets an expression as it is written begins; it ends with event `last`,
+    exactly so if `exact`. `not` means: nowhere in the window."""
+    match node:
+        case ("not", item):
+            return last + 1 if _begin(slots, item, len(slots) - 1, False) is None else None
+        case ("or", items):
+            return max((at for each in items if (at := _begin(slots, each, last, exact)) is not None), default=None)
+        case ("and", items):
+            for each in reversed(items):
+                at = _begin(slots, each, last, exact)
+                if at is None:
+                    return None
+                exact, last = exact and at > last, at - 1
+            return last + 1
+    places = (last,) if exact else range(last, -1, -1)
+    return next((at for at in places if at >= 0 and slots[at] == node), None)
 
 
 def _measure(window: list[Mark], spec: Spec) -> float | None:
     """The number that the condition is about; None where there is nothing to measure."""
     if spec.kind == "event_count":
         return len(window)
-    if spec.kind in ("value_count", "temporal"):
+    if spec.kind in DIFFERENT:
         return len({mark.value for mark in window})
+    if spec.kind == "temporal_ordered":
+        return _ordered(window, spec.slots)
+    if spec.share:
+        return 100 * [mark.value for mark in window].count(window[-1].value) / len(window)
     numbers = sorted(mark.value for mark in window if mark.value is not None)
     if not numbers:
         return None
@@ -234,8 +291,7 @@ def _measure(window: list[Mark], spec: Spec) -> float | None:
         return float(sum(numbers))
     if spec.kind == "value_avg":
         return float(sum(numbers) / len(numbers))
-    share = 50 if spec.kind == "value_median" else spec.percentile
-    place = (len(numbers) - 1) * share / 100  # linear between neighbours
+    place = (len(numbers) - 1) * (50 if spec.percentile is None else spec.percentile) / 100  # linear between neighbours
     low = int(place)
     high = min(low + 1, len(numbers) - 1)
     return float(numbers[low] + (numbers[high] - numbers[low]) * (place - low))

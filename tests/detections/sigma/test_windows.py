@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -18,14 +20,18 @@ from soc_core.events import EventBatch
 
 SPAN = 10 * SECOND
 SPECS = [
-    Spec("event_count", SPAN, "gte", 3, 1),
-    Spec("event_count", SPAN, "gt", 1, 1),
-    Spec("value_count", SPAN, "gte", 2, 1),
-    Spec("value_count", SPAN, "gte", 3, 1),
-    Spec("temporal", SPAN, "gte", 3, 3),
-    Spec("temporal_ordered", SPAN, "gte", 2, 2),
-    Spec("temporal_ordered", SPAN, "gte", 3, 3),
-    Spec("value_sum", SPAN, "gte", 6, 1),
+    Spec("event_count", SPAN, (("gte", 3),), 1),
+    Spec("event_count", SPAN, (("gt", 1),), 1),
+    Spec("value_count", SPAN, (("gte", 2),), 1),
+    Spec("value_count", SPAN, (("gte", 3),), 1),
+    Spec("temporal", SPAN, (("gte", 3),), 3),
+    Spec("temporal_ordered", SPAN, (("gte", 2),), 2),
+    Spec("temporal_ordered", SPAN, (("gte", 3),), 3),
+    Spec("temporal_ordered", SPAN, (("gte", 2),), 3),
+    Spec("value_sum", SPAN, (("gte", 6),), 1),
+    Spec("temporal", SPAN, (), 3, None, ("or", (("and", (0, 1)), 2))),
+    Spec("temporal_ordered", SPAN, (), 3, None, ("and", (("or", (0, 1)), 2))),
+    Spec("temporal_ordered", SPAN, (), 3, None, ("or", (("and", (1, 0, 1)), ("and", (2, 0))))),
 ]
 SEEN = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 2)), min_size=1, max_size=40)
 
@@ -51,30 +57,41 @@ def truth(all_marks: list[Mark], spec: Spec) -> set[str]:
     out = set()
     for place, mark in enumerate(ordered):
         window = [other for other in ordered[: place + 1] if mark.at - other.at <= spec.span]
-        match spec.kind:
-            case "event_count":
-                full = len(window) >= spec.need
-            case "value_sum":
-                full = sum(other.value for other in window) >= spec.count
-            case "temporal_ordered":
-                full = answered(window, spec)
-            case _:
-                full = len({other.value for other in window}) >= spec.need
+        slots = [other.slot for other in window]
+        if spec.expression is not None:
+            full = any(slots[-1] == run[-1] and contains(slots, run) for run in runs(spec.expression)) if (
+                spec.kind == "temporal_ordered") else any(set(run) <= set(slots) for run in runs(spec.expression))
+        elif spec.kind == "event_count":
+            full = len(window) >= spec.need
+        elif spec.kind == "value_sum":
+            full = sum(other.value for other in window) >= spec.bounds[0][1]
+        elif spec.kind == "temporal_ordered":
+            ways = itertools.combinations(range(spec.slots), spec.need)
+            full = any(way[-1] == slots[-1] and contains(slots, way) for way in ways)
+        else:
+            full = len({other.value for other in window}) >= spec.need
         if full:
             out.add(mark.id)
     return out
 
 
-def answered(window: list[Mark], spec: Spec) -> bool:
-    """Whether the rules of the window, up to its last event, contain all slots in order."""
-    slots = [mark.slot for mark in window]
-    if slots[-1] != spec.slots - 1:
-        return False
-    rest = iter(slots[:-1])
-    return all(wanted in rest for wanted in range(spec.slots - 1))
+def contains(slots: list[int], run: Sequence[int]) -> bool:
+    """Whether the rules appear in this order."""
+    rest = iter(slots)
+    return all(wanted in rest for wanted in run)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.kind}-{spec.op}-{spec.count}")
+def runs(node: Any) -> list[tuple[int, ...]]:
+    """Every sequence of rules that meets an expression without `not`."""
+    if isinstance(node, int):
+        return [(node,)]
+    inner = [runs(each) for each in node[1]]
+    if node[0] == "or":
+        return [run for each in inner for run in each]
+    return [tuple(itertools.chain.from_iterable(way)) for way in itertools.product(*inner)]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=str)
 @settings(max_examples=60, deadline=None)
 @given(seen=SEEN, seed=st.integers(0, 999))
 def test_any_order_completes_the_same_events(spec: Spec, seen: list[tuple[int, int]], seed: int) -> None:
@@ -94,7 +111,7 @@ def test_any_order_completes_the_same_events(spec: Spec, seen: list[tuple[int, i
 
 @pytest.mark.parametrize(("kind", "values"), [("event_count", 1), ("value_count", 5000), ("value_count", 3)])
 def test_a_flood_stays_small(kind: str, values: int) -> None:
-    spec = Spec(kind, SPAN, "gte", 10, 1)
+    spec = Spec(kind, SPAN, (("gte", 10),), 1)
     series, done = Series(), 0
     for number in range(20_000):
         done += len(series.add(Mark(number * 1000, f"{number:06d}", 0, number % values, "s", {}), spec))
@@ -103,24 +120,24 @@ def test_a_flood_stays_small(kind: str, values: int) -> None:
 
 
 def test_conditions_that_a_later_event_can_undo_wait_for_the_watermark() -> None:
-    spec = Spec("event_count", SPAN, "lt", 2, 1)
+    spec = Spec("event_count", SPAN, (("lt", 2),), 1)
     series = Series()
     for second in (0, 1, 30):
         assert series.add(Mark(second * SECOND, f"{second:02d}", 0, 0, "s", {}), spec) == []
-    assert [mark.id for mark in series.settle(20 * SECOND, spec)] == ["00"]
-    assert [mark.id for mark in series.settle(60 * SECOND, spec)] == ["30"]
-    assert series.settle(60 * SECOND, spec) == []
+    assert [mark.id for mark in series.settle({"s": 20 * SECOND}, spec)] == ["00"]
+    assert [mark.id for mark in series.settle({"s": 60 * SECOND}, spec)] == ["30"]
+    assert series.settle(None, spec) == []
 
 
 @pytest.mark.parametrize(
     ("kind", "fires"), [("value_avg", {"03"}), ("value_median", {"03"}), ("value_percentile", {"03"})]
 )
 def test_measures(kind: str, fires: set[str]) -> None:
-    spec = Spec(kind, SPAN, "gt", 3, 1, 50)
+    spec = Spec(kind, SPAN, (("gt", 3),), 1, 50)
     series = Series()
     for number, value in enumerate((1.0, 2.0, 3.0, 20.0)):
         series.add(Mark(number * 6 * SECOND, f"{number:02d}", 0, value, "s", {}), spec)
-    assert {mark.id for mark in series.settle(99 * SECOND, spec)} == fires
+    assert {mark.id for mark in series.settle(None, spec)} == fires
 
 
 RULES = """title: failure
