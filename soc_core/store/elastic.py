@@ -111,19 +111,23 @@ class ElasticStore:
 
     # ------------------------------------------------------------ upkeep
 
-    def prune(self, before: Micros) -> int:
-        """Delete every event older than `before`; how many there were. Whole indices go where all is older."""
+    def prune(self, before: Micros, held: Sequence[tuple[Micros, Micros]] = ()) -> int:
+        """Delete every event older than `before`; how many there were. Whole indices go where all is older.
+
+        Events with times in a span that is `held` (legal holds) stay.
+        """
         with self._writing:
             self._unseen = True  # what others wrote counts too
             self._see()
             deleted = 0
-            for index, held in self._by_index(before).items():
+            for index, older in self._by_index(before).items():
                 newest = self._reader.newest(index)
-                if newest is not None and newest < before and self._past(index):
+                whole = newest is not None and newest < before and self._past(index)
+                if whole and not self._holds(index, held):
                     self._ask(lambda index=index: self._client.indices.delete(index=index))
-                    deleted += held
+                    deleted += older
                 else:
-                    deleted += self._delete_older(index, before)
+                    deleted += sum(self._delete(index, since, until) for since, until in gaps(before, held))
             self._unseen = True
             return deleted
 
@@ -136,10 +140,11 @@ class ElasticStore:
         with self._writing:
             self._writer.known.forget()
 
-    def expire(self, before: Micros) -> int:
+    def expire(self, before: Micros, held: Sequence[tuple[Micros, Micros]] = ()) -> int:
         """Delete the indices whose whole day of receipt lies before this moment; how many events there were.
 
-        `before` is meant for the standard retention class; another class's days are held against it.
+        `before` is meant for the standard retention class; another class's days are held against it. An index with
+        events in a span that is `held` (legal holds, by event time) stays.
         """
         deleted = 0
         with self._writing:
@@ -148,7 +153,9 @@ class ElasticStore:
                 days = self.settings.retention.get(kept)
                 if days is None:
                     log.warning("index %s has retention class %s, which the settings do not name: kept", name, kept)
-                elif _received(day) + clock.DAY < before - (days - self.settings.retention[STANDARD]) * clock.DAY:
+                elif _received(day) + clock.DAY >= before - (days - self.settings.retention[STANDARD]) * clock.DAY:
+                    continue
+                elif not self._holds(name, held):
                     deleted += self._reader.count(EVERY, name)
                     self._ask(lambda name=name: self._client.indices.delete(index=name, ignore_unavailable=True))
         return deleted
@@ -173,9 +180,14 @@ class ElasticStore:
         """Nothing is received into the index any more (a late replay apart, which finds its events deleted)."""
         return _received(index.rsplit("-", 1)[1]) < clock.now() - 2 * clock.DAY
 
-    def _delete_older(self, index: str, before: Micros) -> int:
-        """Delete events one by one: the index holds newer ones too."""
-        older = elastic_query.question(Everything(), None, before, EVERYTHING)
+    def _holds(self, index: str, held: Sequence[tuple[Micros, Micros]]) -> bool:
+        """Whether an index has events in one of these spans."""
+        spans = (elastic_query.question(Everything(), since, until + 1, EVERYTHING) for since, until in held)
+        return any(self._reader.count(span, index) for span in spans)
+
+    def _delete(self, index: str, since: Micros | None, until: Micros) -> int:
+        """Delete events of [since, until) one by one: the index holds others too."""
+        older = elastic_query.question(Everything(), since, until, EVERYTHING)
         deleted = 0
         for hits in self._reader.hits(older, False, index):
             lines = [{"delete": {"_index": hit["_index"], "_id": hit["_id"]}} for hit in hits]
@@ -219,3 +231,15 @@ class ElasticStore:
 def _received(day: str) -> Micros:
     """The first moment of the day at the end of an index name."""
     return clock.from_text(day.replace(".", "-"))
+
+
+def gaps(before: Micros, held: Sequence[tuple[Micros, Micros]]) -> list[tuple[Micros | None, Micros]]:
+    """What is older than `before` and in none of the spans [since, until], as half-open spans."""
+    found: list[tuple[Micros | None, Micros]] = []
+    at: Micros | None = None
+    for since, until in sorted(held):
+        if at is None or since > at:
+            found.append((at, min(since, before)))
+        at = until + 1 if at is None else max(at, until + 1)
+    found.append((at, before))
+    return [(since, until) for since, until in found if since is None or since < until]

@@ -358,6 +358,13 @@ class StoreSuite:
 
     # ------------------------------------------------------------ life
 
+    def test_what_is_under_a_hold_stays(self, filled: EventStore) -> None:
+        whole = len(found(filled))
+        assert filled.prune(START + 10**15, [(START - 10**15, START + 10**15)]) == 0
+        assert filled.expire(START + 10**18, [(START - 10**15, START + 10**15)]) == 0
+        assert len(found(filled)) == whole
+        assert filled.prune(START + 3 * SECOND, [(START + 10**14, START + 10**15)]) == 4
+
     def test_prune(self, filled: EventStore) -> None:
         assert filled.prune(START - 1) == 0
         assert filled.prune(START + 3 * SECOND) == 4  # three of the first second, and the one before
