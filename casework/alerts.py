@@ -10,8 +10,9 @@ import orjson
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from casework.machine import Undrawn, machine
 from casework.services import Conflict, Listing, NotFound, Services, now
-from soc_core import clock
+from soc_core import audit, clock
 from soc_core.access import EVERYTHING, Actor, Role, require
 from soc_core.clock import Micros
 from soc_core.models import Alert
@@ -192,22 +193,55 @@ def change(actor: Actor, services: Services, op: Op, value: str, items: Sequence
         if op == "assign" and value and session.get(UserRow, value) is None:
             raise ValueError(f"no account {value!r}")
         for alert, version in items:
-            if state.get(session, alert, actor.scope) is None:
+            found = state.get(session, alert, actor.scope)
+            if found is None:
                 answers.append(NotFound(f"no alert {alert!r}"))
                 continue
-            made = _apply(session, op, value, alert, version, actor.name, note)
+            if undrawn := refused(found, op, value) if found.version == version else "":
+                answers.append(Conflict(undrawn, line(services, found)))
+                continue
+            made = _apply(session, op, value, alert, version, actor, note)
             row = line(services, made.alert)
             answers.append(row if isinstance(made, state.Done) else Conflict("changed by somebody else first", row))
     return answers
 
 
-def _apply(session: Session, op: Op, value: Any, alert: str, version: int, actor: str,
+def refused(alert: Alert, op: Op, value: str) -> str:
+    """Why the state machine does not allow a change, "" when it does."""
+    to = {"verdict": "closed" if value else "open", "status": value, "assign": alert.status}[op]
+    if op == "assign" or (op == "verdict" and not value and alert.status == "open"):
+        return ""
+    try:
+        machine("alert").between(alert.status, to)
+    except Undrawn as error:
+        return str(error)
+    return ""
+
+
+def _apply(session: Session, op: Op, value: Any, alert: str, version: int, actor: Actor,
            note: str) -> state.Done | state.Conflict:
     if op == "verdict":
-        return state.set_verdict(session, alert, version, actor, value, note)
-    if op == "assign":
-        return state.assign(session, alert, version, actor, value, note)
-    return state.set_status(session, alert, version, actor, value, note)
+        made = state.set_verdict(session, alert, version, actor.name, value, note)
+    elif op == "assign":
+        made = state.assign(session, alert, version, actor.name, value, note)
+    else:
+        made = state.set_status(session, alert, version, actor.name, value, note)
+    if isinstance(made, state.Done):
+        detail = {"value": value, "note": note, "version": made.alert.version}
+        audit.append(session, actor, f"alert.{op}", f"alert:{alert}", detail)
+    return made
+
+
+def comment(actor: Actor, services: Services, alert: str, note: str) -> None:
+    """A remark in the alert's history. Raises ValueError on an empty one, NotFound."""
+    require(actor, *JUDGES)
+    if not note.strip():
+        raise ValueError("a comment says something")
+    with services.database.begin() as session:
+        if state.get(session, alert, actor.scope) is None:
+            raise NotFound(f"no alert {alert!r}")
+        state.remark(session, alert, actor.name, note)
+        audit.append(session, actor, "alert.comment", f"alert:{alert}", {"note": note})
 
 
 def restore(actor: Actor, services: Services, before: Alert, version: int) -> Row | Conflict:
@@ -220,7 +254,7 @@ def restore(actor: Actor, services: Services, before: Alert, version: int) -> Ro
         steps: tuple[tuple[Op, str], ...] = (
             ("verdict", before.verdict), ("status", before.status), ("assign", before.assignee))
         for op, value in steps:
-            made = _apply(session, op, value, before.id, at, actor.name, "undo")
+            made = _apply(session, op, value, before.id, at, actor, "undo")
             if isinstance(made, state.Conflict):
                 return Conflict("changed by somebody else first", line(services, made.alert))
             at = made.alert.version

@@ -1,24 +1,258 @@
-"""Incidents: alerts that tell one story. 事件"""
+"""Incidents as people work on them: the list, one whole with its chain, and every change of it. 事件处置
+
+Every change is made in one transaction with its line in the ledger and its link in the audit chain.
+"""
 
 from __future__ import annotations
 
-from casework.services import Listing, NotFound, Services, now
-from soc_core.access import Actor
-from soc_core.models import Incident
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from casework import alerts
+from casework.alerts import JUDGES, Row
+from casework.classes import classes, proposed
+from casework.machine import Undrawn, machine
+from casework.services import Conflict, Listing, NotFound, Services, now
+from soc_core import audit
+from soc_core.access import EVERYTHING, Actor, require
+from soc_core.clock import Micros
+from soc_core.models import ENDED, Incident
+from soc_core.state import alerts as alert_state
 from soc_core.state import incidents as state
+from soc_core.state.alerts import Change
+from soc_core.state.incidents import Filter, Link, Story
+from soc_core.state.tables import AlertRow, UserRow
+
+MOST = 1_000  # alerts told of one incident at once
 
 
-def listing(actor: Actor, services: Services, realm: str = "", status: str = "", limit: int = 50) -> Listing[Incident]:
-    """The latest incidents in the actor's scope."""
+@dataclass(frozen=True)
+class Line:
+    """A line of the list."""
+
+    incident: Incident
+    organisation_name: str
+    alerts: int
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One incident whole. `chain` has the reason of each alert; `actions` is what the reader may do now, and `kind` the
+    class that is proposed while it has none."""
+
+    incident: Incident
+    organisation_name: str
+    alerts: list[Row]
+    alerts_total: int
+    chain: list[Link]
+    history: list[Change]
+    entities: dict[str, list[str]]
+    actions: list[str]
+    kind: str
+    as_of: Micros
+
+
+def listing(actor: Actor, services: Services, wanted: Filter = Filter(), after: str = "",  # noqa: B008
+            limit: int = 50) -> Listing[Line]:
+    """A page of the incidents in the actor's scope, the riskiest first. Raises ValueError on another list's key."""
+    limit = max(1, min(limit, 500))
     with services.database.read() as session:
-        found, total = state.find(session, actor.scope, state.Filter(realm, status), limit)
-    return Listing(found, total, True, "", 0, now())
+        found, total = state.find(session, actor.scope, wanted, limit + 1, after)
+        hidden = 0
+        if actor.scope.organisations is not None:
+            hidden = state.find(session, EVERYTHING, wanted, 1)[1] - total
+    page = found[:limit]
+    key = state.cursor(page[-1]) if len(found) > limit else ""
+    lines = [Line(item, services.organisation_name(item.organisation), len(item.alerts)) for item in page]
+    return Listing(lines, total, True, key, hidden, now())
 
 
 def get(actor: Actor, services: Services, incident: str) -> Incident:
     """One incident. Raises NotFound, also for one that is not the actor's to see."""
     with services.database.read() as session:
-        found = state.get(session, incident, actor.scope)
+        return seen(session, actor, incident)
+
+
+def seen(session: Session, actor: Actor, incident: str) -> Incident:
+    """The same in a transaction at hand."""
+    found = state.get(session, incident, actor.scope)
     if found is None:
         raise NotFound(f"no incident {incident!r}")
     return found
+
+
+def detail(actor: Actor, services: Services, incident: str) -> Detail:
+    """One incident with its alerts, the reason of each, and its ledger. Raises NotFound."""
+    with services.database.read() as session:
+        found = seen(session, actor, incident)
+        wanted = alert_state.Filter(incident=incident)
+        rows, total = alert_state.find(session, actor.scope, wanted, limit=MOST)
+        links, ledger = state.chain(session, incident), state.history(session, incident)
+    rows.sort(key=lambda row: (row.first_seen, row.id))
+    entities: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for field, values in row.entities.items():
+            entities.setdefault(field, {}).update(dict.fromkeys(values))
+    steps = [part for link in links for part in link.stage.replace("<", ">").split(">") if part]
+    actions = [name for name in machine("incident").actions(found.status, actor) if name != "merge"]
+    return Detail(
+        found, services.organisation_name(found.organisation), [alerts.line(services, row) for row in rows], total,
+        links, ledger, {field: list(values) for field, values in entities.items()}, actions,
+        found.kind or proposed(steps), now())
+
+
+# ---------------------------------------------------------------- changes
+
+
+def change(actor: Actor, services: Services, incident: str, version: int, action: str, note: str = "",
+           kind: str = "") -> Incident:
+    """Take an incident a step further. Raises Undrawn on a step that is not drawn or lacks what it asks for, Refused
+    without the role, NotFound, Conflict."""
+    if kind and kind not in classes():
+        raise ValueError(f"no class {kind!r}; there are: {', '.join(classes())}")
+    if action == "merge":
+        raise Undrawn("an incident is merged into another one, which must be named")
+    with services.database.begin() as session:
+        found = seen(session, actor, incident)
+        step = machine("incident").step(found.status, action, actor)
+        if step.note and not note.strip():
+            raise Undrawn(f"{action} needs a reason")
+        if step.kind and not (kind or found.kind):
+            raise Undrawn(f"{action} needs the class of the event; there are: {', '.join(classes())}")
+        if step.two_persons and found.level in machine("incident").two_persons:
+            before = last_hand(session, incident)
+            if before == actor.name:
+                raise Undrawn(f"{action} of an incident of this level needs a second person: {before} made the change "
+                              "before")
+        changes = {"status": step.to} | ({"kind": kind} if kind else {})
+        return made(session, actor, services, incident, version, f"incident.{action}", changes, note)
+
+
+def last_hand(session: Session, incident: str) -> str:
+    """Who last changed the state of an incident, "" when only the platform did."""
+    hands = [each.actor for each in state.history(session, incident) if each.field == "status"]
+    return hands[-1] if hands and hands[-1] != state.PLATFORM else ""
+
+
+def made(session: Session, actor: Actor, services: Services, incident: str, version: int, what: str,
+         changes: dict[str, str], note: str) -> Incident:
+    """One change with its audit entry. Raises Conflict."""
+    answer = state.change(session, incident, version, actor.name, changes, now(), note)
+    if isinstance(answer, state.Stale):
+        raise Conflict("changed by somebody else first", answer.incident)
+    audit.append(session, actor, what, f"incident:{incident}", {**changes, "note": note, "version": answer.version})
+    return answer
+
+
+def assign(actor: Actor, services: Services, incident: str, version: int, who: str, note: str = "") -> Incident:
+    """Give it to an account; "" takes it away. Raises ValueError on an unknown account, NotFound, Conflict."""
+    require(actor, *JUDGES)
+    with services.database.begin() as session:
+        seen(session, actor, incident)
+        if who and session.get(UserRow, who) is None:
+            raise ValueError(f"no account {who!r}")
+        return made(session, actor, services, incident, version, "incident.assign", {"assignee": who}, note)
+
+
+def comment(actor: Actor, services: Services, incident: str, note: str) -> None:
+    """A remark in the ledger. Raises ValueError on an empty one, NotFound."""
+    require(actor, *JUDGES)
+    if not note.strip():
+        raise ValueError("a comment says something")
+    with services.database.begin() as session:
+        seen(session, actor, incident)
+        state.remark(session, incident, actor.name, now(), note)
+        audit.append(session, actor, "incident.comment", f"incident:{incident}", {"note": note})
+
+
+def split(actor: Actor, services: Services, incident: str, version: int, alerts: Sequence[str], note: str) -> Incident:
+    """These alerts out of it into an incident of their own, which stands where the old one does.
+
+    Raises ValueError when they are not all of it, or all there are; Undrawn on one that ended; NotFound, Conflict.
+    """
+    require(actor, *JUDGES)
+    chosen = list(dict.fromkeys(alerts))
+    with services.database.begin() as session:
+        found = seen(session, actor, incident)
+        if found.status in ENDED:
+            raise Undrawn(f"an incident that is {found.status} is not split")
+        if not chosen or not set(chosen) < set(found.alerts):
+            raise ValueError("some of the incident's own alerts are split off, and some stay")
+        at, fresh = now(), secrets.token_hex(16)
+        made(session, actor, services, incident, version, "incident.split", {}, note)
+        state.remark(session, incident, actor.name, at, note, "split", after=fresh)
+        story = Story(fresh, found.title, found.level, found.organisation, found.realm, found.opened, found.last_seen)
+        state.begin(session, story, found.kind, found.assignee, found.status, actor.name, at, f"split off {incident}")
+        state.move(session, chosen, fresh, actor.name)
+        state.moved(session, chosen, actor.name)
+        for each in (incident, fresh):
+            state.sum_up(session, each)
+        audit.append(session, actor, "incident.begin", f"incident:{fresh}", {"from": incident, "alerts": chosen})
+        return seen(session, actor, fresh)
+
+
+def merge(actor: Actor, services: Services, incident: str, version: int, others: Sequence[tuple[str, int]],
+          note: str) -> Incident:
+    """Others, by (id, version), into this one. Raises ValueError on one of another organisation or realm; Undrawn,
+    NotFound, Conflict: then none is merged."""
+    require(actor, *JUDGES)
+    with services.database.begin() as session:
+        into = seen(session, actor, incident)
+        if into.status in ENDED:
+            raise Undrawn(f"nothing is merged into an incident that is {into.status}")
+        if not others or incident in dict(others):
+            raise ValueError("name other incidents to merge into this one")
+        for other, known in dict(others).items():
+            found = seen(session, actor, other)
+            if (found.organisation, found.realm) != (into.organisation, into.realm):
+                raise ValueError("incidents of one organisation and realm are merged; others are told by notices")
+            step = machine("incident").step(found.status, "merge", actor)
+            made(session, actor, services, other, known, "incident.merge", {"status": step.to, "merged": incident},
+                 note)
+            state.move(session, found.alerts, incident, actor.name)
+            began = [link.alert for link in state.chain(session, incident)
+                     if link.reason == "began" and link.alert in found.alerts]
+            state.moved(session, began, actor.name)
+            state.remark(session, incident, actor.name, now(), note, "merge", before=other)
+        answer = made(session, actor, services, incident, version, "incident.took", {}, note)
+        state.sum_up(session, incident)
+        return seen(session, actor, answer.id)
+
+
+Target = tuple[str, int]
+
+
+def bulk(actor: Actor, services: Services, action: str, value: str, items: Sequence[Target],
+         note: str = "") -> list[Incident | Conflict | NotFound | Undrawn]:
+    """One action (or "assign") on several incidents, an answer for each; those that cannot be leave the others."""
+    require(actor, *JUDGES)
+    answers: list[Incident | Conflict | NotFound | Undrawn] = []
+    for incident, version in items:
+        try:
+            if action == "assign":
+                answers.append(assign(actor, services, incident, version, value, note))
+            else:
+                answers.append(change(actor, services, incident, version, action, note, value))
+        except (Conflict, NotFound, Undrawn) as error:
+            answers.append(error)
+    return answers
+
+
+def similar(actor: Actor, services: Services, incident: str, limit: int = 5) -> list[Incident]:
+    """Others in the actor's scope whose alerts are of the same rules, most in common first."""
+    with services.database.read() as session:
+        found = seen(session, actor, incident)
+        row, mine = AlertRow, alert_state.within(actor.scope)
+        rules = set(session.scalars(select(row.rule_id).where(row.incident == incident, *mine)))
+        query = select(row.incident, row.rule_id).where(
+            row.rule_id.in_(rules), row.incident != "", row.incident != incident, *mine)
+        shared: dict[str, set[str]] = {}
+        for other, rule in session.execute(query.distinct().limit(10_000)):
+            shared.setdefault(other, set()).add(rule)
+        best = sorted(shared, key=lambda each: (-len(shared[each]), each))[:limit]
+        known = [state.get(session, each, actor.scope) for each in best]
+    return [each for each in known if each is not None and each.realm == found.realm]
