@@ -36,7 +36,7 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
             flat, rest = split(record)
             dataset = str(flat.get("event.dataset", ""))
             groups.setdefault((dataset, str(flat.get("event.code", ""))), []).append((number, flat, rest))
-    return gather((_piece(group, ctx) for group in _few(list(groups.values()))), faults)
+    return gather((piece(group, ctx) for group in _few(list(groups.values()))), faults)
 
 
 def _few(groups: list[Group]) -> list[Group]:
@@ -81,7 +81,8 @@ def _walk(node: Record, path: str, flat: dict[str, Any]) -> Record:
     return rest
 
 
-def _piece(group: Group, ctx: Context) -> Piece:
+def piece(group: Group, ctx: Context) -> Piece:
+    """Documents as columns: (line, declared fields, what is left) of each."""
     names = sorted(set().union(*(flat for _, flat, _ in group)))
     columns: list[pl.Series] = []
     gated = lists("sigma.logsource", [tags(flat) for _, flat, _ in group])
