@@ -37,7 +37,7 @@ class Wrapped(NamedTuple):
 class Habits:
     """What senders are known to send, so that small requests need not be looked at one by one.
 
-    Looked at again after SOON, and less and less often while it stays the same.
+    Looked at again after SOON, and less and less often while it stays the same; what no format knew, always soon.
     """
 
     SOON, LATE, MOST = 10.0, 3600.0, 20_000  # seconds, seconds, senders
@@ -52,7 +52,7 @@ class Habits:
         if now < until:
             return known
         found = self._detect(sample)
-        span = min(2 * span, self.LATE) if span and found == known else self.SOON
+        span = min(2 * span, self.LATE) if span and found == known and found not in NOBODYS else self.SOON
         if len(self._known) >= self.MOST and key not in self._known:
             self._known.clear()
         self._known[key] = found, now + span, span

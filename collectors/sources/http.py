@@ -28,11 +28,13 @@ from starlette.routing import Route
 from collectors.sources import bulk, hec, otlp
 from collectors.sources._desk import Desk, Detect, Taken, Trouble, framed
 from collectors.sources._doors import listen
+from collectors.sources._wrapped import Habits
 from soc_core import clock, registry
 from soc_core.models import REAL
 from soc_core.protocols import Raws
 
 SAMPLE_LINES = 200
+MANY = 500  # lines of one request that are worth a look of their own
 NAME = re.compile(r"[\w.@:+/-]{1,128}")
 KEY = re.compile(r"[!-~]{1,200}")
 
@@ -46,6 +48,7 @@ class HttpSource:
     def __init__(self, tokens: Mapping[str, str], detect: Detect, host: str = "127.0.0.1", port: int = 0, *,
                  zone: str = "city", timezone: str = "Asia/Shanghai", realm: str = REAL) -> None:
         self._desk = desk = Desk(tokens, detect, zone, timezone, realm)
+        self._habits = Habits(detect)
         self._socket = listen(socket.SOCK_STREAM, host, port, "HTTP ingest")
         self.port: int = self._socket.getsockname()[1]
         app = Starlette(
@@ -85,11 +88,17 @@ class HttpSource:
             raise Trouble(400, "the body holds no records")
         origin = self._desk.origin(
             request, f"http:{name}" + (f"/{source}" if source else "") + (f":{key}" if key else ""),
-            format_ or self._desk.detect(found.lines[:SAMPLE_LINES]),
+            format_ or self._format((name, source), found.lines),
         )
         positions = np.arange(len(found.lines), dtype=np.int64) if key else None
         raws = Raws(origin, found.lines, clock.now(), positions, found.damaged)
         return Taken([raws], JSONResponse({"accepted": len(raws.lines)}))
+
+    def _format(self, sender: tuple[str, str], lines: Sequence[bytes]) -> str:
+        """The format of the lines; a few lines are taken for what the sender was found to send."""
+        if len(lines) >= MANY:
+            return self._desk.detect(lines[:SAMPLE_LINES])
+        return self._habits.format(sender, lines)
 
     # ------------------------------------------------------------ the protocol
 

@@ -200,3 +200,12 @@ def test_no_token_no_door() -> None:
 def test_a_busy_port_is_one_sentence(door: Door) -> None:
     with pytest.raises(OSError, match="HTTP ingest cannot listen on"):
         HttpSource({"x": "y"}, detect, port=door.source.port)
+
+
+def test_small_requests_of_one_sender_are_looked_at_once(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+    monkeypatch.setattr(door.source._habits, "_detect", lambda lines: looks.append(len(lines)) or "syslog")
+    for number in range(5):
+        assert door.post(b"line %d\n" % number).status_code == 200
+    assert looks == [1]
+    assert {raws.origin.format for raws in door.taken} == {"syslog"}
