@@ -1,0 +1,5 @@
+"""devices."""
+
+from __future__ import annotations
+
+RENDERERS = ()

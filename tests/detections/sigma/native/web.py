@@ -1,0 +1,5 @@
+"""web."""
+
+from __future__ import annotations
+
+RENDERERS = ()
