@@ -88,3 +88,4 @@ def load(path: Path) -> Schema:
 
 
 SCHEMA = load(Path(__file__).with_name("schema.yml"))
+PERSONAL = {name: column.mask for name, column in SCHEMA.columns.items() if column.mask}  # column → name, phone …
