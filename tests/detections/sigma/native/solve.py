@@ -91,7 +91,7 @@ def _value(yes: Sequence[Test], no: Sequence[Test], rng: random.Random | None) -
     best: tuple[int, str | None] | None = None
     pool: Iterator[str | None] = iter(FILLERS) if not yes else candidates(yes)
     listed = [value for _, value in zip(range(600), pool, strict=False)]
-    if rng is not None and len(listed) > 8:
+    if rng is not None:
         head = listed[:8]
         rng.shuffle(head)
         listed[:8] = head

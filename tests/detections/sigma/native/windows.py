@@ -38,6 +38,7 @@ SPACED = {  # Defender's names have spaces; rules write them without, or with an
     "SourceName": "Source Name", "CategoryName": "Category Name", "SeverityID": "Severity ID",
     "ActionName": "Action Name", "ProcessName": "Process Name",
 }
+LEVELS = {"critical": "1", "error": "2", "warning": "3", "information": "4"} | {str(n): str(n) for n in range(6)}
 STAMP = "2026-11-23T02:03:04.123456Z"
 
 
@@ -45,12 +46,14 @@ def windows(source: LogSource, values: Found, text: str | None) -> Line:
     """A record of the channel that the log source names; keywords go into the data."""
     channel, code, more = _place(source, values)
     data = more | {name: value for name, value in values.items() if name not in SYSTEM and name != "Message"}
+    if "Signed" in data and data["Signed"] not in ("true", "false"):
+        data["Signed"] = "false"
     if source.service == "windefend":
         data = {SPACED.get(name, name): value for name, value in data.items()}
     provider = values.get("Provider_Name") or channel.partition("/")[0]
     system: dict[str, Any] = {
         "Provider": {"#attributes": {"Name": provider}}, "EventID": int(code) if code.isdigit() else code,
-        "Level": int(values.get("Level") or 4) if (values.get("Level") or "4").isdigit() else values["Level"],
+        "Level": int(LEVELS.get(values.get("Level", "0").lower(), "0")),
         "Keywords": values.get("Keywords") or "0x8000000000000000",
         "TimeCreated": {"#attributes": {"SystemTime": STAMP}}, "EventRecordID": 7, "Channel": channel,
         "Computer": values.get("Computer") or "host-1.city.example",
