@@ -5,7 +5,6 @@ A pure function of its frames. Every line ends in exactly one of: events, merged
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ import numpy as np
 from soc_core import registry
 from soc_core.clock import HOUR
 from soc_core.events import EventBatch, Part
+from soc_core.garbage import uncollected
 from soc_core.protocols import Context, Fault, Frame, FrameFault, Ints, Origin, Parsed, ParsedFrames
 
 PACKAGE = "collectors.formats"
@@ -60,13 +60,8 @@ def detect(lines: Sequence[bytes]) -> str:
 
 def parse(frames: Sequence[Frame]) -> ParsedFrames:
     """One batch over all frames, in the order of (frame, line); see ParsedFrames."""
-    collecting = gc.isenabled()
-    gc.disable()  # JSON makes many objects and no cycles: the collector would walk them all for nothing
-    try:
+    with uncollected():
         return _parse(frames)
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _parse(frames: Sequence[Frame]) -> ParsedFrames:
@@ -190,7 +185,7 @@ def _joined(results: Sequence[tuple[Lines, str, Parsed]], faults: list[FrameFaul
         frame_no.append(held.frames[parsed.line_no])
         line_no.append(held.numbers[parsed.line_no])
         named = parsed.batch.with_columns({"soc.format": name})
-        parts += [Part(rows + at, frame) for rows, frame in named.parts]
+        parts += [Part(part.rows + at, part.table) for part in named.parts]
         at += parsed.batch.height
     if not at:
         none = np.empty(0, dtype=np.int64)
@@ -200,5 +195,5 @@ def _joined(results: Sequence[tuple[Lines, str, Parsed]], faults: list[FrameFaul
     if not np.array_equal(order, np.arange(at)):
         place = np.empty(at, dtype=np.int64)
         place[order] = np.arange(at)
-        parts = [Part(place[rows], frame) for rows, frame in parts]
+        parts = [Part(place[part.rows], part.table) for part in parts]
     return ParsedFrames(EventBatch(at, parts), where_frame[order], where_line[order], sorted(faults), sorted(merged))

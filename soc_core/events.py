@@ -1,29 +1,43 @@
 """EventBatch: the one shape in which events travel from the parser to the store.
 
-A batch is a few *parts*: each part holds the rows of one record shape (one log type) as a Polars frame with only
-the columns that shape has. Nobody pays for the columns of another shape, and what is constant for a shape (its
-data set, its Sigma log sources) is judged once a part. Column names are schema.yml's; a row is never an object.
+A batch is a few *parts*: each part holds the rows of one record shape (one log type) as a table with only the columns
+that shape has, made when they are read (table.py). Nobody pays for the columns of another shape, and what is constant
+for a shape (its data set, its Sigma log sources) is judged once a part. Column names are schema.yml's; a row is never
+an object.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from soc_core.schema import SCHEMA
+from soc_core.table import Column, Rows, Single, Spread, Table
 
-Rows = npt.NDArray[np.int64]
+
+class Part:
+    """Rows of one shape: `rows[i]` is the place in the batch of the table's i-th row. Unpacks to (rows, frame)."""
+
+    __slots__ = ("rows", "table")
+
+    def __init__(self, rows: Rows, held: pl.DataFrame | Table) -> None:
+        self.rows = rows
+        self.table = held if isinstance(held, Table) else Table.of(held)
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """All columns: for the store and for tools."""
+        return self.table.frame()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.rows, self.frame))
 
 
-class Part(NamedTuple):
-    """Rows of one shape: `rows[i]` is the place in the batch of the frame's i-th row."""
-
-    rows: Rows
-    frame: pl.DataFrame
+Varying = pl.Series | Callable[[], pl.Series]
 
 
 class EventBatch:
@@ -32,10 +46,10 @@ class EventBatch:
     __slots__ = ("_columns", "height", "parts")
 
     def __init__(self, height: int, parts: Sequence[Part]) -> None:
-        if sum(part.frame.height for part in parts) != height:
+        if sum(part.table.height for part in parts) != height:
             raise ValueError("the parts of a batch must hold each of its rows exactly once")
         self.height = height
-        self.parts = tuple(part for part in parts if part.frame.height)
+        self.parts = tuple(part for part in parts if part.table.height)
         self._columns: dict[str, pl.Series] = {}
 
     @classmethod
@@ -53,8 +67,8 @@ class EventBatch:
 
     @property
     def fields(self) -> frozenset[str]:
-        """Names of the columns that at least one part has."""
-        return frozenset(name for part in self.parts for name in part.frame.columns)
+        """Names of the columns that a part has; some may turn out empty."""
+        return frozenset(name for part in self.parts for name in part.table.held)
 
     def column(self, field: str) -> pl.Series:
         """One column over the whole batch, in row order, null where a shape lacks it."""
@@ -64,18 +78,17 @@ class EventBatch:
         return known
 
     def _gather(self, field: str) -> pl.Series:
-        held = [part for part in self.parts if field in part.frame.columns]
+        held = [part for part in self.parts if field in part.table]
         if not held:
             return pl.Series(field, [None] * self.height, dtype=SCHEMA.dtype(field))
         if len(self.parts) == 1:
-            rows, series = held[0].rows, held[0].frame[field]
+            rows, series = held[0].rows, held[0].table[field]
         else:
-            pieces = [
-                part.frame[field] if field in part.frame.columns
-                else pl.Series(field, [None] * part.frame.height, dtype=held[0].frame.schema[field])
+            kind = held[0].table[field].dtype
+            series = pl.concat([
+                part.table[field] if field in part.table else pl.Series(field, [None] * part.table.height, dtype=kind)
                 for part in self.parts
-            ]
-            series = pl.concat(pieces)
+            ])
             rows = np.concatenate([part.rows for part in self.parts])
         if np.array_equal(rows, np.arange(self.height)):
             return series
@@ -98,35 +111,41 @@ class EventBatch:
             return whole
         return whole[np.argsort(rows, kind="stable")]
 
-    def with_columns(self, columns: Mapping[str, pl.Series | str | int | None]) -> EventBatch:
-        """A batch with columns added or replaced: a Series of `height` rows, or one value for all rows."""
-        varying = [value.alias(name) for name, value in columns.items() if isinstance(value, pl.Series)]
-        whole = pl.DataFrame(varying)
-        if len(self.parts) > 1 and varying:  # one gather for all parts, then each gets its slice
-            whole = whole[np.concatenate([part.rows for part in self.parts])]
-        fixed = [
-            pl.Series(name, [value], dtype=SCHEMA.dtype(name))
-            for name, value in columns.items() if not isinstance(value, pl.Series)
-        ]
+    def with_columns(self, columns: Mapping[str, Varying | str | int | None]) -> EventBatch:
+        """A batch with columns added or replaced: a Series of `height` rows, what makes one, or one value for all."""
+        order = np.concatenate([part.rows for part in self.parts]) if len(self.parts) > 1 else None
+        if order is None and self.parts and not np.array_equal(self.parts[0].rows, np.arange(self.height)):
+            order = self.parts[0].rows
+        spread = {
+            name: Spread(value, order)
+            for name, value in columns.items() if isinstance(value, pl.Series) or callable(value)
+        }
         parts, at = [], 0
-        for rows, frame in self.parts:
-            height = frame.height
-            known = [name for name in frame.columns if name in columns]
-            add = whole.slice(at, height).get_columns() + [one.new_from_index(0, height) for one in fixed]
-            parts.append(Part(rows, (frame.drop(known) if known else frame).hstack(add)))
+        for part in self.parts:
+            height = part.table.height
+            added: dict[str, Column] = {
+                name: spread[name].cut(name, at, height) if name in spread else Single(name, height, value)
+                for name, value in columns.items()
+            }
+            parts.append(Part(part.rows, part.table.with_columns(added)))
             at += height
-        return EventBatch(self.height, parts)
+        made = EventBatch(self.height, parts)
+        made._columns = {name: known for name, known in self._columns.items() if name not in columns}
+        made._columns |= {name: value.alias(name) for name, value in columns.items() if isinstance(value, pl.Series)}
+        return made
 
     def take(self, mask: npt.NDArray[np.bool_]) -> EventBatch:
         """The rows where `mask` is true, in order."""
+        if mask.all():
+            return self
         place = np.cumsum(mask) - 1
         parts = []
-        for rows, frame in self.parts:
-            keep = mask[rows]
+        for part in self.parts:
+            keep = mask[part.rows]
             if keep.all():
-                parts.append(Part(place[rows], frame))
+                parts.append(Part(place[part.rows], part.table))
             elif keep.any():
-                parts.append(Part(place[rows[keep]], frame.filter(pl.Series(keep))))
+                parts.append(Part(place[part.rows[keep]], part.table.filter(keep)))
         return EventBatch(int(mask.sum()), parts)
 
     @classmethod
@@ -134,7 +153,7 @@ class EventBatch:
         """One batch after another, parts kept as they are."""
         parts, at = [], 0
         for batch in batches:
-            parts += [Part(rows + at, frame) for rows, frame in batch.parts]
+            parts += [Part(part.rows + at, part.table) for part in batch.parts]
             at += batch.height
         return cls(at, parts)
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from soc_core import clock, identity
-from soc_core.events import EventBatch, Part
+from soc_core.events import EventBatch, Varying
 from soc_core.protocols import Frame, Ints, ParsedFrames
 from soc_core.schema import SCHEMA
 from soc_core.text import decode_all
@@ -74,13 +74,15 @@ def identify(parsed: ParsedFrames, known: Records) -> tuple[EventBatch, Ints]:
     fresh[1:] = record[1:] != record[:-1]
     first = np.maximum.accumulate(np.where(fresh, np.arange(len(record)), 0)) if len(record) else record
     nth = np.arange(len(record), dtype=np.int64) - first
+    positions = known.position[record]
+    identity.check(positions, nth)
     received = np.array([frame.raws.received for frame in known.frames], dtype=np.int64)[parsed.frame_no]
     ingested = pl.Series("event.ingested", received, dtype=pl.Int64).cast(STAMP)
     at = batch.column("@timestamp")
-    columns: dict[str, pl.Series | str | int | None] = {
-        "event.id": identity.event_ids(known.key[record], known.position[record], nth),
+    columns: dict[str, Varying | str | int | None] = {
+        "event.id": lambda: identity.event_ids(known.key[record], positions, nth),
         "event.ingested": ingested,
-        "event.original": _originals(known, record, parsed.joined),
+        "event.original": lambda: _originals(known, record, parsed.joined),
         "soc.offset": pl.Series("soc.offset", known.offset[record], dtype=pl.Int64),
         "soc.partition": known.frames[0].partition if known.frames else 0,
     }
@@ -105,14 +107,12 @@ def _datable(batch: EventBatch) -> EventBatch:
     odd = [name for name in dates if not _sane(batch.column(name))]
     if not odd:
         return batch
-    parts = []
-    for rows, frame in batch.parts:
-        sane = [
-            pl.when(pl.col(name).to_physical().is_between(clock.EARLIEST, clock.LATEST)).then(name)
-            for name in odd if name in frame.columns
-        ]
-        parts.append(Part(rows, frame.with_columns(sane) if sane else frame))
-    return EventBatch(batch.height, parts)
+    return batch.with_columns({name: _sound(batch.column(name)) for name in odd})
+
+
+def _sound(times: pl.Series) -> pl.Series:
+    at = times.to_physical()
+    return times.set(~at.is_between(clock.EARLIEST, clock.LATEST), None)
 
 
 def _sane(times: pl.Series) -> bool:

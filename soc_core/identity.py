@@ -53,13 +53,18 @@ def event_ids(keys: Keys, positions: Ints, nth: Ints) -> pl.Series:
 
     Raises ValueError when a position or n does not fit its digits.
     """
-    if len(positions) and (int(positions.max()) >= POSITION_LIMIT or int(nth.max()) >= NTH_LIMIT):
-        raise ValueError("position or event number out of range")
+    check(positions, nth)
     packed = np.empty((len(positions), 2), dtype=">u8")
     packed[:, 0] = keys
     packed[:, 1] = (positions.astype(np.uint64) << np.uint64(16)) | nth.astype(np.uint64)
     text = packed.tobytes().hex()
     return pl.Series("event.id", [text[at : at + 32] for at in range(0, len(text), 32)], dtype=pl.String)
+
+
+def check(positions: Ints, nth: Ints) -> None:
+    """Raise ValueError when a position or n does not fit its digits."""
+    if len(positions) and (int(positions.max()) >= POSITION_LIMIT or int(nth.max()) >= NTH_LIMIT):
+        raise ValueError("position or event number out of range")
 
 
 def split(event_id: str) -> Identity | None:

@@ -13,6 +13,7 @@ import polars as pl
 from soc_core.events import EventBatch, Part
 from soc_core.protocols import Fault, Ints, Parsed
 from soc_core.schema import SCHEMA
+from soc_core.table import Table
 
 IPV4 = r"^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$"
 RELATED = {
@@ -39,15 +40,7 @@ class Piece(NamedTuple):
     """Events of one shape: `lines[i]` is the number of the line that the i-th row came from."""
 
     lines: Ints
-    frame: pl.DataFrame
-
-
-class Shape(NamedTuple):
-    """Events of one shape before they are a frame: columns in their schema types, and what is constant."""
-
-    lines: Ints
-    columns: Mapping[str, pl.Series]
-    constants: Mapping[str, Any]
+    frame: pl.DataFrame | Table
 
 
 def by_value(text: pl.Series, read: Callable[[str], Any],
@@ -78,11 +71,12 @@ def addresses(text: pl.Series) -> pl.Series:
     kept = text.set(~plain, None)
     if not len(odd):
         return kept
-    return kept.fill_null(text.replace_strict(odd, [_address(value) for value in odd], default=None,
+    return kept.fill_null(text.replace_strict(odd, [wide(value) for value in odd], default=None,
         return_dtype=pl.String))
 
 
-def _address(value: str) -> str | None:
+def wide(value: str) -> str | None:
+    """An IPv6 address in its short form, a mapped IPv4 unwrapped, a zone id cut off; None where the text is none."""
     try:
         found = ipaddress.IPv6Address(value.partition("%")[0].strip("[]"))
     except ValueError:
@@ -139,29 +133,18 @@ def endpoints(frame: pl.DataFrame, sides: Sequence[str] = ("source", "destinatio
 def finish(frame: pl.DataFrame, constants: Mapping[str, Any] | None = None) -> pl.DataFrame:
     """Types as the schema has them, empty columns away, constants and related.* added."""
     columns = {series.name: typed(series) for series in frame.iter_columns() if series.null_count() < len(series)}
-    lines = np.arange(frame.height, dtype=np.int64)
-    return finished([Shape(lines, columns, constants or {})])[0].frame
-
-
-def finished(shapes: Sequence[Shape]) -> list[Piece]:
-    """Empty columns away, constants and related.* added; the latter for all shapes together, which is cheaper."""
-    held = [_filled(shape) for shape in shapes]
+    found = _filled(frame.height, columns, constants or {})
     for name, sources in RELATED.items():
-        _relate(name, sources, held)
-    return [
-        Piece(shape.lines, pl.DataFrame(list(found.values())) if found
-            else pl.DataFrame({"message": [None] * len(shape.lines)}))
-        for shape, found in zip(shapes, held, strict=True)
-    ]
+        relate(name, sources, [found])
+    return pl.DataFrame(list(found.values())) if found else pl.DataFrame({"message": [None] * frame.height})
 
 
-def _filled(shape: Shape) -> dict[str, pl.Series]:
-    height = len(shape.lines)
+def _filled(height: int, columns: Mapping[str, pl.Series], constants: Mapping[str, Any]) -> dict[str, pl.Series]:
     found = {
         name: series if series.name == name else series.alias(name)
-        for name, series in shape.columns.items() if series.null_count() < height
+        for name, series in columns.items() if series.null_count() < height
     }
-    for name, value in shape.constants.items():
+    for name, value in constants.items():
         known = found.get(name)
         if known is None:
             found[name] = constant(name, value, height)
@@ -192,7 +175,7 @@ def single_list(series: pl.Series, name: str) -> pl.Series:
     return made.set(series.is_null(), None) if series.null_count() else made
 
 
-def _relate(name: str, sources: Sequence[str], held: Sequence[dict[str, pl.Series]]) -> None:
+def relate(name: str, sources: Sequence[str], held: Sequence[dict[str, pl.Series]]) -> None:
     """Distinct values of the sources, row by row, without blanks, for every shape that has one of them."""
     alone: list[tuple[dict[str, pl.Series], pl.Series]] = []
     more: list[tuple[dict[str, pl.Series], list[pl.Series]]] = []

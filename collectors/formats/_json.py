@@ -20,12 +20,21 @@ Path = tuple[str, ...]
 
 def records(lines: Sequence[bytes], encoding: str = "") -> tuple[list[Record | None], list[Fault]]:
     """(objects, faults): one JSON object a line, None where the line holds none."""
-    loads = orjson.loads
+    try:
+        whole = list(map(orjson.loads, lines))
+        if not whole or set(map(type, whole)) == {dict}:
+            return whole, []
+    except orjson.JSONDecodeError:
+        pass
+    return _one_by_one(lines, encoding)
+
+
+def _one_by_one(lines: Sequence[bytes], encoding: str) -> tuple[list[Record | None], list[Fault]]:
     found: list[Record | None] = []
     faults: list[Fault] = []
     for number, line in enumerate(lines):
         try:
-            value = loads(line)
+            value = orjson.loads(line)
         except orjson.JSONDecodeError as error:
             value = _again(line, encoding)
             if value is None:
@@ -60,11 +69,11 @@ class Digger:
     """Values along paths for a list of records, each step of a path taken once for all of them."""
 
     def __init__(self, rows: Sequence[Record]) -> None:
-        self._known: dict[Path, list[Any]] = {(): list(rows)}
+        self._known: dict[Path, Sequence[Any]] = {(): rows}
         self._plain: dict[Path, bool] = {(): True}
         self._keys: dict[Path, set[str]] = {}
 
-    def values(self, path: Path) -> list[Any]:
+    def values(self, path: Path) -> Sequence[Any]:
         """One value a record, None where the path leads nowhere. Steps through a list take its first item."""
         known = self._known.get(path)
         if known is None:
@@ -79,18 +88,30 @@ class Digger:
             self._known[path] = known
         return known
 
-    def take(self) -> list[str]:
-        """Look up every name that some record has, record by record; returns the names in order."""
-        names = sorted(self.keys())
-        self._known |= {(name,): list(values) for name, values in taken(self.values(()), names)}
-        return names
-
     def keys(self, path: Path = ()) -> set[str]:
         """Every name that the objects at the path have."""
         known = self._keys.get(path)
         if known is None:
             known = self._keys[path] = set().union(*(row for row in self.values(path) if type(row) is dict))
         return known
+
+
+class Flat(Digger):
+    """A digger over records of one level, given as columns: names and values of each set of names that there is."""
+
+    def __init__(self, kinds: Sequence[tuple[Sequence[str], Sequence[tuple[Any, ...]]]]) -> None:
+        super().__init__(())
+        self.kinds = [dict(zip(names, zip(*rows, strict=True), strict=True)) for names, rows in kinds]
+        self._keys[()] = set().union(*self.kinds)
+        heights = [len(rows) for _, rows in kinds]
+        for name in self._keys[()]:
+            if len(heights) == 1:
+                self._known[(name,)] = self.kinds[0][name]
+                continue
+            whole: list[Any] = []
+            for kind, height in zip(self.kinds, heights, strict=True):
+                whole += kind.get(name) or [None] * height
+            self._known[(name,)] = whole
 
 
 def taken(rows: Sequence[Record], names: Sequence[str]) -> Iterator[tuple[str, Sequence[Any]]]:
@@ -105,6 +126,11 @@ def taken(rows: Sequence[Record], names: Sequence[str]) -> Iterator[tuple[str, S
 
 def _first(row: Any, key: str) -> Any:
     return row[0].get(key) if type(row) is list and row and type(row[0]) is dict else None
+
+
+def blank(values: Sequence[Any]) -> bool:
+    """Whether there is no value at all."""
+    return not len(values) or (values[0] is None and values.count(None) == len(values))
 
 
 def series(name: str, values: Sequence[Any]) -> pl.Series | None:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import partial, reduce
 
 import polars as pl
 
-from collectors.formats._frames import by_value
-from soc_core.schema import SCHEMA
+from collectors.formats._frames import IPV4, wide
+from collectors.formats._lazy import Columns, Derived, Either, Memo, Read
+from soc_core.table import Column, Lazy
 
 DATA = "winlog.event_data."
-Columns = dict[str, pl.Series]
+ADDRESS, NAME = re.compile(IPV4), re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 HIVES = (
     (re.compile(r"^\\REGISTRY\\MACHINE(?=\\|$)", re.I), "HKLM"),
     (re.compile(r"^\\REGISTRY\\USER(?=\\|$)", re.I), "HKU"),
@@ -26,16 +28,24 @@ HIVES = (
     (re.compile(r"^HKEY_CURRENT_CONFIG(?=\\|$)", re.I), "HKCC"),
     (re.compile(r"^(HKLM\\SYSTEM)\\ControlSet00\d(?=\\|$)", re.I), r"\1\\CurrentControlSet"),
 )
+CALL = re.compile(r"(?m)^\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?\n(\d{1,5})$")
 REG_TYPES = {"%%1873": "SZ", "%%1874": "EXPAND_SZ", "%%1875": "BINARY", "%%1876": "DWORD", "%%1879": "MULTI_SZ",
     "%%1883": "QWORD"}
 
 
-def add(columns: Columns, name: str, source: str, read: Callable[[str], object]) -> None:
+def add(columns: Columns, name: str, source: str, read: Read) -> None:
     """`name` from each distinct value of `source`, where the one is absent and the other present."""
     if source in columns and name not in columns:
-        made = by_value(columns[source], read, SCHEMA.dtype(name)).alias(name)
-        if made.null_count() < len(made):
-            columns[name] = made
+        columns[name] = Derived(name, columns[source], read)
+
+
+def either(columns: Columns, name: str, ways: Sequence[tuple[str, Read]]) -> None:
+    """`name` from the first of these sources that gives any value, where it is absent."""
+    if name in columns:
+        return
+    made: list[Column] = [Derived(name, columns[source], read) for source, read in ways if source in columns]
+    if made:
+        columns[name] = reduce(Either, made)
 
 
 def base(path: str) -> str | None:
@@ -67,16 +77,17 @@ def names(columns: Columns) -> None:
     add(columns, "process.parent.name", "process.parent.executable", base)
     if "dll.path" in columns:
         add(columns, "dll.name", "dll.path", base)
-        columns.setdefault("file.path", columns["dll.path"].alias("file.path"))
+        columns.setdefault("file.path", columns["dll.path"].named("file.path"))
     for name, read in (("file.name", base), ("file.directory", folder), ("file.extension", ending),
         ("file.drive_letter", drive)):
         add(columns, name, "file.path", read)
 
 
-def accounts(columns: Columns) -> None:
-    r"""user.name and user.domain from Sysmon's DOMAIN\user."""
+def accounts(columns: Columns, linux: bool) -> None:
+    r"""user.name and user.domain from Sysmon's DOMAIN\user; Sysmon for Linux has no domains."""
     source = next((name for name in (DATA + "User", DATA + "SourceUser") if name in columns), "")
-    add(columns, "user.name", source, lambda text: text.rpartition("\\")[2] or None)
+    ways: list[tuple[str, Read]] = [(source, lambda text: text.rpartition("\\")[2] or None)]
+    either(columns, "user.name", [*ways, (DATA + "User", lambda text: text)] if linux else ways)
     add(columns, "user.domain", source, lambda text: text.rpartition("\\")[0] or None)
 
 
@@ -85,18 +96,42 @@ def hashes(columns: Columns, owner: str) -> None:
     source = next((name for name in (DATA + "Hashes", DATA + "Hash") if name in columns), None)
     if source is None:
         return
-    split: dict[str, dict[str, str]] = {}
-    values = columns[source].drop_nulls().unique().to_list()
-    for value in values:
-        split[value] = {
-            kind.strip().lower(): digest.strip().lower()
-            for kind, mark, digest in (part.partition("=") for part in value.split(",")) if mark
-        }
+    split = Memo(_digests)
     for kind, name in (("md5", "hash.md5"), ("sha1", "hash.sha1"), ("sha256", "hash.sha256"),
         ("imphash", "pe.imphash")):
-        if any(kind in parts for parts in split.values()):
-            columns[f"{owner}.{name}"] = by_value(columns[source], lambda v,
-                k=kind: split[v].get(k)).alias(f"{owner}.{name}")  # type: ignore[misc]
+        columns[f"{owner}.{name}"] = Derived(f"{owner}.{name}", columns[source], partial(_digest, split, kind))
+
+
+def _digests(value: str) -> dict[str, str]:
+    return {
+        kind.strip().lower(): digest.strip().lower()
+        for kind, mark, digest in (part.partition("=") for part in value.split(",")) if mark
+    }
+
+
+def _digest(split: Memo, kind: str, value: str) -> str | None:
+    found: str | None = split[value].get(kind)
+    return found
+
+
+def ends(columns: Columns) -> None:
+    """X.ip from X.address where that is an IP address, X.domain where it is a name."""
+    for side in ("source", "destination"):
+        held = columns.get(f"{side}.address")
+        if held is not None:
+            columns[f"{side}.ip"] = Derived(f"{side}.ip", held, address)
+            add(columns, f"{side}.domain", f"{side}.address", _named)
+
+
+def address(text: str) -> str | None:
+    """An IP address, a mapped IPv4 unwrapped and a zone id cut off; None where the text is none."""
+    if ADDRESS.fullmatch(text):
+        return text
+    return wide(text) if ":" in text else None
+
+
+def _named(text: str) -> str | None:
+    return text if NAME.fullmatch(text) and address(text) is None else None
 
 
 def logon_id(text: str) -> str:
@@ -115,18 +150,24 @@ def registry_path(text: str) -> str:
 def registry(columns: Columns) -> None:
     """registry.* from Sysmon 12-14 and from Security 4657, and Sysmon's Details text for the latter."""
     if DATA + "ObjectName" in columns and DATA + "ObjectValueName" in columns:
-        pair = pl.concat_str(columns[DATA + "ObjectName"], pl.lit("\\"), columns[DATA + "ObjectValueName"])
-        columns["registry.path"] = pl.select(pair).to_series().alias("registry.path")
+        columns["registry.path"] = joined("registry.path", columns[DATA + "ObjectName"],
+            columns[DATA + "ObjectValueName"])
         _details(columns)
     if "registry.path" not in columns:
         return
-    columns["registry.path"] = by_value(columns["registry.path"], registry_path).alias("registry.path")
+    columns["registry.path"] = Derived("registry.path", columns["registry.path"], registry_path)
     add(columns, "registry.hive", "registry.path", lambda text: text.partition("\\")[0] or None)
     add(columns, "registry.key", "registry.path", lambda text: folder(text.partition("\\")[2]))
     add(columns, "registry.value", "registry.path", base)
     details = DATA + "Details"
     add(columns, "registry.data.type", details, _data_type)
     add(columns, "registry.data.strings", details, _strings)
+
+
+def joined(name: str, left: Column, right: Column) -> Column:
+    r"""`left\right`, where both are known."""
+    return Lazy(name, left.height,
+        lambda: pl.select(pl.concat_str(left.series, pl.lit("\\"), right.series)).to_series())
 
 
 def _data_type(text: str) -> str:
@@ -150,8 +191,9 @@ def _details(columns: Columns) -> None:
     kind, value = DATA + "NewValueType", DATA + "NewValue"
     if DATA + "Details" in columns or kind not in columns or value not in columns:
         return
-    pairs = [_rendered(k, v) for k, v in zip(columns[kind], columns[value], strict=True)]
-    columns[DATA + "Details"] = pl.Series(DATA + "Details", pairs, dtype=pl.String)
+    kinds, values = columns[kind], columns[value]
+    columns[DATA + "Details"] = Lazy(DATA + "Details", kinds.height, lambda: pl.Series(
+        list(map(_rendered, kinds.texts, values.texts)), dtype=pl.String))
 
 
 def _rendered(kind: str | None, value: str | None) -> str | None:
@@ -192,9 +234,10 @@ def _resolved(text: str) -> list[str] | None:
 
 def network(columns: Columns) -> None:
     """Direction, transport and address family."""
-    add(columns, "network.direction", DATA + "Initiated", lambda t: {"true": "egress",
-        "false": "ingress"}.get(t.lower()))
-    add(columns, "network.direction", DATA + "Direction", lambda t: {"%%14592": "ingress", "%%14593": "egress"}.get(t))
+    either(columns, "network.direction", (
+        (DATA + "Initiated", lambda t: {"true": "egress", "false": "ingress"}.get(t.lower())),
+        (DATA + "Direction", lambda t: {"%%14592": "ingress", "%%14593": "egress"}.get(t)),
+    ))
     add(columns, "network.transport", DATA + "Protocol", lambda t: {"6": "tcp", "17": "udp", "1": "icmp",
         "58": "ipv6-icmp"}.get(t))
     add(columns, "network.type", "source.address", lambda t: "ipv6" if ":" in t else "ipv4" if t.count(".") == 3

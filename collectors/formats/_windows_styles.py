@@ -6,11 +6,11 @@ flat: NXLog and the recordings made with it, all names on one level. XML becomes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
-from collectors.formats._json import Digger, Path, Record, taken, text
+from collectors.formats._json import Digger, Flat, Path, Record, taken, text
 
 ATTRIBUTES = "#attributes"
 EVTX: dict[str, tuple[Path, ...]] = {
@@ -89,6 +89,8 @@ BEATS_KNOWN = frozenset({
     "provider_guid", "event_id", "log_name",
 })
 EVTX_KNOWN = frozenset({"System", "EventData", "UserData", "ProcessingErrorData", ATTRIBUTES, "RenderingInfo"})
+Data = Iterable[tuple[str, Sequence[Any]]]
+NOTHING = (None,)
 NXLOG_SEVERITY = {5: "1", 4: "2", 3: "3", 2: "4", 1: "5"}  # its scale runs the other way
 NXLOG_TYPES = frozenset({"INFO", "ERROR", "WARNING", "VERBOSE", "CRITICAL", "AUDIT_SUCCESS", "AUDIT_FAILURE", "DEBUG"})
 
@@ -118,9 +120,9 @@ def place(record: Record) -> tuple[str, str, str] | None:
     return None
 
 
-def system(style: str, digger: Digger) -> dict[str, list[Any]]:
+def system(style: str, digger: Digger) -> dict[str, Sequence[Any]]:
     """Values of the system fields, by column name; row by row the first path that leads to one."""
-    found: dict[str, list[Any]] = {}
+    found: dict[str, Sequence[Any]] = {}
     present = digger.keys()
     for name, paths in STYLES[style].items():
         for path in paths:
@@ -132,22 +134,22 @@ def system(style: str, digger: Digger) -> dict[str, list[Any]]:
             found[name] = values
             if None not in values:
                 break
-    if style == "flat" and "SeverityValue" in present:
+    if style == "flat" and "SeverityValue" in present and None in found.get("winlog.level", NOTHING):
         told = digger.values(("SeverityValue",))
         known = found.get("winlog.level") or [None] * len(told)
         found["winlog.level"] = [
             level if level is not None else NXLOG_SEVERITY.get(value) if type(value) is int else None
             for level, value in zip(known, told, strict=True)
         ]
-    if "winlog.keywords" in found:
+    if list in set(map(type, found.get("winlog.keywords", ()))):
         found["winlog.keywords"] = [", ".join(map(str, v)) if type(v) is list else v for v in found["winlog.keywords"]]
     return found
 
 
-def data(style: str, digger: Digger) -> Iterable[tuple[str, Sequence[Any]]]:
+def data(style: str, digger: Digger) -> Data:
     """The event data of all records by name, one level deep."""
     if style == "flat":
-        return [(name, digger.values((name,))) for name in digger.take() if name not in NO_DATA]
+        return [(name, digger.values((name,))) for name in digger.keys() - NO_DATA]
     if style == "evtx":
         held = [_evtx_data(event) for event in digger.values(("Event",))]
     else:
@@ -159,14 +161,19 @@ def data(style: str, digger: Digger) -> Iterable[tuple[str, Sequence[Any]]]:
 
 def rest(style: str, digger: Digger) -> list[Record | None]:
     """What no column holds: kept for the overflow."""
+    if isinstance(digger, Flat):
+        return [left for kind in digger.kinds for left in _collected(kind)]
     rows = digger.values(())
-    if style == "flat":
-        known = sorted(COLLECTOR & digger.keys())
-        return [{"nxlog": left} if (left := {name: row[name] for name in known if name in row}) else None
-            for row in rows] if known else [None] * len(rows)
     if style == "evtx":
         return [_evtx_rest(row["Event"]) for row in rows]
     return [{name: value for name, value in row.items() if name not in BEATS_KNOWN} or None for row in rows]
+
+
+def _collected(kind: Mapping[str, Sequence[Any]]) -> list[Record | None]:
+    known = sorted(COLLECTOR & kind.keys())
+    if not known:
+        return [None] * len(next(iter(kind.values())))
+    return [{"nxlog": dict(zip(known, row, strict=True))} for row in zip(*map(kind.__getitem__, known), strict=True)]
 
 
 def _evtx_data(event: Record) -> Record:

@@ -6,8 +6,10 @@ tables of _windows_map.py. https://www.elastic.co/guide/en/beats/winlogbeat/curr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+import re
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -15,41 +17,81 @@ import polars as pl
 from collectors.formats import _times
 from collectors.formats import _windows_derive as derive
 from collectors.formats import _windows_styles as styles
-from collectors.formats._frames import Shape, by_value, constant, endpoints, finished, gather, typed, unblanked
-from collectors.formats._json import Digger, Record, leftovers, records, sample, series, strings
+from collectors.formats._frames import gather
+from collectors.formats._json import Digger, Flat, Record, blank, leftovers, records, sample, strings
+from collectors.formats._lazy import Columns, Derived, Listed, Pool, Shape, gathered, of
 from collectors.formats._text import decode_line
 from collectors.formats._windows_map import DATASETS, HASHED, LEVELS, SERVICE, TABLES, Kind
 from soc_core.protocols import Context, Fault, Ints, Parsed
 from soc_core.schema import SCHEMA
+from soc_core.table import Column, Single, Spread, Texts
 
 DATA = derive.DATA
+CHUNK = 1024
+Key = tuple[str, str]  # channel and event id
+Row = tuple[Any, ...]
+Kinds = dict[tuple[Any, ...], tuple[list[int], list[Row]]]
 LINUX = "linux-sysmon"
-Key = tuple[str, str, str]
-Columns = dict[str, pl.Series]
 WORDS = {word: number for number, word in reversed(LEVELS.items()) if number != "0"}
 WORDS |= {"informational": "4", "info": "4"}
+EVENT_TYPE = re.compile(r"^EventType: (\w+)", re.M)
 NESTED = frozenset({dict, list})
 NAMED = ("source.", "destination.", "user.", "group.")  # where a dash stands for nobody
 
 
+class Kin(NamedTuple):
+    """Records with the same names on one level: their line numbers and values."""
+
+    names: Sequence[str]
+    numbers: list[int]
+    rows: list[Row]
+
+
+class Group(NamedTuple):
+    """The events of one channel and id, in one way of writing."""
+
+    key: Key
+    numbers: list[int]
+    digger: Digger
+
+
 def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
     """Each record is one event; records are taken together by channel and event id. Others are faults."""
-    found, faults = _read(lines, ctx.encoding)
-    groups: dict[Key, list[int]] = {}
-    for number, record in enumerate(found):
-        if record is None:
+    kinds, faults = _read(lines, ctx.encoding)
+    flat: dict[Key, list[Kin]] = {}
+    nested: dict[str, dict[Key, list[tuple[int, Record]]]] = {}
+    for (channel, code, *names), (numbers, rows) in kinds.items():
+        if _plainly_flat(channel, code, names, rows):
+            flat.setdefault((channel, str(code)), []).append(Kin(names, numbers, rows))
             continue
-        key = styles.place(record)
-        if key is None:
-            faults.append(Fault(number, "JSON, but no Windows event"))
-        else:
-            groups.setdefault(key, []).append(number)
+        for number, row in zip(numbers, rows, strict=True):
+            record = dict(zip(names, row, strict=True))
+            key = styles.place(record)
+            if key is None:
+                faults.append(Fault(number, "JSON, but no Windows event"))
+            elif key[0] == "flat":
+                flat.setdefault(key[1:], []).append(Kin(names, [number], [row]))
+            else:
+                nested.setdefault(key[0], {}).setdefault(key[1:], []).append((number, record))
     shapes: list[Shape] = []
     for style in styles.STYLES:
-        mine = {key: numbers for key, numbers in groups.items() if key[0] == style}
-        if mine:
-            shapes += _style(style, mine, found, ctx)
-    return gather(finished(shapes), faults)
+        groups = [Group(key, [n for n, _ in held], Digger([record for _, record in held]))
+            for key, held in nested.get(style, {}).items()]
+        if style == "flat":
+            groups = [
+                Group(key, [n for kin in held for n in kin.numbers], Flat([(kin.names, kin.rows) for kin in held]))
+                for key, held in flat.items()
+            ]
+        if groups:
+            shapes += _style(style, groups, ctx)
+    return gather(gathered(shapes), faults)
+
+
+def _plainly_flat(channel: Any, code: Any, names: Sequence[str], rows: Sequence[Row]) -> bool:
+    """Whether all of these are events on one level; of numbers that are equal only one kind is written alike."""
+    if type(channel) is not str or not channel or type(code) not in (int, str) or "Event" in names:
+        return False
+    return type(code) is str or set(map(type, map(itemgetter(names.index("EventID")), rows))) == {int}
 
 
 def sniff(lines: Sequence[bytes]) -> float:
@@ -59,7 +101,32 @@ def sniff(lines: Sequence[bytes]) -> float:
     return 0.98 * (len(found) + xml) / max(len(lines), 1)
 
 
-def _read(lines: Sequence[bytes], encoding: str) -> tuple[list[Record | None], list[Fault]]:
+def _read(lines: Sequence[bytes], encoding: str) -> tuple[Kinds, list[Fault]]:
+    """Line numbers and values of all records by what tells them apart: channel, event id, names.
+
+    Some lines at a time, so that records are taken apart and forgotten while they are in the processor's cache.
+    """
+    kinds: Kinds = {}
+    faults: list[Fault] = []
+    for start in range(0, len(lines), CHUNK):
+        found, bad = _records(lines[start : start + CHUNK], encoding)
+        faults += [Fault(start + fault.line, fault.reason) for fault in bad]
+        for number, record in enumerate(found, start):
+            if record is None:
+                continue
+            key = (record.get("Channel"), record.get("EventID"), *record)
+            try:
+                numbers, rows = kinds[key]
+            except KeyError:
+                numbers, rows = kinds[key] = ([], [])
+            except TypeError:  # an id that is an object
+                numbers, rows = kinds.setdefault((None, None, *record), ([], []))
+            numbers.append(number)
+            rows.append(tuple(record.values()))
+    return kinds, faults
+
+
+def _records(lines: Sequence[bytes], encoding: str) -> tuple[list[Record | None], list[Fault]]:
     if not any(line[:1] == b"<" for line in lines):
         return records(lines, encoding)
     found: list[Record | None] = [None] * len(lines)
@@ -76,101 +143,86 @@ def _read(lines: Sequence[bytes], encoding: str) -> tuple[list[Record | None], l
     return found, faults + [Fault(rest[fault.line], fault.reason) for fault in more]
 
 
-def _style(style: str, groups: dict[Key, list[int]], found: Sequence[Record | None], ctx: Context) -> list[Shape]:
-    """The events of one way of writing. What all groups share becomes columns for all at once, then is cut.
-
-    Everything is taken out of the records group by group, while they are in the processor's cache.
-    """
-    told: dict[str, list[Any]] = {}
-    rest: list[Record | None] = []
-    held: list[Columns] = []
-    at = 0
-    for numbers in groups.values():
-        rows = [found[n] or {} for n in numbers]
-        digger = Digger(rows)
-        data = styles.data(style, digger)
-        for name, values in styles.system(style, digger).items():
-            before = told.setdefault(name, [])
-            before += [None] * (at - len(before))
-            before += values
-        rest += styles.rest(style, digger)
-        held.append(_data(data, rest, at))
-        at += len(rows)
-    shared = _system({name: values + [None] * (at - len(values)) for name, values in told.items()},
-        "UTC" if style != "flat" else ctx.timezone)
-    left = leftovers(rest)
-    if left is not None:
-        shared["overflow"] = left
+def _style(style: str, groups: Sequence[Group], ctx: Context) -> list[Shape]:
+    """The events of one way of writing."""
+    pool = Pool()
+    stamps: list[Any] = []
+    held: list[tuple[Columns, styles.Data, Digger]] = []
+    for group in groups:
+        told = styles.system(style, group.digger)
+        stamps += told.pop("stamp", ()) or [None] * len(group.numbers)
+        made: Columns = {name: pool.column(name, values) for name, values in told.items() if not blank(values)}
+        data = [(name, values) for name, values in styles.data(style, group.digger) if not blank(values)]
+        held.append((_system(made) | _data(data, pool), data, group.digger))
+    at = Spread(_times.iso(strings("@timestamp", stamps), "UTC" if style != "flat" else ctx.timezone), None)
+    sources = [(data, digger) for _, data, digger in held]  # not the columns: they hold what is made here
+    over = Spread(lambda: _overflow(style, sources), None)
     shapes: list[Shape] = []
-    at = 0
-    for (key, numbers), columns in zip(groups.items(), held, strict=True):
-        mine = {name: whole.slice(at, len(numbers)) for name, whole in shared.items()}
-        mine = {name: one for name, one in mine.items() if one.null_count() < len(numbers)}
-        shapes += _group(key, mine | columns, np.array(numbers, dtype=np.int64))
-        at += len(numbers)
+    start = 0
+    for group, (columns, _, _) in zip(groups, held, strict=True):
+        height = len(group.numbers)
+        columns["@timestamp"] = at.cut("@timestamp", start, height)
+        columns["overflow"] = over.cut("overflow", start, height)
+        shapes += _group(style, *group.key, columns, np.array(group.numbers, dtype=np.int64))
+        start += height
     return shapes
 
 
-def _group(key: Key, columns: Columns, numbers: Ints) -> list[Shape]:
+def _overflow(style: str, groups: Sequence[tuple[styles.Data, Digger]]) -> pl.Series:
+    """What no column holds, and event data that is no text, as JSON."""
+    left: list[Record | None] = []
+    for data, digger in groups:
+        at = len(left)
+        left += styles.rest(style, digger)
+        for name, values in data:
+            if not NESTED.isdisjoint(map(type, values)):
+                for number, value in enumerate(values, at):
+                    if type(value) in NESTED:
+                        left[number] = (left[number] or {}) | {f"{DATA}{name}": value}
+    made = leftovers(left)
+    return made if made is not None else pl.Series("overflow", [None] * len(left), dtype=pl.String)
+
+
+def _group(style: str, channel: str, code: str, columns: Columns, numbers: Ints) -> list[Shape]:
     """The events of one channel and id, as one shape or, where a value decides more, a few."""
-    style, channel, code = key
     service = _service(channel, columns)
     kind = TABLES[service].get(code) if service in TABLES else None
     if style == "flat":
         _untangle(columns, service)
-    columns["winlog.channel"] = constant("winlog.channel", channel, len(numbers))
+    columns["winlog.channel"] = Single("winlog.channel", len(numbers), channel)
     linux = LINUX in channel.lower() or _provider(columns).lower() == LINUX
     if kind is not None:
-        _mapped(columns, kind, code, service)
+        _mapped(columns, kind, code, service, linux)
     if service != "security":
         columns.pop("event.outcome", None)
     if linux:
         derive.add(columns, "user.name", DATA + "User", lambda t: t)
     if service == "sysmon" and linux and code in ("1", "5") and DATA + "LogonId" in columns:
-        columns["sysmon.logon_id"] = columns[DATA + "LogonId"]
-    _ends(columns)
-    variants = _variants(columns, kind, code, service, linux)
+        columns["sysmon.logon_id"] = columns[DATA + "LogonId"].named("sysmon.logon_id")
+    derive.ends(columns)
+    variants = _variants(columns, kind, code, service, linux, len(numbers))
     if len(variants) == 1 and len(variants[0][0]) == len(numbers):
         return [Shape(numbers, columns, variants[0][1])]
-    frame = pl.DataFrame([one.alias(name) for name, one in columns.items()])
     return [
-        Shape(numbers[chosen], {one.name: one for one in frame[chosen].iter_columns()}, fixed)
+        Shape(numbers[chosen], {name: one.pick(chosen) for name, one in columns.items()}, fixed)
         for chosen, fixed in variants
     ]
 
 
-def _ends(columns: Columns) -> None:
-    """The addresses and names of both ends, where there is one."""
-    sides = [name for name in ("source.address", "destination.address") if name in columns]
-    if sides:
-        frame = pl.DataFrame([columns[name].alias(name) for name in (*sides, "source.domain", "destination.domain")
-            if name in columns])
-        columns |= {one.name: one for one in endpoints(frame).iter_columns()}
-
-
-def _system(told: dict[str, list[Any]], timezone: str) -> Columns:
-    """What every event has beside its data, and what follows from that alone."""
-    columns: Columns = {}
-    for name, values in told.items():
-        if name == "stamp":
-            columns["@timestamp"] = _times.iso(strings("@timestamp", values), timezone)
-        else:
-            made = series(name, values)
-            if made is not None:
-                columns[name] = made
+def _system(columns: Columns) -> Columns:
+    """What follows from what every event has beside its data."""
     if "winlog.computer_name" in columns:
-        columns["host.name"] = columns["winlog.computer_name"].alias("host.name")
-    if "winlog.keywords" in columns:
-        derive.add(columns, "event.outcome", "winlog.keywords", derive.outcome)
+        columns["host.name"] = columns["winlog.computer_name"].named("host.name")
+    derive.add(columns, "event.outcome", "winlog.keywords", derive.outcome)
     if "winlog.level" in columns:
-        columns["winlog.level"] = by_value(columns["winlog.level"], lambda t: WORDS.get(t.lower(), t))
+        columns["winlog.level"] = Derived("winlog.level", columns["winlog.level"], lambda t: WORDS.get(t.lower(), t))
         derive.add(columns, "log.level", "winlog.level", LEVELS.get)
     return columns
 
 
 def _provider(columns: Columns) -> str:
     held = columns.get("event.provider")
-    return (held[0] or "") if held is not None and len(held) else ""
+    return held.texts[0] or "" if held is not None else ""
 
 
 def _service(channel: str, columns: Columns) -> str:
@@ -184,46 +236,45 @@ def _untangle(columns: Columns, service: str) -> None:
     """NXLog's own EventType hides that of the event, which then only the message still tells."""
     name = DATA + "EventType"
     held = columns.get(name)
-    if held is None or not set(held.to_list()) & styles.NXLOG_TYPES:
+    if held is None or styles.NXLOG_TYPES.isdisjoint(held.texts):
         return
-    values = [None if value in styles.NXLOG_TYPES else value for value in held.to_list()]
-    if service == "sysmon" and "message" in columns:
-        told = columns["message"].str.extract(r"(?m)^EventType: (\w+)").to_list()
-        values = [value or other for value, other in zip(values, told, strict=True)]
-    columns[name] = pl.Series(name, values, dtype=pl.String)
-    if columns[name].null_count() == len(values):
-        del columns[name]
+    message = columns.get("message") if service == "sysmon" else None
+    columns[name] = Listed(name, held.height, lambda: _told(held.texts, message.texts if message is not None else None))
 
 
-def _data(data: Iterable[tuple[str, Sequence[Any]]], rest: list[Record | None], at: int) -> Columns:
-    """winlog.event_data.*; names with spaces under two names; nested values to the overflow, from row `at` on."""
+def _told(values: Texts, messages: Texts | None) -> Texts:
+    kept = [None if value in styles.NXLOG_TYPES else value for value in values]
+    if messages is None:
+        return kept
+    return [
+        value or (told[1] if message and "EventType: " in message and (told := EVENT_TYPE.search(message)) else None)
+        for value, message in zip(kept, messages, strict=True)
+    ]
+
+
+def _data(data: styles.Data, pool: Pool) -> Columns:
+    """winlog.event_data.*; names with spaces under two names."""
     columns: Columns = {}
     for name, values in data:
-        made = strings(DATA + name, values)
-        if made.null_count() == len(made):
-            continue
-        if not NESTED.isdisjoint(map(type, values)):
-            for number, value in enumerate(values, at):
-                if type(value) in NESTED:
-                    rest[number] = (rest[number] or {}) | {f"{DATA}{name}": value}
-        if name.endswith("LogonId"):
-            made = by_value(made, derive.logon_id)
         for written in {name.replace(" ", ""), name.replace(" ", "_")} if " " in name else (name,):
-            columns[DATA + written] = made.alias(DATA + written)
+            column = DATA + written
+            made: Column = pool.column(column, values)
+            columns[column] = Derived(column, made, derive.logon_id) if name.endswith("LogonId") else made
     return columns
 
 
-def _mapped(columns: Columns, kind: Kind, code: str, service: str) -> None:
+def _mapped(columns: Columns, kind: Kind, code: str, service: str, linux: bool) -> None:
     """The ECS columns of this event id."""
     for name, column in kind.fields.items():
         held = columns.get(DATA + name)
         if held is None or column in columns:
             continue
         if column.startswith(NAMED) and SCHEMA.dtype(column) == pl.String:
-            held = unblanked(held)
-        columns[column] = typed(held.alias(column))
+            columns[column] = Derived(column, held, _somebody)
+        else:
+            columns[column] = of(column, held)
     if service == "sysmon":
-        derive.accounts(columns)
+        derive.accounts(columns, linux)
         derive.hashes(columns, HASHED.get(code, "process"))
     if code == "4688" and service == "security":
         _spawned(columns)
@@ -236,21 +287,24 @@ def _mapped(columns: Columns, kind: Kind, code: str, service: str) -> None:
     derive.names(columns)
 
 
+def _somebody(text: str) -> str | None:
+    return None if text in ("", "-") else text
+
+
 def _spawned(columns: Columns) -> None:
     """Security 4688 under the names that process rules use: integrity level, logon id, DOMAIN\\user."""
     for name, source in (("IntegrityLevel", "MandatoryLabel"), ("LogonId", "SubjectLogonId")):
         if DATA + source in columns:
-            columns.setdefault(DATA + name, columns[DATA + source].alias(DATA + name))
-    if {DATA + "SubjectUserName", DATA + "SubjectDomainName"} <= columns.keys():
-        user = pl.concat_str(columns[DATA + "SubjectDomainName"], pl.lit("\\"), columns[DATA + "SubjectUserName"])
-        columns.setdefault(DATA + "User", pl.select(user).to_series().alias(DATA + "User"))
+            columns.setdefault(DATA + name, columns[DATA + source].named(DATA + name))
+    user, domain = columns.get(DATA + "SubjectUserName"), columns.get(DATA + "SubjectDomainName")
+    if user is not None and domain is not None:
+        columns.setdefault(DATA + "User", derive.joined(DATA + "User", domain, user))
 
 
 def _variants(
-    columns: Columns, kind: Kind | None, code: str, service: str, linux: bool
+    columns: Columns, kind: Kind | None, code: str, service: str, linux: bool, height: int
 ) -> list[tuple[Ints, dict[str, Any]]]:
     """(rows, constants): one for most event ids, several where `split` decides."""
-    height = len(columns["winlog.channel"])
     every = np.arange(height, dtype=np.int64)
     product = "linux" if linux else "windows"
     fixed: dict[str, Any] = {
@@ -259,6 +313,8 @@ def _variants(
         "host.os.type": product, "event.category": ["host"], "event.type": ["info"],
     }
     services = [] if linux else ["windows//", *([f"windows//{service}"] if service else [])]
+    if service == "rpcfw":
+        services.append("rpc_firewall/application/")
     if kind is None:
         return [(every, fixed | {"sigma.logsource": services or ["linux//"]})]
     fixed |= {"event.action": kind.action, "event.category": [kind.category]}
@@ -268,7 +324,7 @@ def _variants(
         cases = dict(kind.variants)
         held = columns.get(DATA + kind.split)
         if held is not None:
-            codes = np.array([value if value in cases else "" for value in held.to_list()], dtype=object)
+            codes = np.array([value if value in cases else "" for value in held.texts], dtype=object)
     return [
         (rows, fixed | {"event.type": list(types), "sigma.logsource": [f"{product}/{one}/"
             for one in sigma] + services})

@@ -1,0 +1,193 @@
+"""Columns that are made when they are read: from values of JSON, and from other columns.
+
+What a format takes out of its records stays as Python has it until somebody asks: a rule for texts, the store for a
+Series. Then one Series is made for all shapes of a batch that have the column, and cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from collectors.formats._frames import RELATED, Piece, relate, typed
+from collectors.formats._json import blank, series, text
+from soc_core.protocols import Ints
+from soc_core.schema import SCHEMA
+from soc_core.table import Column, Lazy, Rows, Single, Spread, Table, Texts, picked
+
+Columns = dict[str, Column]
+Values = Sequence[Any]
+Read = Callable[[str], Any]
+PLAIN = frozenset({str, type(None)})
+
+
+class Shape(NamedTuple):
+    """Events of one shape: the lines that they came from, their columns, and what is constant."""
+
+    lines: Ints
+    columns: Columns
+    constants: Mapping[str, Any]
+
+
+class Pool:
+    """Values of JSON under their column's name, shape by shape; a name becomes a Series once, for all shapes."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[list[Values], Spread]] = {}
+        self._size: dict[str, int] = {}
+
+    def column(self, name: str, values: Values) -> Json:
+        """One shape's part of a column."""
+        if name not in self._held:
+            pieces: list[Values] = []
+            self._held[name] = (pieces, Spread(lambda: whole(name, pieces), None))
+            self._size[name] = 0
+        pieces, spread = self._held[name]
+        at = self._size[name]
+        self._size[name] = at + len(values)
+        pieces.append(values)
+        return Json(name, values, spread, at)
+
+
+def whole(name: str, pieces: Sequence[Values]) -> pl.Series:
+    """The pieces of a column one after another, in the schema's type."""
+    values = pieces[0] if len(pieces) == 1 else list(chain.from_iterable(pieces))
+    made = series(name, values)
+    return made if made is not None else pl.Series(name, [None] * len(values), dtype=SCHEMA.dtype(name))
+
+
+class Json(Column):
+    """Values of JSON; a text column of them has each as `_json.text` writes it."""
+
+    __slots__ = ("_at", "_spread", "values")
+
+    def __init__(self, name: str, values: Values, spread: Spread | None = None, at: int = 0) -> None:
+        super().__init__(name, len(values))
+        self.values = values
+        self._spread, self._at = spread, at
+
+    def _make(self) -> pl.Series:
+        if self._spread is None:
+            return whole(self.name, [self.values])
+        return self._spread.whole.slice(self._at, self.height)
+
+    def _list(self) -> Texts:
+        return self.values if PLAIN.issuperset(map(type, self.values)) else list(map(text, self.values))
+
+    @property
+    def empty(self) -> bool:
+        return blank(self.values)
+
+    def pick(self, rows: Rows) -> Column:
+        return Json(self.name, picked(self.values, rows))
+
+
+class Memo(dict[str | None, Any]):
+    """What `read` gives for a text, asked once; nothing for nothing."""
+
+    def __init__(self, read: Read) -> None:
+        super().__init__({None: None})
+        self._read = read
+
+    def __missing__(self, value: str | None) -> Any:
+        found = self[value] = self._read(value)  # type: ignore[arg-type]  # None is always known
+        return found
+
+
+class Derived(Column):
+    """`read` of another column's texts, once for each distinct one."""
+
+    __slots__ = ("_of", "_read")
+
+    def __init__(self, name: str, of: Column, read: Read) -> None:
+        super().__init__(name, of.height)
+        self._of, self._read = of, read
+
+    def _list(self) -> Texts:
+        return list(map(Memo(self._read).__getitem__, self._of.texts))
+
+    def pick(self, rows: Rows) -> Column:
+        return Derived(self.name, self._of.pick(rows), self._read)
+
+
+class Either(Column):
+    """The first column, or the second where the first turns out empty."""
+
+    __slots__ = ("_first", "_second")
+
+    def __init__(self, first: Column, second: Column) -> None:
+        super().__init__(first.name, first.height)
+        self._first, self._second = first, second
+
+    def _make(self) -> pl.Series:
+        return self._second.series if self._first.empty else self._first.series
+
+
+class Listed(Column):
+    """A text column that a function makes as a list."""
+
+    __slots__ = ("_maker",)
+
+    def __init__(self, name: str, height: int, maker: Callable[[], Texts]) -> None:
+        super().__init__(name, height)
+        self._maker = maker
+
+    def _list(self) -> Texts:
+        return self._maker()
+
+
+def of(name: str, column: Column) -> Column:
+    """A text column under another name, in the type that the schema has for that."""
+    if SCHEMA.dtype(name) == pl.String:
+        return column.named(name)
+    return Lazy(name, column.height, lambda: typed(column.series.alias(name)))
+
+
+def gathered(shapes: Sequence[Shape]) -> list[Piece]:
+    """Constants and related.* added; the latter are made for all shapes together."""
+    held = [_filled(shape) for shape in shapes]
+    for name, sources in RELATED.items():
+        _related(name, sources, held)
+    return [
+        Piece(shape.lines, Table(len(shape.lines), found)) for shape, found in zip(shapes, held, strict=True)
+    ]
+
+
+def _filled(shape: Shape) -> Columns:
+    height = len(shape.lines)
+    found = dict(shape.columns)
+    for name, value in shape.constants.items():
+        known = found.get(name)
+        if known is None:
+            found[name] = Single(name, height, value)
+        elif isinstance(value, str):
+            found[name] = Lazy(name, height, partial(_fill, known, value))
+    return found
+
+
+def _fill(column: Column, value: str) -> pl.Series:
+    return column.series.fill_null(value)
+
+
+def _related(name: str, sources: Sequence[str], held: Sequence[Columns]) -> None:
+    mine = [found for found in held if name not in found and not found.keys().isdisjoint(sources)]
+    heights = [next(iter(found.values())).height for found in mine]
+    given = [{source: found[source] for source in sources if source in found} for found in mine]
+    spread = Spread(lambda: _whole_related(name, sources, given, heights), None)
+    at = 0
+    for found, height in zip(mine, heights, strict=True):
+        found[name] = spread.cut(name, at, height)
+        at += height
+
+
+def _whole_related(name: str, sources: Sequence[str], given: Sequence[Columns], heights: Sequence[int]) -> pl.Series:
+    made = [{source: column.series for source, column in found.items() if not column.empty} for found in given]
+    relate(name, sources, made)
+    return pl.concat([
+        found[name] if name in found else pl.Series(name, [None] * height, dtype=SCHEMA.dtype(name))
+        for found, height in zip(made, heights, strict=True)
+    ])
