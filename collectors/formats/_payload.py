@@ -132,6 +132,8 @@ def _with_header(frame: pl.DataFrame, header: pl.DataFrame) -> pl.DataFrame:
         add += [header[name] for name in WHEN if name in header.columns]
     elif frame["@timestamp"].null_count() and "@timestamp" in header.columns:
         add.append(frame["@timestamp"].fill_null(header["@timestamp"]))
+    add += [frame[name].fill_null(header[name].cast(frame[name].dtype)) for name in HEADER
+        if name in header.columns and name in frame.columns and frame[name].null_count()]
     frame = frame.with_columns(add)
     hosts = [pl.col(name) for name in ("host.hostname", "host.name") if name in header.columns]
     if not hosts:

@@ -101,7 +101,7 @@ WORDS = {"REGISTER sip:": "camera", "MESSAGE Keepalive ": "camera", "INVITE stre
     "stream DeviceID=": "camera", "device offline ": "camera", "job=": "backup", "catalogue: user=": "backup",
     "command user=": "control", "modbus peer=": "control", "point ": "control", "poll cycle done ": "control",
     "client=": "database", "[": "application"}
-MARK = (r"REGISTER sip:|MESSAGE Keepalive DeviceID=|(?:INVITE|BYE) stream DeviceID=|stream DeviceID="
+MARK = (r"REGISTER sip:|MESSAGE Keepalive DeviceID=|(?:INVITE|BYE) stream DeviceID=|stream DeviceID=\S+ fps="
         r"|device offline DeviceID="
         r"|job=\d+ type=\w+ (?:start|done|failed)|catalogue: user=|command user=\S+ from=\S+ fc=|modbus peer=\S+ unit="
         r"|point \S+ value=|poll cycle done controllers=|client=\S+ sport=\d+ server=\S+ db="
