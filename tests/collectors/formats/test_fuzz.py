@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bench import fuzz
 from soc_core import registry
 from soc_core.protocols import Context
 from tests.collectors.formats.fixtures import CONTEXT, cases
@@ -48,6 +50,21 @@ def test_every_line_has_exactly_one_fate(name: str, lines: list[bytes]) -> None:
     assert sum(part.frame.height for part in parsed.batch.parts) == parsed.batch.height
     assert all(fault.reason for fault in parsed.faults)
     assert 0.0 <= module.sniff(lines) <= 1.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sample_of_the_long_fuzzing_finds_nothing(name: str) -> None:
+    """100 inputs a day and parser; all of them are ./soc bench fuzz."""
+    assert fuzz.attack(name, int(time.strftime("%j")) * 100, 100) == []
+
+
+def test_the_fuzzing_sees_what_it_should(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = registry.get("collectors.formats", "text")
+    good = module.parse
+    monkeypatch.setattr(module, "parse", lambda lines, ctx: 1 / 0)
+    assert "ZeroDivisionError" in fuzz.judged("text", [b"x"])
+    monkeypatch.setattr(module, "parse", lambda lines, ctx: good(lines[:-1], ctx))
+    assert "one fate" in fuzz.judged("text", [b"x", b"y"])
 
 
 @pytest.mark.parametrize("name", NAMES)
