@@ -17,14 +17,16 @@ from rich.table import Table
 
 from collectors.parse import detect
 from collectors.sources.files import FileSource, Ledger, Refused, expand
+from soc_cli.member import Member
 from soc_cli.wiring import Busy, Platform
 from soc_core import config, registry
 from soc_core.access import EVERYTHING
 from soc_core.config import Settings
+from soc_core.lanes import LIMIT
 from soc_core.models import LEVELS, REAL, Alert
-from soc_core.pipeline import LIMIT, Worker
 from soc_core.protocols import Query
-from soc_core.state import alerts, commits
+from soc_core.state import alerts, commits, failures
+from soc_core.state.claims import SHARED
 
 QUIET = 2.0  # seconds before a progress bar appears
 FATES = ("stored", "merged", "quarantined", "duplicate")
@@ -55,7 +57,7 @@ class Intake:
         with ExitStack() as stack:
             platform = stack.enter_context(Platform(self.settings))
             known = self._alerts(platform)
-            worker: Worker | None = None
+            worker: Member | None = None
             try:
                 worker = self._work(stack, platform)
             except Busy:
@@ -63,7 +65,7 @@ class Intake:
                     raise
             self.ends = {partition: platform.journal.end(partition) for partition in platform.journal.partitions()}
             worker = self._finish(stack, platform, worker)  # what an earlier run left behind is not of this one
-            before = self._fates(platform)
+            before, broken = self._fates(platform), self._failures(platform)
             bar = stack.enter_context(progress())
             task = bar.add_task("read", total=total, visible=False)
             ledger = Ledger(self.settings.journal / "files.jsonl")
@@ -74,13 +76,12 @@ class Intake:
                     refused.append((path, str(error)))
                 except OSError as error:
                     refused.append((path, f"{path}: {error.strerror or error}"))
-            worker = self._finish(stack, platform, worker)
-            if worker:
-                worker.checkpoint()
-            failed = dict(worker.detector_errors) if worker else {}
-            return {**self._summary(platform, before, known, refused), "detectors_failed": failed}
+            self._finish(stack, platform, worker)
+            failed = self._failures(platform)
+            failed.subtract(broken)
+            return {**self._summary(platform, before, known, refused), "detectors_failed": dict(+failed)}
 
-    def _take(self, platform: Platform, path: Path, ledger: Ledger, worker: Worker | None,
+    def _take(self, platform: Platform, path: Path, ledger: Ledger, worker: Member | None,
               bar: Progress, task: TaskID) -> None:
         """One file into the journal, the worker following close behind so that little waits on disk."""
         source = FileSource(path, ledger, detect, format=self.format, source=self.source, zone=self.zone,
@@ -100,31 +101,41 @@ class Intake:
                 self.bytes = start + source.taken
                 bar.update(task, completed=self.bytes, visible=time.monotonic() - self.began > QUIET)
                 while worker and waiting >= LIMIT:
-                    waiting -= max(worker.step(), 1)
+                    waiting -= max(worker.turn(patient=False), 1)
         finally:
             self.bytes = start + source.size
             source.close()
 
-    def _work(self, stack: ExitStack, platform: Platform) -> Worker:
+    def _work(self, stack: ExitStack, platform: Platform) -> Member:
         """The loop, ours for the rest of this run. Raises Busy."""
         stack.enter_context(platform.working())
-        return platform.worker(self.rules)
+        return stack.enter_context(platform.member(self.rules).working())
 
-    def _finish(self, stack: ExitStack, platform: Platform, worker: Worker | None) -> Worker | None:
+    def _finish(self, stack: ExitStack, platform: Platform, worker: Member | None) -> Member | None:
         """Wait until all is committed up to `ends`, by us or another process; if that one ends, go on in its place."""
-        while worker is None and not self._committed(platform):
-            time.sleep(0.05)
-            with suppress(Busy):
-                worker = self._work(stack, platform)
-        if worker:
-            worker.drain()
+        shares: dict[int, int] = {}  # what was sent to shares for our records, once these are committed
+        while not (self._committed(platform, self.ends) and shares and self._committed(platform, shares)):
+            if worker is None:
+                time.sleep(0.05)
+                with suppress(Busy):
+                    worker = self._work(stack, platform)
+            elif not worker.turn(patient=False) + worker.worker.drain():
+                time.sleep(0.05)
+            if not shares and self._committed(platform, self.ends):
+                shared = platform.shared
+                shares = {SHARED + number: shared.end(number) for number in shared.partitions()}
         return worker
 
-    def _committed(self, platform: Platform) -> bool:
+    def _committed(self, platform: Platform, ends: dict[int, int]) -> bool:
         with platform.state.read() as session:
-            done = all(commits.mark(session, partition) >= end for partition, end in self.ends.items())
+            done = all(commits.mark(session, partition) >= end for partition, end in ends.items())
             waiting = commits.fates(session) if done else []
         return done and not any(row.pending for row in waiting if row.source in self.sources)
+
+    def _failures(self, platform: Platform) -> Counter[str]:
+        """Detectors that failed since ever, and how often."""
+        with platform.state.read() as session:
+            return Counter({each.name.rpartition(".")[2]: each.times for each in failures.listing(session)})
 
     def _fates(self, platform: Platform) -> dict[str, commits.Fates]:
         with platform.state.read() as session:

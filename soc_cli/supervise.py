@@ -62,11 +62,20 @@ class Child:
             self.start()
         return ""
 
+    def ended(self) -> int | None:
+        """Its exit status, None while it runs."""
+        return self.process.poll() if self.process else None
+
+    def ask(self) -> None:
+        """Ask it to end."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
     def stop(self) -> None:
         """Ask it to end, wait, and only then insist."""
         if self.process is None or self.process.poll() is not None:
             return
-        self.process.terminate()
+        self.ask()
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from soc_core import clock, engines
+from sqlalchemy.orm import Session
+
+from soc_core import clock, engines, registry
 from soc_core.config import Settings
 from soc_core.inventory import Inventory
 from soc_core.inventory import load as load_inventory
@@ -20,8 +23,20 @@ from soc_core.protocols import EventStore, Journal
 from soc_core.state.database import Database
 
 if TYPE_CHECKING:
-    from soc_core.pipeline import Triage, Worker
+    from soc_cli.member import Member
+    from soc_core.lanes import Guard
     from soc_core.protocols import Detector
+    from soc_core.shares import Triage
+    from soc_core.worker import Worker
+
+STREAM = "detections.stream"
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """A store that remembers what it holds of sources that only one writer has."""
+
+    def forget(self) -> None: ...
 
 
 class Busy(OSError):
@@ -62,13 +77,14 @@ class Platform:
         return self._stores[realm]
 
     def detectors(self, rules: Sequence[Path] = ()) -> list[Detector]:
-        """Every active detector: Sigma rules and their correlations, and the learned ones."""
+        """Every active detector: Sigma rules and their correlations, learned ones, those of detections/stream."""
         from detections import learn
         from detections.sigma.detector import build
 
         data = self.settings.data
         sigma = build(list(rules) or self.settings.rules, cache=data / "cache", tuned=data / "tuning")
-        return [*sigma, *learn.detectors(self.settings)]
+        plain = [registry.get(STREAM, name).detector(self.settings, self.state) for name in registry.names(STREAM)]
+        return [*sigma, *learn.detectors(self.settings), *plain]
 
     @cached_property
     def triage(self) -> Triage:
@@ -78,30 +94,57 @@ class Platform:
         weights = {each.id: risk.CRITICALITY[each.criticality] for each in self.inventory.systems.values()}
         return partial(triage.apply, criticality=weights)
 
-    def worker(self, rules: Sequence[Path] = ()) -> Worker:
-        """The loop over all partitions. Hold `working` while it runs."""
+    def worker(self, rules: Sequence[Path] = (), lanes: Iterable[int] | None = None, guard: Guard | None = None
+               ) -> Worker:
+        """The loop, over all lanes unless told otherwise. Hold `working` while it runs."""
         from collectors.assembly import assemble
         from collectors.enrich import Enricher
         from collectors.parse import parse
-        from soc_core.pipeline import Parts, Worker
+        from collectors.skew import Skew
+        from soc_core.lanes import unguarded
+        from soc_core.pipeline import Parts
+        from soc_core.sharing import Sharing
+        from soc_core.worker import Worker
 
-        return Worker(
-            Parts(
-                journal=self.journal,
-                state=self.state,
-                stores=self.store,
-                parse=parse,
-                enrichers=[Enricher(self.inventory)],
-                detectors=self.detectors(rules),
-                triage=self.triage,
-                assemble=assemble,
-            )
+        detectors = self.detectors(rules)
+        alone = [each for each in detectors if not isinstance(each, Sharing)]
+        parts = Parts(
+            journal=self.journal,
+            state=self.state,
+            stores=self.store,
+            parse=parse,
+            enrichers=[Enricher(self.inventory), Skew()],
+            detectors=lambda: copy.deepcopy(alone),
+            triage=self.triage,
+            sharing=[each for each in detectors if isinstance(each, Sharing)],
+            shared=self.shared,
+            assemble=assemble,
         )
+        return Worker(parts, lanes, guard or unguarded)
 
-    def working(self, patience: float = 0.0) -> AbstractContextManager[None]:
-        """Be the one process that works on this data. Raises Busy when another still is after `patience` seconds."""
+    def member(self, rules: Sequence[Path] = (), tasks: Callable[[], Any] | None = None) -> Member:
+        """One worker among any number, without any lane yet."""
+        from soc_cli.member import Member
+        from soc_core.state import claims
+
+        name = Member.named()
+
+        def guard(session: Session, lane: int) -> None:
+            claims.hold(session, name, lane)
+
+        worker = self.worker(rules, (), guard)
+        return Member(name, self.state, worker, self.settings.data / "run" / "workers", self.forget, tasks)
+
+    def forget(self) -> None:
+        """Other workers may have had our sources: a store that remembers what it holds of them asks anew."""
+        for store in self._stores.values():
+            if isinstance(store, Forgetful):
+                store.forget()
+
+    def working(self, patience: float = 0.0, alone: bool = True) -> AbstractContextManager[None]:
+        """Work on this data here; `alone`: as the only process. Raises Busy when that is not to be had in time."""
         lock = self.settings.data / "run" / "worker.lock"
-        return held(lock, "another process works on this data directory", patience)
+        return held(lock, "another process works on this data directory", patience, alone)
 
     def compact(self) -> None:
         """Merge small segments of the stores that are open, where it is time."""
@@ -123,10 +166,10 @@ class Platform:
 
 
 @contextmanager
-def held(path: Path, why: str, patience: float = 0.0) -> Iterator[None]:
-    """Hold an exclusive lock file for as long as the block runs; the kernel frees it whatever happens to us.
+def held(path: Path, why: str, patience: float = 0.0, alone: bool = True) -> Iterator[None]:
+    """Hold a lock file for as long as the block runs; the kernel frees it whatever happens to us.
 
-    Raises Busy when another process still holds it after `patience` seconds.
+    Raises Busy when another process, unless neither wants to be `alone`, still holds it after `patience` seconds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -134,14 +177,15 @@ def held(path: Path, why: str, patience: float = 0.0) -> Iterator[None]:
     try:
         while True:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(handle, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
                 break
             except OSError:
                 if time.monotonic() > until:
                     raise Busy(f"{why} ({path.parent.parent})") from None
                 time.sleep(0.05)
-        os.ftruncate(handle, 0)
-        os.write(handle, str(os.getpid()).encode())
+        if alone:
+            os.ftruncate(handle, 0)
+            os.write(handle, str(os.getpid()).encode())
         yield
     finally:
         os.close(handle)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
-import time
 
+from soc_cli.supervise import Child
 from soc_cli.tasks import Tasks
 from soc_cli.wiring import Platform
 from soc_core.config import Settings
@@ -18,28 +19,53 @@ LOCK_PATIENCE = 20.0  # seconds to wait for an ./soc ingest that works on the sa
 
 
 def run(settings: Settings, drain: bool = False) -> int:
-    """Work until SIGTERM or SIGINT, or until nothing is pending."""
+    """One worker, until SIGTERM or SIGINT, or until nothing that is ours is pending."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("apscheduler").setLevel(logging.WARNING)  # else two lines every two seconds, for years
+    stopping = stop_signals()
+    with Platform(settings) as platform, platform.working(LOCK_PATIENCE, alone=False):
+        member = platform.member(tasks=None if drain else lambda: Tasks(platform))
+        with member.working():
+            log.info("worker %s on %s", member.id, settings.data)
+            while not stopping.is_set():
+                if member.turn():
+                    continue
+                if drain and not member.stalled and not member.worker.drain():
+                    break
+                platform.compact()
+                stopping.wait(IDLE)
+        log.info("stopped")
+    return 0
+
+
+def run_many(settings: Settings, workers: int, drain: bool = False) -> int:
+    """So many workers, each in a process of its own, kept alive until SIGTERM or SIGINT."""
+    stopping = stop_signals()
+    common = ["-m", "soc_cli", "work", "--data", str(settings.data), "--city", str(settings.city)]
+    command = [*common, "--drain"] if drain else common
+    log_of = settings.data / "logs"
+    parts = [Child(f"work-{number + 1}", command, log_of / f"work-{number + 1}.log") for number in range(workers)]
+    for child in parts:
+        child.start()
+    print(f"soc: {workers} workers; their logs are in {log_of}", file=sys.stderr, flush=True)
+    while not stopping.wait(0.3):
+        for child in parts:
+            if drain and child.ended() == 0:
+                continue
+            if news := child.tend():
+                print(f"soc: {news}", file=sys.stderr, flush=True)
+        if drain and all(child.ended() == 0 for child in parts):
+            return 0
+    for child in parts:
+        child.ask()
+    for child in parts:
+        child.stop()
+    return 0
+
+
+def stop_signals() -> threading.Event:
+    """Set when we are asked to end."""
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    with Platform(settings) as platform, platform.working(LOCK_PATIENCE):
-        worker = platform.worker()
-        log.info("working on %s from %s", settings.data, worker.cursor)
-        tasks = None if drain else Tasks(platform)
-        try:
-            while not stopping.is_set():
-                if worker.step():
-                    continue
-                if drain:
-                    worker.drain()
-                    break
-                platform.compact()
-                time.sleep(IDLE)
-        finally:
-            if tasks:
-                tasks.close()
-        worker.checkpoint()
-        log.info("stopped at %s", worker.cursor)
-    return 0
+    return stopping

@@ -1,20 +1,19 @@
 """The loop: journal → parse → assemble → identify → enrich → store → detect → one state transaction.
 
-One worker owns its partitions. A step takes some records of one partition through everything and commits them; the
-order of its two commits (events first, then state) makes a crash between them harmless: the events are met again as
-our own replay, and count once.
+One worker has a partition at a time (worker.py). A step takes some of its records through everything and commits them;
+the order of its two commits (events first, then state) makes a crash between them harmless: the events are met again
+as our own replay, and count once. What other partitions' records may have to do with is sent to shares (shares.py)
+between the two.
 
 The events are stored *before* they are judged, so that a duplicate never reaches a detector.
 """
 
 from __future__ import annotations
 
-import logging
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,22 +24,20 @@ from soc_core import clock, held
 from soc_core.events import EventBatch
 from soc_core.held import NOTHING, Held
 from soc_core.identify import Records, identify, record_ids, records
+from soc_core.lanes import Failures, Guard, Lane, Memory, named
 from soc_core.models import Finding
 from soc_core.protocols import Assemble, Assembled, Detector, Enricher, EventStore, Ints, Journal, Parse, ParsedFrames
-from soc_core.state import commits, quarantine, sources
+from soc_core.shares import Outlet, Triage
+from soc_core.sharing import Partial, Sharing
+from soc_core.state import commits, failures, quarantine, sources
 from soc_core.state.database import Database
 
-log = logging.getLogger(__name__)
-
-LIMIT = 16_384  # records a step: large enough for columns to pay, small enough for a one-second answer
-CHECKPOINT_EVERY = 30 * clock.SECOND
 WATERMARK_AHEAD = 5 * clock.MINUTE
 
 NO_FATE, STORED, DUPLICATE, MERGED, QUARANTINED, HELD = range(6)
 COUNTED = (("stored", STORED), ("duplicate", DUPLICATE), ("merged", MERGED), ("quarantined", QUARANTINED))
 Fates = npt.NDArray[np.int8]
 Owner = tuple[str, str]  # organisation and system, "" where unknown or more than one
-Triage = Callable[[Session, Sequence[Finding], clock.Micros], Any]
 
 
 @dataclass
@@ -52,8 +49,10 @@ class Parts:
     stores: Callable[[str], EventStore]
     parse: Parse
     enrichers: Sequence[Enricher]
-    detectors: Sequence[Detector]
+    detectors: Callable[[], Sequence[Detector]]  # anew for each partition: their memory goes with it
     triage: Triage
+    sharing: Sequence[Sharing] = ()  # whose memory is kept by key, whatever the partition (shares.py)
+    shared: Journal | None = None
     assemble: Assemble = lambda parsed, frames, now: Assembled(parsed, [], held.NEVER)
 
 
@@ -69,88 +68,53 @@ class Step:
     latest: dict[int, clock.Micros] = field(default_factory=dict)  # frame → latest event time
     owners: dict[tuple[str, str], Owner] = field(default_factory=dict)  # (source, realm) → whose its events are
     held: Held = NOTHING
+    partials: dict[str, list[Partial]] = field(default_factory=dict)  # by detector
 
 
-class Worker:
-    """Takes the records of its partitions through the loop. Use one instance from one thread."""
+class Partition(Lane):
+    """One partition of the journal on its way through the loop."""
 
-    def __init__(self, parts: Parts, partitions: Iterable[int] | None = None) -> None:
-        self.parts = parts
-        self.partitions = list(partitions if partitions is not None else parts.journal.partitions())
-        self.detector_errors: Counter[str] = Counter()
+    def __init__(self, parts: Parts, number: int, outlet: Outlet | None, guard: Guard, failed: Failures) -> None:
+        self.parts, self.outlet, self.failed = parts, outlet, failed
+        self.detectors = parts.detectors()
+        self.held, self._waiting = NOTHING, list[int]()
         self._owned: set[tuple[str, str]] = set()
-        self._checked = clock.now()
-        self._dirty = False
-        with parts.state.begin() as session:
-            commits.adopt_epoch(session, parts.journal.epoch)
-            self.marks = {p: commits.mark(session, p) for p in self.partitions}
-            saved = {p: commits.checkpoint(session, p) for p in self.partitions}
-            waiting = {p: held.load(session, p) for p in self.partitions}
-        self.cursor = {p: kept.offset if kept else 0 for p, kept in saved.items()}
-        self.held: dict[int, Held] = {}
-        self._restore([kept.state for kept in saved.values() if kept])
-        for partition in self.partitions:  # all replays come first: what was judged before stays judged
-            while self.cursor[partition] < self.marks[partition]:
-                self._run(partition)
-            self.held[partition] = held.read(parts.journal, partition, waiting[partition])
+        super().__init__(number, parts.journal, number, parts.state, guard)
 
-    def step(self) -> int:
-        """One step over every partition that has something new. Returns the records committed; 0 when idle."""
-        done = sum(self._run(partition) for partition in self.partitions)
-        if done == 0 or clock.now() - self._checked > CHECKPOINT_EVERY:
-            self.checkpoint()
-        return done
+    def look(self, session: Session) -> None:
+        self._waiting = held.load(session, self.number)
 
-    def drain(self) -> int:
-        """Step until nothing is pending, what waits for others included. Returns the records committed."""
-        total = 0
-        while done := self.step() or sum(self._run(partition, final=True) for partition in self.partitions):
-            total += done
-        return total
+    def opened(self) -> None:
+        self.held = held.read(self.journal, self.partition, self._waiting)
 
-    def checkpoint(self) -> None:
-        """Save the detectors' state with the offsets it stands for, and let the journal drop what is before."""
-        if not self._dirty:
-            return
-        state = [(f"{type(d).__module__}.{type(d).__name__}", d.snapshot()) for d in self.parts.detectors]
-        state += [(f"{held.PREFIX}{p}", held.pack(self.held[p].offsets)) for p in self.partitions]
-        blob = _pack(state)
-        with self.parts.state.begin() as session:
-            for number, partition in enumerate(self.partitions):
-                commits.save_checkpoint(session, partition, self.cursor[partition], b"" if number else blob)
-        for partition in self.partitions:
-            self.parts.journal.release(partition, min([self.cursor[partition], *self.held[partition].offsets[:1]]))
-        self._checked, self._dirty = clock.now(), False
+    def memories(self) -> Sequence[tuple[str, Memory]]:
+        return [("held", _Waiting(self)), *((named(each), each) for each in self.detectors)]
 
-    def _restore(self, blobs: Sequence[bytes]) -> None:
-        state = dict(_unpack(next((blob for blob in blobs if blob), b"")))
-        for detector in self.parts.detectors:
-            kept = state.get(f"{type(detector).__module__}.{type(detector).__name__}")
-            if kept is not None:
-                detector.restore(kept)
-        for partition in self.partitions:
-            offsets = held.unpack(state.get(f"{held.PREFIX}{partition}", b""))
-            self.held[partition] = held.read(self.parts.journal, partition, offsets)
+    @property
+    def forgetful(self) -> bool:
+        return not self.detectors
 
-    def _run(self, partition: int, final: bool = False) -> int:
-        """One step over a partition; `final` ends every wait. Returns the records that are new or no longer wait."""
-        at, mark, waiting = self.cursor[partition], self.marks[partition], self.held[partition]
+    def release(self) -> None:
+        self.journal.release(self.partition, min([self.cursor, *self.held.offsets[:1]]))
+
+    def run(self, final: bool = False) -> int:
+        """One step over the partition; `final` ends every wait. Returns the records new or no longer waiting."""
+        at, mark, waiting = self.cursor, self.mark, self.held
         replay = at < mark
-        frames = self.parts.journal.read(partition, at, min(LIMIT, mark - at) if replay else LIMIT)
-        if not frames:
-            if replay:  # the journal lost what the state has: going on would skip records in silence
-                raise RuntimeError(f"journal partition {partition} ends at {at}, before the committed {mark}")
-            if not waiting.frames or (waiting.due > clock.now() and not final):
-                return 0
-        known = records([*waiting.frames, *frames], self.parts.journal.epoch)
+        frames = self.read()
+        if not frames and (not waiting.frames or (waiting.due > clock.now() and not final)):
+            return 0
+        known = records([*waiting.frames, *frames], self.journal.epoch)
         end = max(int(known.offset[-1]) + 1, at)
-        behind = replay or self.parts.journal.end(partition) > end
+        behind = replay or self.journal.end(self.partition) > end
         step = self._judge(known, clock.LATEST if final and not behind else 0 if behind else clock.now())
         if not replay:
-            self._commit(partition, step, at, end)
-            self.marks[partition] = end
-        self.cursor[partition], self.held[partition] = end, step.held
-        self._dirty = True
+            if self.outlet and step.partials:
+                self.outlet.send(self.partition, self.journal.epoch, at, end, step.partials)
+            self._commit(step, at, end)
+            self.mark = end
+        self.cursor, self.held = end, step.held
+        self.dirty, self.touched = True, False
         return 0 if replay else end - at + len(waiting.offsets) - len(step.held.offsets)
 
     def _judge(self, known: Records, now: clock.Micros) -> Step:
@@ -224,18 +188,25 @@ class Worker:
     def _detect(self, fresh: EventBatch, step: Step) -> None:
         ahead = max(frame.raws.received for frame in step.known.frames) + WATERMARK_AHEAD
         watermark = min(max(step.latest.values()), ahead)
-        for detector in self.parts.detectors:
+        self.touched = True
+        for detector in self.detectors:
             try:
                 step.findings += detector.detect(fresh)
                 step.findings += detector.tick(watermark)
-            except Exception:  # one broken detector must not stop the others, nor the storing of events
-                name = type(detector).__name__
-                self.detector_errors[name] += 1
-                log.exception("detector %s failed on a batch of %d events", name, fresh.height)
+            except Exception as error:  # one broken detector must not stop the others, nor the storing of events
+                self.failed.note(named(detector), error)
+        for each in self.parts.sharing if self.cursor >= self.mark else ():
+            try:
+                found, partials = each.sift(fresh)
+                step.findings += found
+                step.partials[named(each)] = partials
+            except Exception as error:
+                self.failed.note(named(each), error)
 
-    def _commit(self, partition: int, step: Step, at: int, end: int) -> None:
-        now = clock.now()
-        with self.parts.state.begin() as session:
+    def _commit(self, step: Step, at: int, end: int) -> None:
+        now, partition = clock.now(), self.partition
+        with self.state.begin() as session:
+            self.guard(session, self.number)
             items = _quarantined(step)
             known = quarantine.present(session, [item.id for item in items.values()])
             for row, item in items.items():
@@ -243,13 +214,28 @@ class Worker:
                     step.fates[row] = DUPLICATE
             quarantine.add(session, (item for item in items.values() if item.id not in known))
             commits.advance(session, partition, end, _deltas(step, at), expect=at)
-            if step.held.frames or self.held[partition].frames:
+            if step.held.frames or self.held.frames:
                 held.save(session, partition, step.held.offsets)
             for (source, realm), (organisation, system) in step.owners.items():
                 sources.own(session, source, realm, organisation, system)
+            failures.note(session, self.failed.fresh)
             if step.findings:
                 self.parts.triage(session, [_late(one, partition, at) for one in step.findings], now)
+        self.failed.fresh.clear()
         self._owned |= {source for source, owner in step.owners.items() if owner[0]}
+
+
+class _Waiting:
+    """What of a partition waited at its cursor, as a memory."""
+
+    def __init__(self, lane: Partition) -> None:
+        self.lane = lane
+
+    def snapshot(self) -> bytes:
+        return held.pack(self.lane.held.offsets)
+
+    def restore(self, state: bytes) -> None:
+        self.lane.held = held.read(self.lane.journal, self.lane.partition, held.unpack(state))
 
 
 def _late(finding: Finding, partition: int, at: int) -> Finding:
@@ -306,20 +292,3 @@ def _quarantined(step: Step) -> dict[int, quarantine.Item]:
             position=int(step.known.position[row]),
         )
     return items
-
-
-def _pack(parts: Sequence[tuple[str, bytes]]) -> bytes:
-    out = bytearray()
-    for name, body in parts:
-        for piece in (name.encode(), body):
-            out += len(piece).to_bytes(8, "big") + piece
-    return bytes(out)
-
-
-def _unpack(blob: bytes) -> list[tuple[str, bytes]]:
-    pieces, at = [], 0
-    while at < len(blob):
-        size = int.from_bytes(blob[at : at + 8], "big")
-        pieces.append(blob[at + 8 : at + 8 + size])
-        at += 8 + size
-    return [(pieces[i].decode(), pieces[i + 1]) for i in range(0, len(pieces), 2)]

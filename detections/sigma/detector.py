@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detections.sigma import load, tuning
-from detections.sigma.evaluate import SigmaDetector
 from detections.sigma.map import FOLDER, Mapper
+from detections.sigma.share import SharingSigma
 from soc_core.protocols import Detector
 
 
@@ -21,4 +21,4 @@ def build(
     """
     folder = cache / "sigma" if cache else None
     found = tuning.apply(load.load_rules(rules, cache=folder), tuning.read(tuned))
-    return [SigmaDetector(found, Mapper([FOLDER, *mappings]), cache=folder)]
+    return [SharingSigma(found, Mapper([FOLDER, *mappings]), cache=folder)]

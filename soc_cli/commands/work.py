@@ -14,13 +14,20 @@ app = typer.Typer(add_completion=False)
 def work(
     data: Annotated[Path | None, typer.Option(help="directory that holds everything the platform keeps")] = None,
     city: Annotated[Path | None, typer.Option(help="city pack")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="so many processes; more may join anywhere, at any "
+                                         "time")] = 1,
     drain: Annotated[bool, typer.Option("--drain", help="stop when nothing is pending")] = False,
 ) -> None:
-    """Take every record in the journal through the whole path, and respond to what follows from it."""
+    """Take every record in the journal through the whole path, and respond to what follows from it.
+
+    Workers find each other in the state database and share the work: start as many as there are cores, on as many
+    machines as reach the same engines (soc.yaml: journal, events, state). Nothing else is to be said of them.
+    """
     import os
 
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
-    from soc_cli.work import run
+    from soc_cli.work import run, run_many
     from soc_core.config import load
 
-    raise typer.Exit(run(load(data, city=city), drain))
+    settings = load(data, city=city)
+    raise typer.Exit(run(settings, drain) if workers == 1 else run_many(settings, workers, drain))

@@ -17,8 +17,9 @@ from soc_core.identity import source_key
 from soc_core.journal import kafka_frames
 from soc_core.journal.kafka_reader import Reader
 from soc_core.journal.kafka_tails import Tails
-from soc_core.journal.kafka_topic import Remade, Topic
+from soc_core.journal.kafka_topic import Topic
 from soc_core.journal.kafka_writer import Sent, Writer
+from soc_core.journal.remade import Remade
 from soc_core.protocols import Frame, Offset, Raws
 
 log = logging.getLogger(__name__)
@@ -113,7 +114,7 @@ class KafkaJournal:
     in use: sources would move). `append` returns after every replica in sync has all records; else it raises OSError
     within `patience` seconds, and the same batches given again are not sent twice: what is under way is waited for.
     `read` gives at most `limit` records. Every call raises OSError in one sentence when the broker does not serve,
-    and kafka_topic.Remade when the topic was deleted and made anew; `epoch` is the topic's id.
+    and journal.remade.Remade when the topic was deleted and made anew; `epoch` is the topic's id.
 
     `release` lets the broker delete what is before the offset, unless `keep`: then the topic's own retention does.
     `options` are librdkafka's for every connection (security.protocol, sasl.*, ssl.*), see

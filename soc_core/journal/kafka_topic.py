@@ -21,16 +21,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package
     ResourceType,
 )
 
+from soc_core.journal.remade import Remade
+
 MESSAGE_BYTES = 32 << 20  # the largest message that topics made here take
 CHECK_SECONDS = 1.0
 MOVING = frozenset({  # the leader is another one than we knew, or there is none for the moment
     KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH, KafkaError._NOENT,
 })
-
-
-class Remade(OSError):
-    """The topic is not the one that was opened: it was deleted and made anew."""
 
 
 @contextmanager

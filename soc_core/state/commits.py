@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from soc_core.clock import Micros, now
 from soc_core.models import REAL
+from soc_core.state.claims import SHARED
 from soc_core.state.database import insert
 from soc_core.state.tables import AlertRow, CheckpointRow, EntityRow, MarkRow, MetaRow, SourceRow
 
-EPOCH = "journal.epoch"
+EPOCH, SHARED_EPOCH = "journal.epoch", "shared.epoch"
 
 
 class OtherJournal(ValueError):
@@ -74,24 +75,27 @@ class Checkpoint(NamedTuple):
     at: Micros
 
 
-def adopt_epoch(session: Session, epoch: str) -> None:
+def adopt_epoch(session: Session, epoch: str, name: str = EPOCH) -> None:
     """Tie the marks to the journal of this epoch, once. Raises OtherJournal when they belong to another."""
-    known = session.get(MetaRow, EPOCH)
+    known = session.get(MetaRow, name)
     if known is None:
-        session.add(MetaRow(name=EPOCH, value=epoch))
+        session.add(MetaRow(name=name, value=epoch))
     elif known.value != epoch:
         raise OtherJournal(f"the journal here (epoch {epoch}) is not the one that the state was written with "
                            f"({known.value}): restore that journal, or accept the new one and its first offsets")
 
 
-def replace_epoch(session: Session, epoch: str) -> None:
+def replace_epoch(session: Session, epoch: str, name: str = EPOCH) -> None:
     """Accept a journal made anew: marks, checkpoints and the marks in alerts start again from its first record."""
     for table in (MarkRow, CheckpointRow):
-        session.execute(delete(table))
+        ours = table.partition < SHARED if name == EPOCH else table.partition >= SHARED
+        session.execute(delete(table).where(ours))
     session.execute(update(AlertRow).values(marks={}))
     session.execute(update(EntityRow).values(marks={}))
-    session.execute(delete(MetaRow).where((MetaRow.name == EPOCH) | MetaRow.name.startswith("held:")))
-    adopt_epoch(session, epoch)
+    if name == EPOCH:
+        session.execute(delete(MetaRow).where(MetaRow.name.startswith("held:")))
+    session.execute(delete(MetaRow).where(MetaRow.name == name))
+    adopt_epoch(session, epoch, name)
 
 
 def mark(session: Session, partition: int) -> int:

@@ -14,7 +14,7 @@ from soc_cli.intake import FATES, Intake
 from soc_cli.wiring import Platform
 from soc_core.config import Settings
 from soc_core.journal.files import FileJournal
-from soc_core.pipeline import Worker
+from soc_core.worker import Worker
 
 LINES = "".join(f"Nov 23 01:00:{n:02d} gate app[7]: line {n}\n" for n in range(40))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ from soc_core.access import EVERYTHING
 from soc_core.events import EventBatch
 from soc_core.journal.files import FileJournal
 from soc_core.models import Finding
-from soc_core.pipeline import Parts, Worker
+from soc_core.pipeline import Parts
 from soc_core.protocols import Frame, FrameFault, Origin, ParsedFrames, Query, Raws
 from soc_core.state import commits, quarantine, sources
 from soc_core.state.database import Database
 from soc_core.store.embedded import EmbeddedStore
+from soc_core.worker import Worker
 
 
 def parse(frames: Sequence[Frame]) -> ParsedFrames:
@@ -94,8 +96,9 @@ class House:
         def collect(session: Session, findings: Sequence[Finding], at: clock.Micros) -> None:
             self.found += findings
 
-        chosen = [Counter()] if detectors is None else detectors
-        return Worker(Parts(self.journal, self.state, self.store, parse, enrichers, chosen, triage or collect))
+        chosen = [Counter()] if detectors is None else list(detectors)
+        return Worker(Parts(self.journal, self.state, self.store, parse, enrichers, lambda: copy.deepcopy(chosen),
+                            triage or collect))
 
     def put(self, lines: Sequence[str], source: str = "s", start: int | None = 0, realm: str = "real") -> None:
         positions = None if start is None else np.arange(start, start + len(lines), dtype=np.int64)

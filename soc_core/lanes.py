@@ -1,0 +1,144 @@
+"""A lane: one partition of a journal being worked off, with the memory that goes with it.
+
+The mark says how far it is committed, the checkpoint how far its memory is saved. Opening a lane restores the memory
+and lets it see again what lies between the two; so a lane may be given up anywhere, and taken up by another worker.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from sqlalchemy.orm import Session
+
+from soc_core.protocols import Frame, Journal
+from soc_core.state import commits
+from soc_core.state.database import Database
+
+log = logging.getLogger(__name__)
+LIMIT = 16_384  # records a step: large enough for columns to pay, small enough for a one-second answer
+Guard = Callable[[Session, int], None]  # raises claims.Lost when the lane is not ours any more
+
+
+class Memory(Protocol):
+    """What is saved in a checkpoint."""
+
+    def snapshot(self) -> bytes: ...
+    def restore(self, state: bytes) -> None: ...
+
+
+class Failures:
+    """What detectors failed in this process, and what of it the state database does not know yet."""
+
+    def __init__(self) -> None:
+        self.total: Counter[str] = Counter()
+        self.fresh: dict[str, tuple[int, str]] = {}
+
+    def note(self, name: str, error: Exception) -> None:
+        """Count one failure; call it while the error is being handled."""
+        self.total[name.rpartition(".")[2]] += 1
+        self.fresh[name] = (self.fresh.get(name, (0, ""))[0] + 1, f"{type(error).__name__}: {error}".split("\n")[0])
+        log.exception("detector %s failed", name)
+
+
+class JournalLost(RuntimeError):
+    """The journal lacks records that the state says were committed: going on would skip records in silence."""
+
+
+def unguarded(session: Session, lane: int) -> None:
+    """The guard of one who works alone."""
+
+
+class Lane:
+    """Where one partition stands. `number` names it in the state database; use it from one thread.
+
+    `touched` is set while a step has changed the memory and is not committed: a lane that fails then is not to be
+    used any more, but to be opened anew.
+    """
+
+    def __init__(self, number: int, journal: Journal, partition: int, state: Database, guard: Guard) -> None:
+        self.number, self.journal, self.partition = number, journal, partition
+        self.state, self.guard = state, guard
+        self.dirty = self.touched = False
+        with state.read() as session:
+            self.mark = commits.mark(session, number)
+            kept = commits.checkpoint(session, number)
+            self.look(session)
+        self.cursor = kept.offset if kept else 0
+        saved = dict(unpack(kept.state)) if kept else {}
+        for name, memory in self.memories():
+            if name in saved:
+                memory.restore(saved[name])
+        if self.forgetful:
+            self.cursor = self.mark
+        while self.cursor < self.mark:
+            self.run()
+        self.opened()
+
+    def look(self, session: Session) -> None:
+        """Read what else the state database says of the lane."""
+
+    def opened(self) -> None:
+        """The memory is where the mark is."""
+
+    def memories(self) -> Sequence[tuple[str, Memory]]:
+        """What the checkpoint holds, by name."""
+        raise NotImplementedError
+
+    @property
+    def forgetful(self) -> bool:
+        """There is no memory that a replay could warm."""
+        return False
+
+    def run(self, final: bool = False) -> int:
+        """One step; `final` ends every wait. Returns the records that are new or no longer wait, 0 when idle."""
+        raise NotImplementedError
+
+    def read(self) -> list[Frame]:
+        """The next records; while replaying no further than the mark."""
+        replay = self.cursor < self.mark
+        limit = min(LIMIT, self.mark - self.cursor) if replay else LIMIT
+        frames = self.journal.read(self.partition, self.cursor, limit)
+        if replay and not frames:
+            raise JournalLost(f"journal partition {self.partition} ends at {self.cursor}, before the committed "
+                              f"{self.mark}")
+        if frames and frames[0].first != self.cursor:
+            raise JournalLost(f"journal partition {self.partition} begins at {frames[0].first}, behind {self.cursor}, "
+                              "which is not yet worked off")
+        return frames
+
+    def save(self, session: Session) -> None:
+        """The checkpoint. Raises claims.Lost."""
+        self.guard(session, self.number)
+        blob = pack([(name, memory.snapshot()) for name, memory in self.memories()])
+        commits.save_checkpoint(session, self.number, self.cursor, blob)
+
+    def release(self) -> None:
+        """Let the journal drop what no replay can want."""
+        self.journal.release(self.partition, self.cursor)
+
+
+def pack(parts: Sequence[tuple[str, bytes]]) -> bytes:
+    """Named pieces as one."""
+    out = bytearray()
+    for name, body in parts:
+        for piece in (name.encode(), body):
+            out += len(piece).to_bytes(8, "big") + piece
+    return bytes(out)
+
+
+def unpack(blob: bytes) -> list[tuple[str, bytes]]:
+    """The pieces of `pack`."""
+    pieces, at = [], 0
+    while at < len(blob):
+        size = int.from_bytes(blob[at : at + 8], "big")
+        pieces.append(blob[at + 8 : at + 8 + size])
+        at += 8 + size
+    return [(pieces[i].decode(), pieces[i + 1]) for i in range(0, len(pieces), 2)]
+
+
+def named(thing: object) -> str:
+    """By what name a detector's memory is saved."""
+    return f"{type(thing).__module__}.{type(thing).__name__}"

@@ -1,0 +1,172 @@
+"""What workers tell each other: partials of sharing detectors, through a journal of its own, to whoever keeps the key.
+
+A step over the records at … end - 1 of a raw partition sends one message to each share that it concerns:
+
+    {"p": partition, "e": its journal's epoch, "a": at, "z": end, "d": {detector: [[id, body], …]}}
+
+It is sent before the step is committed, so a step that is done again (its worker died, or lost the partition) sends
+again, perhaps cut otherwise. A share takes what is above the highest end it knows of the partition whole; of the
+rest, what it does not know by id. So everything counts once, whoever sent it and however often.
+
+A share is a lane like any other: it has a mark, a checkpoint and one worker at a time.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+import orjson
+from sqlalchemy.orm import Session
+
+from soc_core import clock
+from soc_core.lanes import Failures, Guard, Lane, Memory, named
+from soc_core.models import Finding
+from soc_core.protocols import Journal, Origin, Raws
+from soc_core.sharing import EVERYONE, Keeper, Partial, Sharing
+from soc_core.state import commits, failures
+from soc_core.state.claims import SHARED
+from soc_core.state.database import Database
+
+MOST = 4 << 20  # bytes of a message, about
+Triage = Callable[[Session, Sequence[Finding], clock.Micros], Any]
+
+
+class Outlet:
+    """Sends partials to the shares of a journal."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        wanted = set(journal.partitions())
+        self.origins: dict[int, Origin] = {}
+        for number in count():  # a journal places records by their source: find a name for each place
+            name = f"share-{number}"
+            place = journal.partition_of(name)
+            if place in wanted:
+                wanted.remove(place)
+                self.origins[place] = Origin(source=name, format="partials")
+            if not wanted:
+                break
+
+    def share_of(self, key: str) -> int:
+        """Which share keeps a key."""
+        return zlib.crc32(key.encode("utf-8", "surrogatepass")) % len(self.origins)
+
+    def send(self, partition: int, epoch: str, at: int, end: int, found: Mapping[str, Sequence[Partial]]) -> None:
+        """Durable when it returns. Raises OSError."""
+        shares: dict[int, dict[str, list[tuple[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+        for name, partials in found.items():
+            for partial in partials:
+                for share in self.origins if partial.key == EVERYONE else (self.share_of(partial.key),):
+                    shares[share][name].append((partial.id, partial.body))
+        if not shares:
+            return
+        head = {"p": partition, "e": epoch, "a": at, "z": end}
+        now = clock.now()
+        told = sorted(shares.items())
+        self.journal.append([Raws(self.origins[share], lines(head, by_name), now) for share, by_name in told])
+
+
+def lines(head: Mapping[str, Any], found: Mapping[str, Sequence[tuple[str, Any]]]) -> list[bytes]:
+    """One message, or several where it would be too large."""
+    whole = orjson.dumps({**head, "d": found})
+    if len(whole) <= MOST or sum(map(len, found.values())) == 1:
+        return [whole]
+    first = {name: items[: len(items) // 2] for name, items in found.items()}
+    second = {name: items[len(items) // 2 :] for name, items in found.items()}
+    return [line for half in (first, second) for line in lines(head, {n: i for n, i in half.items() if i})]
+
+
+class Known:
+    """What a share has taken of each raw partition: up to where, and the ids of what lies behind its last fresh step."""
+
+    def __init__(self) -> None:
+        self.ends: dict[str, list[Any]] = {}  # partition → epoch, end
+        self.ids: dict[str, set[str]] = {}
+
+    def fresh(self, head: Mapping[str, Any], found: Mapping[str, Sequence[Sequence[Any]]]) -> dict[str, list[Any]]:
+        """Of a message's partials the bodies that were not taken before, by detector."""
+        place = str(head["p"])
+        epoch, end = self.ends.get(place, ("", 0))
+        if epoch != head["e"]:
+            end = 0
+        if head["a"] >= end:
+            self.ids[place] = set()
+        ids = self.ids[place]
+        taken: dict[str, list[Any]] = {}
+        for name, items in found.items():
+            keys = [f"{name}/{partial}" if partial else "" for partial, _ in items]
+            taken[name] = [body for key, (_, body) in zip(keys, items, strict=True) if key not in ids]
+            ids.update(key for key in keys if key)
+        self.ends[place] = [head["e"], max(end, head["z"])]
+        return taken
+
+    def snapshot(self) -> bytes:
+        return orjson.dumps({"ends": self.ends, "ids": {place: sorted(ids) for place, ids in self.ids.items()}})
+
+    def restore(self, state: bytes) -> None:
+        kept = orjson.loads(state)
+        self.ends = kept["ends"]
+        self.ids = {place: set(ids) for place, ids in kept["ids"].items()}
+
+
+class Share(Lane):
+    """One share of the detectors' memory. Findings go to triage in the transaction that moves the mark."""
+
+    def __init__(self, journal: Journal, partition: int, state: Database, sharing: Sequence[Sharing], triage: Triage,
+                 guard: Guard, failed: Failures) -> None:
+        self.keepers: dict[str, Keeper] = {named(each): each.keeper() for each in sharing}
+        self.known = Known()
+        self.triage, self.failed = triage, failed
+        super().__init__(SHARED + partition, journal, partition, state, guard)
+
+    def memories(self) -> Sequence[tuple[str, Memory]]:
+        return [("known", self.known), *self.keepers.items()]
+
+    def run(self, final: bool = False) -> int:
+        at, replay = self.cursor, self.cursor < self.mark
+        frames = self.read()
+        if not frames:
+            return 0
+        self.touched = True
+        findings: list[Finding] = []
+        end, latest = at, 0
+        for frame in frames:
+            for offset, line in enumerate(frame.raws.lines, frame.first):
+                findings += self._take(orjson.loads(line), offset)
+                end = offset + 1
+            latest = max(latest, frame.raws.received)
+        for name in self.keepers:
+            findings += self._asked(name, end - 1, lambda keeper: keeper.tick(latest))
+        if not replay:
+            self._commit(at, end, findings)
+            self.mark = end
+        self.cursor, self.dirty, self.touched = end, True, False
+        return 0 if replay else end - at
+
+    def _take(self, message: Mapping[str, Any], offset: int) -> list[Finding]:
+        found: list[Finding] = []
+        for name, bodies in self.known.fresh(message, message["d"]).items():
+            if bodies and name in self.keepers:
+                found += self._asked(name, offset, lambda keeper, bodies=bodies: keeper.take(bodies))  # type: ignore[misc]
+        return found
+
+    def _asked(self, name: str, offset: int, ask: Callable[[Keeper], list[Finding]]) -> list[Finding]:
+        """A keeper's findings, at the place of the message that brought them about."""
+        try:
+            return [found._replace(partition=self.number, offset=offset) for found in ask(self.keepers[name])]
+        except Exception as error:  # one broken detector must not stop the others
+            self.failed.note(name, error)
+            return []
+
+    def _commit(self, at: int, end: int, findings: Sequence[Finding]) -> None:
+        with self.state.begin() as session:
+            self.guard(session, self.number)
+            commits.advance(session, self.number, end, (), expect=at)
+            failures.note(session, self.failed.fresh)
+            if findings:
+                self.triage(session, findings, clock.now())
+        self.failed.fresh.clear()

@@ -1,0 +1,149 @@
+"""A worker: takes the records of its lanes through the loop, and saves where they stand.
+
+Which lanes it has may change at any time (soc_cli/member.py shares them out); by default it has all. Every lane's
+memory goes with it, so any number of workers find what one would.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy.orm import Session
+
+from soc_core import clock
+from soc_core.lanes import Failures, Guard, Lane, unguarded
+from soc_core.models import Finding
+from soc_core.pipeline import Partition, Parts
+from soc_core.shares import Outlet, Share
+from soc_core.state import commits
+from soc_core.state.claims import SHARED, Lost
+
+log = logging.getLogger(__name__)
+CHECKPOINT_EVERY = 30 * clock.SECOND
+
+
+class Worker:
+    """Use one instance from one thread. `lanes` None: all there are, at once.
+
+    A step that fails with OSError (an engine is away) may be tried again. Raises ValueError when a journal is not the
+    one that the state was written with, JournalLost when it lacks committed records.
+    """
+
+    def __init__(self, parts: Parts, lanes: Iterable[int] | None = None, guard: Guard = unguarded) -> None:
+        self.parts, self.guard = parts, guard
+        self.failed = Failures()
+        self.lanes: dict[int, Lane] = {}
+        self.done = 0  # records committed so far
+        self._saved = clock.now()
+        with parts.state.begin() as session:
+            commits.adopt_epoch(session, parts.journal.epoch)
+            if parts.shared:
+                commits.adopt_epoch(session, parts.shared.epoch, commits.SHARED_EPOCH)
+        self.outlet = Outlet(parts.shared) if parts.shared else None
+        self.take(self.all_lanes() if lanes is None else lanes)
+
+    def all_lanes(self) -> list[int]:
+        """The numbers of every lane there is."""
+        shares = self.parts.shared.partitions() if self.parts.shared else []
+        return [*self.parts.journal.partitions(), *(SHARED + number for number in shares)]
+
+    @property
+    def detector_errors(self) -> Counter[str]:
+        """Detectors that failed in this process, and how often."""
+        return self.failed.total
+
+    @property
+    def cursor(self) -> dict[int, int]:
+        """Where each lane stands."""
+        return {number: lane.cursor for number, lane in self.lanes.items()}
+
+    # ------------------------------------------------------------ lanes
+
+    def take(self, numbers: Iterable[int]) -> None:
+        """Open lanes that are ours now."""
+        for number in numbers:
+            if number not in self.lanes:
+                self.lanes[number] = self._opened(number)
+                self.lanes = dict(sorted(self.lanes.items()))  # partitions first, then what they send to
+
+    def _opened(self, number: int) -> Lane:
+        parts = self.parts
+        if number < SHARED:
+            return Partition(parts, number, self.outlet, self.guard, self.failed)
+        if parts.shared is None:
+            raise ValueError(f"there is no share {number - SHARED}")
+        share = number - SHARED
+        return Share(parts.shared, share, parts.state, parts.sharing, self._triage, self.guard, self.failed)
+
+    def _triage(self, session: Session, findings: Sequence[Finding], at: clock.Micros) -> None:
+        self.parts.triage(session, findings, at)
+
+    def drop(self, numbers: Iterable[int]) -> None:
+        """Forget lanes that others have; nothing is saved."""
+        for number in numbers:
+            self.lanes.pop(number, None)
+
+    def leave(self, numbers: Iterable[int]) -> None:
+        """Save lanes, and forget them: another may take them up where they stand."""
+        wanted = [number for number in numbers if number in self.lanes]
+        self._save(wanted)
+        self.drop(wanted)
+
+    # ------------------------------------------------------------ the loop
+
+    def step(self) -> int:
+        """One step over every lane that has something new. Returns the records committed; 0 when idle."""
+        done = self._run()
+        if done == 0 or abs(clock.now() - self._saved) > CHECKPOINT_EVERY:
+            self.checkpoint()
+        return done
+
+    def drain(self) -> int:
+        """Step until nothing is pending, what waits for others included. Returns the records committed."""
+        total = 0
+        while done := self.step() or self._run(final=True):
+            total += done
+        return total
+
+    def _run(self, final: bool = False) -> int:
+        done = 0
+        for number in list(self.lanes):
+            done += self._run_one(number, final)
+        self.done += done
+        return done
+
+    def _run_one(self, number: int, final: bool) -> int:
+        lane = self.lanes[number]
+        if lane.touched:  # its last step failed half-way
+            lane = self.lanes[number] = self._opened(number)
+        try:
+            return lane.run(final)
+        except (Lost, commits.OtherWorker) as error:
+            log.warning("%s", error)
+            self.drop([number])
+            return 0
+
+    def checkpoint(self) -> None:
+        """Save the memory of all lanes with the offsets it stands for, and let the journals drop what is before."""
+        self._save(list(self.lanes))
+        self._saved = clock.now()
+
+    def _save(self, numbers: Iterable[int]) -> None:
+        lanes = [self.lanes[number] for number in numbers if self.lanes[number].dirty]
+        lanes = [lane for lane in lanes if not lane.touched]
+        kept: list[Lane] = []
+        if lanes:
+            with self.parts.state.begin() as session:
+                for lane in lanes:
+                    try:
+                        lane.save(session)
+                    except Lost as error:
+                        log.warning("%s", error)
+                        self.drop([lane.number])
+                    else:
+                        kept.append(lane)
+        for lane in kept:
+            lane.dirty = False
+            lane.release()
