@@ -38,7 +38,8 @@ AUDIT = tree(COMMON | {
     "activityDateTime": "@timestamp", "operationName": "azure.auditlogs.operation_name",
     "activityDisplayName": "azure.auditlogs.operation_name",
     "properties.activityDisplayName": "azure.auditlogs.operation_name",
-    "properties.operationName": "azure.auditlogs.operation_name", "category": "azure.auditlogs.category",
+    "properties.operationName": "azure.auditlogs.operation_name", "properties.message": "azure.auditlogs.message",
+    "properties.category": "_category", "category": "azure.auditlogs.category",
     "loggedByService": "azure.auditlogs.logged_by_service",
     "properties.loggedByService": "azure.auditlogs.logged_by_service",
     "result": "azure.auditlogs.result", "properties.result": "azure.auditlogs.result",
@@ -163,6 +164,8 @@ def _made(event: Event) -> Mapping[str, Any]:
                 found[name] = value.get("value")
     if kind == "pim":
         found["azure.pim.risk_event_type"] = found["rule.name"] = _alerted(event.record)
+    if kind == "auditlogs":
+        _audited(found)
     operation = found.get(f"azure.{kind}.operation_name") or found.get("event.action") or ""
     if type(operation) is str and operation:
         found["event.action"] = operation
@@ -187,6 +190,21 @@ def _made(event: Event) -> Mapping[str, Any]:
         "event.dataset": f"azure.{kind}", "service.type": "azure", "cloud.provider": "azure",
         "sigma.logsource": [f"azure//{TAGS.get(kind, kind)}"],
     }
+
+
+def _audited(found: Record) -> None:
+    """The category of the deed rather than of the export, details by name, and an application's consent."""
+    if (inner := found.pop("_category", None)) is not None:
+        found["azure.auditlogs.category"] = inner
+    details = found.get("azure.auditlogs.additional_details")
+    if type(details) is list and details and all(type(one) is dict and type(one.get("key")) is str for one in details):
+        found["azure.auditlogs.additional_details"] = {one["key"]: one.get("value") for one in details}
+    targets = found.get("azure.auditlogs.target_resources")
+    for target in targets if type(targets) is list else ():
+        changed = first(target, "modifiedProperties")
+        for one in changed if type(changed) is list else ():
+            if word(first(one, "displayName")) == "consentcontext.isadminconsent":
+                found["azure.auditlogs.is_admin_consent"] = str(first(one, "newValue")).strip('"').lower()
 
 
 def _outcome(found: Record, kind: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from collectors.formats._deeds import deed
-from collectors.formats._document import Event, at, parse_records, share, tree
+from collectors.formats._document import Event, at, first, parse_records, share, tree
 from collectors.formats._document import read as take
 from collectors.formats._json import Record, sample
 from soc_core.protocols import Context, Parsed
@@ -31,6 +31,13 @@ ENTRY = {
     **{f"protoPayload.{path}": column for path, column in PAYLOAD.items()},
 }
 AUDIT = tree({f"{prefix}{path}": column for prefix in ("", "data.") for path, column in ENTRY.items()})
+WORKSPACES = {"admin.googleapis.com": ("gcp//google_workspace.admin",),
+    "login.googleapis.com": ("gcp//google_workspace.login",)}
+SETTINGS = {
+    "SETTING_NAME": "google_workspace.admin.setting_name", "NEW_VALUE": "google_workspace.admin.new_value",
+    "OLD_VALUE": "google_workspace.admin.old_value",
+    "APPLICATION_NAME": "google_workspace.admin.application_name", "USER_EMAIL": "user.target.name",
+}
 WORKSPACE = tree({
     "id.time": "@timestamp", "actor.email": "user.email",
     "actor.profileId": "user.id", "ipAddress": "source.address", "name": "event.action",
@@ -73,7 +80,11 @@ def _audit(event: Event) -> Mapping[str, Any]:
     event.rest.clear()
     if left := take(event.record, AUDIT, found):
         event.rest["gcp"] = {"audit": left}
-    category, types = deed(str(found.get("event.action", "")), str(found.get("event.provider", "")))
+    service = str(found.get("event.provider"))
+    if service in WORKSPACES:
+        _told(found, at(event.record.get("data", event.record), "protoPayload", "metadata", "event"), "eventName",
+              "parameter")
+    category, types = deed(str(found.get("event.action", "")), service)
     granted = [one.get("granted") for one in found.get("gcp.audit.authorization_info") or () if type(one) is dict]
     found["event.category"] = list(category)
     found["event.type"] = [*types, *(["denied"] if False in granted else [])]
@@ -82,8 +93,7 @@ def _audit(event: Event) -> Mapping[str, Any]:
     _named(found)
     return {
         "event.kind": "event", "event.module": "gcp", "event.dataset": "gcp.audit", "service.type": "gcp",
-        "cloud.provider": "gcp", "sigma.logsource": ["gcp//gcp.audit", "gcp//google_workspace.admin"]
-        if "admin.googleapis.com" in str(found.get("event.provider")) else ["gcp//gcp.audit"],
+        "cloud.provider": "gcp", "sigma.logsource": ["gcp//gcp.audit", *WORKSPACES.get(service, ())],
     }
 
 
@@ -92,14 +102,13 @@ def _workspace(event: Event) -> Mapping[str, Any]:
     event.rest.clear()
     event.rest["google_workspace"] = take(event.record, WORKSPACE, found)
     application = str(at(event.record, "id", "applicationName"))
-    events = event.record.get("events")
-    if "event.action" not in found and type(events) is list and events and type(events[0]) is dict:
-        found["event.action"] = events[0].get("name")
+    _told(found, event.record.get("events"), "name", "parameters")
     category, types = deed(str(found.get("event.action") or ""))
     if application == "login":
         category, types = ("authentication",), ("end",) if found.get("event.action") == "logout" else ("start",)
     found["event.category"], found["event.type"] = list(category), list(types)
-    found["event.provider"] = application
+    service = f"{application}.googleapis.com"
+    found["event.provider"] = service if service in WORKSPACES else application
     if application == "login":
         found["event.outcome"] = "failure" if "failure" in str(found.get("event.action")) else "success"
     _named(found)
@@ -110,6 +119,19 @@ def _workspace(event: Event) -> Mapping[str, Any]:
         "service.type": "google_workspace",
     }
     return fixed | ({"sigma.logsource": tag} if tag else {})
+
+
+def _told(found: Record, events: Any, name: str, parameters: str) -> None:
+    """The first event's name, which says more than the method, and the settings among its parameters."""
+    event = events[0] if type(events) is list and events and type(events[0]) is dict else {}
+    if type(event.get(name)) is str and (name == "eventName" or "event.action" not in found):
+        found["event.action"] = event[name]
+    held = event.get(parameters)
+    for one in held if type(held) is list else ():
+        column = SETTINGS.get(str(at(one, "name")).upper())
+        value = first(one, "value", "multiValue", "boolValue", "intValue")
+        if column and value is not None:
+            found.setdefault(column, value)
 
 
 def _named(found: Record) -> None:

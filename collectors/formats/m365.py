@@ -78,4 +78,7 @@ def _made(event: Event) -> Mapping[str, Any]:
     if type(name := found.get("user.name")) is str and "@" in name:
         found["user.email"] = name
     alert = str(record.get("Workload", "")) == "SecurityComplianceCenter" or "Alert" in action
+    if alert and type(record.get("Name")) is str:  # the alert's name says what happened, its operation only that it did
+        found["event.action"] = record["Name"]
+        found["event.outcome"] = "success"  # what `Status` says is how far its handling is
     return {**FIXED, "event.kind": "alert" if alert else "event", "sigma.logsource": TAGS}

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from detections.sigma.rule import LogSource
+from tests.detections.sigma.native.solve import Found
 
-Found = dict[str, str]
 Line = tuple[str, list[str]]
 STAMP = "2026-11-23T02:03:04Z"
 
@@ -41,7 +41,7 @@ def cloudtrail(source: LogSource, values: Found, text: str | None) -> Line:
         if name == "status":
             record |= {} if value.lower() == "success" else {"errorCode": "AccessDenied"}
         elif name in ("requestParameters", "responseElements"):
-            record[name] = {**(record.get(name) or {}), "value": value}
+            record[name] = {**(record.get(name) or {}), "policyDocument": value}
         elif name == "requestParameters.containerDefinitions.command":
             put(record, "requestParameters.containerDefinitions", [{"command": [value]}])
         else:
@@ -121,7 +121,7 @@ SIGN_IN = {
 
 def azure_signin(source: LogSource, values: Found, text: str | None) -> Line:
     inner: dict[str, Any] = {"userPrincipalName": "demo@city.example", "ipAddress": "192.0.2.7"}
-    record = {"time": STAMP, "category": values.get("ActivityDetails", "SignInLogs"), "operationName":
+    record = {"time": STAMP, "category": "SignInLogs", "operationName":
         "Sign-in activity", "tenantId": "t1", "properties": inner}
     for name, value in values.items():
         if name == "Status" and value.lower() in ("success", "failure"):
@@ -205,6 +205,8 @@ def okta(source: LogSource, values: Found, text: str | None) -> Line:
     record: dict[str, Any] = {"uuid": "u-1", "published": STAMP, "eventType": "user.session.start", "version": "0",
         "severity": "INFO", "displayMessage": "User login to Okta", "actor": {"id": "a", "type": "User", "alternateId":
         "demo@city.example"}, "client": {"ipAddress": "192.0.2.7"}, "outcome": {"result": "SUCCESS"}, "target": None}
+    if "actor.alternateId" in values.absent:
+        del record["actor"]["alternateId"]
     for name, value in values.items():
         if name == "target.displayName":
             record["target"] = [{"id": "t", "type": "AppInstance", "displayName": value}]

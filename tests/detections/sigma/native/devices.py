@@ -5,8 +5,8 @@ from __future__ import annotations
 import orjson
 
 from detections.sigma.rule import LogSource
+from tests.detections.sigma.native.solve import Found
 
-Found = dict[str, str]
 Line = tuple[str, list[str]]
 FORTI = 'date=2026-11-23 time=10:03:04 devname="fw-edge" devid="FG100FTK20000001" tz="+0800" '
 
@@ -17,7 +17,7 @@ def cisco(source: LogSource, values: Found, text: str | None) -> Line:
         "aaa": f"%PARSER-5-CFGLOG_LOGGEDCMD: User:demo  logged command:{text}",
         "syslog": f"%SYS-5-CONFIG_I: Configured from console by demo on vty0 ({text})",
         "bgp": "%IP-TCP-3-BADAUTH: No MD5 digest from 192.0.2.1:51033 to 192.0.2.2:179",
-        "ldp": f"%LDP-3-TCPMD5AuthenFail: {text} from 192.0.2.1:51033 to 192.0.2.2:646",
+        "ldp": f"%LDP-3-SOCKET_TCP_PACKET_MD5_AUTHEN_FAIL: {text} from 192.0.2.1:51033 to 192.0.2.2:646",
     }[source.service]
     return "cisco", [f"<189>83: core-sw1: Nov 23 10:03:04: {said}"]
 

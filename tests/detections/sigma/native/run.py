@@ -15,9 +15,9 @@ from soc_core import clock
 from soc_core.identify import identify, records
 from soc_core.protocols import Frame, Origin, Raws
 from tests.detections.sigma.native import cloud, devices, unix, web, windows
-from tests.detections.sigma.native.solve import solve
+from tests.detections.sigma.native.solve import Found, solve
 
-Render = Callable[[LogSource, dict[str, str], str | None], tuple[str, list[str]]]
+Render = Callable[[LogSource, Found, str | None], tuple[str, list[str]]]
 RENDERERS: tuple[tuple[LogSource, Render], ...] = (
     (LogSource("windows"), windows.windows), (LogSource("rpc_firewall"), windows.rpc_firewall),
     *((LogSource("linux", name), windows.sysmon_for_linux) for name in (
@@ -56,7 +56,9 @@ def example(rule: Rule, mapper: Mapper, seed: int = 0) -> Example | None:
     if values is None:
         return None
     text = values.pop(None, None)
-    return Example(*render(rule.logsource, {str(k): v for k, v in values.items() if v is not None}, text))
+    found = Found({str(name): value for name, value in values.items() if value is not None})
+    found.absent = frozenset(str(name) for name, value in values.items() if value is None)
+    return Example(*render(rule.logsource, found, text))
 
 
 def fired(rules: Sequence[Rule], detector: SigmaDetector, rounds: int = ROUNDS) -> tuple[set[str], dict[str, Example]]:

@@ -17,7 +17,16 @@ from detections.sigma.terms import ANY, And, Leaf, Not, Test, Tree
 from tests.detections.sigma.native.expression import example
 
 Values = dict[str | None, str | None]
+
+
+class Found(dict[str, str]):
+    """Fields with their values, and those that must be absent."""
+
+    absent: frozenset[str] = frozenset()
+
+
 FILLERS = (None, "C:\\Users\\demo\\filler.dat", "/srv/filler", "filler", "7", "")
+PLAIN = ("demo", "www.demo", "", "/demo", "http://www.demo.example")  # before what is no path of a file
 FRONTS = ("C:\\Users\\demo", "C:\\Program Files\\demo", "/srv/demo", "demo", "", "D:", "http://www.example.org")
 GAPS = (" ", "", "\\", "/", "x", ",", " x ", "&")
 
@@ -73,7 +82,7 @@ def _assign(wanted: Sequence[Leaf], shunned: Sequence[Leaf], slots: dict[str, st
         by_slot[other][0].append(Test("present", ()))
     values: Values = {}
     for name, (yes, no) in by_slot.items():
-        found = _keywords(yes) if name is None else _value(yes, no, rng)
+        found = _keywords(yes) if name is None else _value(yes, no, rng, fronts(name))
         if found is False:
             return None
         values[name] = found  # type: ignore[assignment]
@@ -86,10 +95,17 @@ def _keywords(tests: Sequence[Test]) -> str | None:
     return " ".join(written(test.value) for test in tests) or None
 
 
-def _value(yes: Sequence[Test], no: Sequence[Test], rng: random.Random | None) -> str | None | bool:
+def fronts(name: str) -> Sequence[str]:
+    """What may stand before the words of a field: a folder for files, plain words for the web."""
+    web = name.startswith(("cs-", "c-", "r-", "user", "query", "host", "Operation", "operation", "protoPayload", "Target"))
+    return PLAIN if web else FRONTS
+
+
+def _value(yes: Sequence[Test], no: Sequence[Test], rng: random.Random | None, before: Sequence[str]
+           ) -> str | None | bool:
     """The first candidate that has all that is wanted and the least of what is shunned; False where there is none."""
     best: tuple[int, str | None] | None = None
-    pool: Iterator[str | None] = iter(FILLERS) if not yes else candidates(yes)
+    pool: Iterator[str | None] = iter(FILLERS) if not yes else candidates(yes, before)
     listed = [value for _, value in zip(range(600), pool, strict=False)]
     if rng is not None:
         head = listed[:8]
@@ -106,7 +122,7 @@ def _value(yes: Sequence[Test], no: Sequence[Test], rng: random.Random | None) -
     return False if best is None else best[1]
 
 
-def candidates(tests: Sequence[Test]) -> Iterator[str | None]:
+def candidates(tests: Sequence[Test], before: Sequence[str]) -> Iterator[str | None]:
     """Values that may meet all tests, the likeliest first."""
     if any(test.kind == "absent" for test in tests):
         yield None
@@ -133,21 +149,22 @@ def candidates(tests: Sequence[Test]) -> Iterator[str | None]:
         elif test.kind == "present":
             yield from (value for value in FILLERS if value is not None)
     yield from whole
-    yield from _composed(starts, middles, ends)
+    yield from _composed(starts, middles, ends, before)
 
 
-def _composed(starts: Sequence[str], middles: Sequence[str], ends: Sequence[str]) -> Iterator[str]:
+def _composed(starts: Sequence[str], middles: Sequence[str], ends: Sequence[str], before: Sequence[str]
+              ) -> Iterator[str]:
     """Beginnings, middles and endings put together, with something between and before them."""
     start, end = max(starts, key=len, default=""), max(ends, key=len, default="")
-    fronts = [""] if start else list(FRONTS)
+    leads = [""] if start else list(before)
     tails = [""] if end else ["", " x", "x", "\\x", "/x"]
     inner = _without(sorted(middles, key=len, reverse=True), start, end)
     orders = [sorted(inner, key=lambda one: middles.index(one)), inner, inner[::-1]]
-    for order, gap, front, tail in product(orders[: 1 if len(inner) < 2 else 3], GAPS, fronts, tails):
+    for order, gap, front, tail in product(orders[: 1 if len(inner) < 2 else 3], GAPS, leads, tails):
         parts = [part for part in (start, *order) if part]
         text = gap.join(parts)
         lead = front if front and text[:1] in ("\\", "/", ".", " ", ":", "") else ""
-        if front and not lead and front != FRONTS[-1]:
+        if front and not lead and "://" not in front:
             lead = front + gap if order or start == "" else ""
         made = lead + text
         yield _overlapped(made, end) + tail

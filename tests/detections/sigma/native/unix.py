@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from detections.sigma.rule import LogSource
+from tests.detections.sigma.native.solve import Found
 
-Found = dict[str, str]
 Line = tuple[str, list[str]]
 PROGRAMS = {"sshd": "sshd[811]", "auth": "su[811]", "cron": "CRON[811]", "clamav": "clamd[811]", "vsftpd":
     "vsftpd[811]", "guacamole": "guacd[811]", "syslog": "systemd[1]", "sudo": "sudo"}

@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 
 from detections.sigma.rule import LogSource
+from tests.detections.sigma.native.solve import Found
 from tests.detections.sigma.native.windows import windows
 
-Found = dict[str, str]
 Line = tuple[str, list[str]]
 STAMP = "23/Nov/2026:10:03:04 +0800"
 
@@ -44,8 +44,15 @@ def webserver(source: LogSource, values: Found, text: str | None) -> Line:
         return "api_gateway", [orjson.dumps({"client_ip": "192.0.2.7", "started_at": 1795399384000,
             "request": {"method": method, "uri": asked, "headers": headers, "size": 100},
             "response": {"status": int(status), "size": 10}}).decode()]
+    if "cs-user-agent" in values.absent:
+        return "apache", [f'192.0.2.7 - - [{STAMP}] "{method} {escaped(asked)} HTTP/1.1" {status} 12']
     return "apache", [f'192.0.2.7 - {values.get("cs-username", "-")} [{STAMP}] "{method} {escaped(asked)} HTTP/1.1" '
                       f'{status} 12 "{escaped(referrer)}" "{escaped(agent)}"']
+
+
+def nginx(source: LogSource, values: Found, text: str | None) -> Line:
+    """A line of its error log."""
+    return "nginx", [f"2026/11/23 10:03:04 [alert] 811#811: worker process 812 {text}"]
 
 
 def proxy(source: LogSource, values: Found, text: str | None) -> Line:
@@ -96,13 +103,13 @@ def zeek(source: LogSource, values: Found, text: str | None) -> Line:
 
 def antivirus(source: LogSource, values: Found, text: str | None) -> Line:
     """Defender's finding."""
-    data = {"ThreatName": values.get("Signature", "Virus:DOS/EICAR_Test_File"), "EventID": "1116",
-        "Path": values.get("Filename", "C:\\eicar.com")}
+    data = Found({"ThreatName": values.get("Signature", "Virus:DOS/EICAR_Test_File"), "EventID": "1116",
+        "Path": values.get("Filename", "C:\\eicar.com")})
     return windows(LogSource("windows", "", "windefend"), data, text)
 
 
 RENDERERS = (
     (LogSource("", "webserver"), webserver), (LogSource("", "proxy"), proxy), (LogSource("", "dns"), zeek),
     (LogSource("zeek"), zeek), (LogSource("", "antivirus"), antivirus),
-    (LogSource("", "", "apache"), webserver), (LogSource("", "", "nginx"), webserver),
+    (LogSource("", "", "apache"), webserver), (LogSource("", "", "nginx"), nginx),
 )

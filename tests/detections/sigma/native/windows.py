@@ -9,13 +9,13 @@ import orjson
 
 from collectors.formats._windows_map import MW, SERVICES
 from detections.sigma.rule import LogSource
+from tests.detections.sigma.native.solve import Found
 
 Line = tuple[str, list[str]]  # format, lines
-Found = dict[str, str]
 SYSMON, SHELL, CLASSIC = MW + "Sysmon/Operational", MW + "PowerShell/Operational", "Windows PowerShell"
 KERNEL_FILE = MW + "Kernel-File/Analytic"
 # category → (channel, event id, what the event has besides)
-CATEGORIES: dict[str, tuple[str, str, Found]] = {
+CATEGORIES: dict[str, tuple[str, str, dict[str, str]]] = {
     "process_creation": (SYSMON, "1", {}), "file_change": (SYSMON, "2", {}), "network_connection": (SYSMON, "3", {}),
     "sysmon_status": (SYSMON, "4", {}), "process_termination": (SYSMON, "5", {}), "driver_load": (SYSMON, "6", {}),
     "image_load": (SYSMON, "7", {}), "create_remote_thread": (SYSMON, "8", {}), "raw_access_thread": (SYSMON, "9", {}),
@@ -45,7 +45,8 @@ STAMP = "2026-11-23T02:03:04.123456Z"
 def windows(source: LogSource, values: Found, text: str | None) -> Line:
     """A record of the channel that the log source names; keywords go into the data."""
     channel, code, more = _place(source, values)
-    data = more | {name: value for name, value in values.items() if name not in SYSTEM and name != "Message"}
+    outer = SYSTEM if source.service != "system" else SYSTEM[:1] + SYSTEM[2:]  # of 104: the channel that was cleared
+    data = more | {name: value for name, value in values.items() if name not in outer and name != "Message"}
     if "Signed" in data and data["Signed"] not in ("true", "false"):
         data["Signed"] = "false"
     if source.service == "windefend":
@@ -68,7 +69,7 @@ def windows(source: LogSource, values: Found, text: str | None) -> Line:
     return "windows_event", [orjson.dumps({"Event": event}).decode()]
 
 
-def _place(source: LogSource, values: Found) -> tuple[str, str, Found]:
+def _place(source: LogSource, values: Found) -> tuple[str, str, dict[str, str]]:
     """(channel, event id, data besides) of a log source, as far as the rule leaves it open."""
     if source.category:
         channel, code, more = CATEGORIES[source.category]
@@ -78,7 +79,8 @@ def _place(source: LogSource, values: Found) -> tuple[str, str, Found]:
             if source.category == "registry_event" and not kind:
                 more = {"EventType": "SetValue"}
         return channel, values.get("EventID", code), more
-    channel = values.get("Channel") or SERVICES.get(source.service, ("System",))[0]
+    named = "" if source.service == "system" else values.get("Channel", "")
+    channel = named or SERVICES.get(source.service, ("System",))[0]
     return channel, values.get("EventID", "1"), {}
 
 
