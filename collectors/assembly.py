@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from collectors import continuation
 from soc_core import registry
 from soc_core.clock import LATEST, SECOND, Micros
 from soc_core.events import EventBatch, Part
@@ -144,13 +145,13 @@ class Outcome:
 def assemble(parsed: ParsedFrames, frames: Sequence[Frame], now: Micros) -> Assembled:
     """Join what belongs together; see protocols.Assemble."""
     known = _rows(parsed.batch)
-    if not known:
-        return Assembled(parsed, [], LATEST)
     outcome = Outcome(np.ones(parsed.batch.height, dtype=bool))
     due = LATEST
     for rows in known:
         due = min(due, _chain(rows, parsed, frames, now, outcome))
-    return Assembled(_rebuilt(parsed, outcome), [_place(parsed, event) for event in sorted(outcome.held)], due)
+    whole, held, later = continuation.settle(_rebuilt(parsed, outcome) if known else parsed, frames, now)
+    held += [_place(parsed, event) for event in outcome.held]
+    return Assembled(whole, sorted(held), min(due, later))
 
 
 def _rows(batch: EventBatch) -> list[Rows]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from collectors.continuation import continued
 from soc_core import registry
 from soc_core.clock import HOUR
 from soc_core.events import EventBatch, Part
@@ -30,6 +31,7 @@ class Key(NamedTuple):
     encoding: str
     hour: int
     header: str = ""
+    source: str = ""  # of formats whose records have several lines: those of two sources must not meet
 
 
 class Lines(NamedTuple):
@@ -76,9 +78,10 @@ def _parse(frames: Sequence[Frame]) -> ParsedFrames:
     groups: dict[Key, list[tuple[int, Ints]]] = {}
     for origin, members in origins.items():
         name = origin.format if origin.format in registry.names(PACKAGE) else detect(_collect(frames, members).lines)
+        lasting = bool(continued(name))
         for at, numbers in members:
             hour = -(-frames[at].raws.received // HOUR)
-            key = Key(name, origin.timezone, origin.encoding, hour, origin.header)
+            key = Key(name, origin.timezone, origin.encoding, hour, origin.header, origin.source if lasting else "")
             groups.setdefault(key, []).append((at, numbers))
     results: list[tuple[Lines, str, Parsed]] = []
     for key, members in groups.items():

@@ -58,6 +58,7 @@ IMPLIED = {"spring": ("jvm",), "django": ("python",), "velocity": ("jvm",)}
 FAMILY = {"spring": "java"} | {name: name for name in ("java", "python", "ruby_on_rails", "nodejs")}
 BAD = frozenset(("ERROR", "FATAL", "CRITICAL", "SEVERE"))
 LONGEST = 2000  # lines of one record
+CONTINUED = frozenset(("application.log",))
 ABSENT = "neither the beginning of an application's record nor a line of its trace"
 
 

@@ -20,6 +20,7 @@ from collectors.formats._records import Made, rows_to_piece
 from collectors.formats._text import decode
 from soc_core.protocols import Context, Fault, Parsed
 
+CONTINUED = frozenset(("modsecurity.log",))
 SYSLOG_MARKS = ("ModSecurity: ", "ModSecurity:[")
 APACHE = re.compile(
     r"^\[(?:[A-Z][a-z]{2} )?([A-Z][a-z]{2}) +(\d{1,2}) (\d\d:\d\d:\d\d(?:\.\d+)?) (\d{4})\] \[(?:[\w.]*:)?(\w+)\] "

@@ -37,6 +37,7 @@ BLOCKED = re.compile(r"Host '([^'\s]{1,255})' is blocked because of many connect
 CONNECT = re.compile(r"(?:(?P<user>.*)@(?P<host>\S*) on(?: (?P<db>\S*))?(?: using .*)?)\Z", re.DOTALL)
 PREFACE = re.compile(r"\S{0,200}, Version: .* started with:\Z|Tcp port: .*Unix socket: |Time\s+Id Command\s+Argument")
 LONGEST = 2000  # characters of a message that says who connected
+CONTINUED = frozenset(("mysql.slowlog", "mysql.error", "mysql.general"))
 ABSENT = "no line of MySQL's logs"
 FIXED = {"event.kind": "event", "event.module": "mysql", "service.type": "mysql",
     "sigma.logsource": ["mysql//", "/database/"]}
