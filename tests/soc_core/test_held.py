@@ -17,9 +17,10 @@ from soc_core import clock, held
 from soc_core.access import EVERYTHING
 from soc_core.journal.files import FileJournal
 from soc_core.models import Finding
-from soc_core.pipeline import Parts, Worker
+from soc_core.pipeline import Parts
 from soc_core.protocols import Origin, Query, Raws
 from soc_core.state import commits, quarantine
+from soc_core.worker import Worker
 from tests.soc_core.test_pipeline import Counter, House
 
 Record = tuple[str, int, str]  # source, position, line
@@ -41,8 +42,8 @@ class AuditHouse(House):
         def collect(session: Any, findings: Any, at: clock.Micros) -> None:
             self.found += findings
 
-        return Worker(Parts(self.journal, self.state, self.store, parse, enrichers, detectors or [Every()],
-                            triage or collect, assemble))
+        return Worker(Parts(self.journal, self.state, self.store, parse, enrichers, lambda: detectors or [Every()],
+                            triage or collect, assemble=assemble))
 
     def give(self, records: Sequence[Record], received: clock.Micros = 0) -> None:
         """Append records of several sources in their order, all of one moment (0: now)."""
@@ -182,7 +183,7 @@ def test_the_journal_keeps_what_waits(house: AuditHouse, tmp_path: Path) -> None
     worker.step()
     worker.checkpoint()
     again = house.worker()
-    assert again.held[0].offsets == [0, 1]
+    assert again.lanes[0].held.offsets == [0, 1]
     house.give(numbered("db", audit(999)[2:], start=900))
     again.drain()
     assert house.fates()["db"] == (6, 1, 0, 5, 0, 1)
