@@ -127,7 +127,10 @@ def has_test(folder: str, name: str) -> bool:
     return any(re.search(rf"\b{re.escape(name)}\b", p.read_text(encoding="utf-8")) for p in place.rglob("test_*.py"))
 
 
-PLUG_INS = ["collectors.formats", "collectors.sources", "playbooks.actions", "detections.models", "soc_cli.commands"]
+PLUG_INS = [
+    "collectors.formats", "collectors.sources", "playbooks.actions", "detections.models", "detections.stream",
+    "soc_cli.commands",
+]
 
 
 @pytest.mark.parametrize("package", PLUG_INS)

@@ -201,8 +201,9 @@ def shown(row: AlertRow) -> Alert:
 
 def set_status(session: Session, alert: str, version: int, actor: str, status: Status,
                note: str = "") -> Done | Conflict:
-    """Open, close or reopen. Raises LookupError when there is no such alert."""
-    return _change(session, alert, version, actor, {"status": status}, note)
+    """Open, close or reopen, which takes a judgement back. Raises LookupError when there is no such alert."""
+    unjudged = {} if status == "closed" else {"verdict": ""}
+    return _change(session, alert, version, actor, {"status": status, **unjudged}, note)
 
 
 def set_verdict(session: Session, alert: str, version: int, actor: str, verdict: Verdict,

@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 from casework.services import Services, open_services
 from soc_core.state import users
 from tests.soc_ui.prepared import Prepared, prepare
+from tests.states import database, state_url  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session", autouse=True)
