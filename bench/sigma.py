@@ -14,7 +14,7 @@ import resource
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -81,6 +81,14 @@ def run(detector: SigmaDetector, found: Sequence[bytes]) -> tuple[Times, list[Ev
         events += batch.height
         batches.append(batch)
     return Times(events, *spent, hits), batches
+
+
+def normalised(found: Sequence[bytes]) -> Iterator[EventBatch]:
+    """The batches that the worker would make of the lines."""
+    origin = Origin(source="bench", format="windows_event")
+    for start in range(0, len(found), BATCH):
+        frame = Frame(0, start, Raws(origin, found[start : start + BATCH], 1_800_000_000_000_000))
+        yield identify(parse([frame]), records([frame], "bench"))[0]
 
 
 def again(detector: SigmaDetector, batches: Sequence[EventBatch]) -> float:

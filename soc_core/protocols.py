@@ -318,7 +318,7 @@ class QueryError(ValueError):
 
 
 class Sieve(NamedTuple):
-    """Which events of a scan are wanted: `rows` gives their places in a batch that has at least `fields`."""
+    """Which events of a scan are wanted: `rows` gives their places in a batch that has at least `fields`, ascending."""
 
     fields: frozenset[str]
     rows: Callable[[EventBatch], Ints]
@@ -330,7 +330,7 @@ class EventStore(Protocol):
     `compact` and `expire` are upkeep: merge what is small, and delete what was *received* before a moment.
     `write` is idempotent by event.id and durable when it returns. Ids have the form made by identity.py, so a
     store can tell new records from old by the source's position alone. Raises QueryError on a bad query.
-    `scan` reads only `fields` (None: all) and @timestamp, and these only of the events that pass the sieve.
+    `scan` reads only `fields` (None: all) and @timestamp, and these only of the events that pass all sieves.
     """
 
     def write(self, batch: EventBatch) -> WriteResult: ...
@@ -339,7 +339,7 @@ class EventStore(Protocol):
     def aggregate(self, query: Query, scope: Scope, field: str, limit: int = 10) -> list[Bucket]: ...
     def histogram(self, query: Query, scope: Scope, buckets: int = 60) -> list[Bucket]: ...
     def scan(
-        self, query: Query, scope: Scope, fields: Collection[str] | None = None, sieve: Sieve | None = None
+        self, query: Query, scope: Scope, fields: Collection[str] | None = None, sieves: Sequence[Sieve] = ()
     ) -> Iterator[EventBatch]: ...
     def prune(self, before: Micros, held: Sequence[tuple[Micros, Micros]] = ()) -> int: ...
     def expire(self, before: Micros, held: Sequence[tuple[Micros, Micros]] = ()) -> int: ...

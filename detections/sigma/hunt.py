@@ -28,6 +28,7 @@ from soc_core.protocols import EventStore, Ints, Query, Sieve
 
 RULE, BARRED = "rule", "barred"  # columns that stand beside the event's own
 FEW = 64  # rules for which a sieve pays
+NOBODY: Ints = np.empty(0, np.int64)
 STEP = 10_000  # events fed to the correlations at a time
 
 
@@ -52,26 +53,31 @@ class Hunt:
         return self.tested | self.routed | self.detector.maker.columns
 
     @property
-    def sieve(self) -> Sieve | None:
-        """What tells early that an event cannot fire any rule; None where it would not pay."""
+    def sieves(self) -> list[Sieve]:
+        """What tells early that an event cannot fire any rule; none where it would not pay."""
         if self.open is None:
-            return None
-        if self.open.broad:
-            return Sieve(self.tested | self.routed, self._fired)
-        return Sieve(self.tested, self._stirred)
+            return []
+        own = Sieve(self.tested, self._stirred)
+        return [Sieve(self.routed, self._meant), own] if self.open.broad else [own]
+
+    def _meant(self, batch: EventBatch) -> Ints:
+        """Events of the rules' log sources: goes first where the rules themselves leave out few or cost much."""
+        detector = self.detector
+        groups = [group for part in batch.parts for group in detector.router.groups(part)]
+        found = [group.part.rows for group in groups if detector.plan(group.tags)]
+        self.events += batch.height
+        return np.sort(np.concatenate(found)) if found else NOBODY
 
     def _stirred(self, batch: EventBatch) -> Ints:
         """Events that fire a rule, whatever log source it is for."""
-        self.events += batch.height
+        if self.open is None:
+            return NOBODY
+        if not self.open.broad:
+            self.events += batch.height
         if self.detector.memory.full:
             self.detector.forget()
-        found = [part.rows[[row for row, _ in self.open.hits(Rows(part.frame))]] for part in batch.parts if self.open]
-        return np.concatenate(found) if found else np.empty(0, np.int64)
-
-    def _fired(self, batch: EventBatch) -> Ints:
-        """Events that fire a rule: for rules that only their log source keeps from most events."""
-        self.events += batch.height
-        return np.array([part.rows[hit.row] for part, hits in self.detector.hits(batch) for hit in hits], np.int64)
+        found = [part.rows[[row for row, _ in self.open.hits(Rows(part.frame))]] for part in batch.parts]
+        return np.sort(np.concatenate(found)) if found else NOBODY
 
     @property
     def reach(self) -> Micros:
@@ -83,9 +89,9 @@ class Hunt:
         """Findings on the stored events of a query. A correlation also sees what lies before its span."""
         since = query.since
         early = query if since is None else query.model_copy(update={"since": max(0, since - self.reach)})
-        sieve = self.sieve
-        for batch, found in self._judged(store.scan(early, scope, self.fields, sieve), since):
-            self.events += batch.height if sieve is None else 0
+        sieves = self.sieves
+        for batch, found in self._judged(store.scan(early, scope, self.fields, sieves), since):
+            self.events += 0 if sieves else batch.height
             yield found
         yield from self._ended(since)
 

@@ -14,7 +14,7 @@ import polars as pl
 
 from soc_core.events import EventBatch
 from soc_core.schema import SCHEMA
-from soc_core.store import elastic_leaf, reading
+from soc_core.store import elastic_leaf, scanning
 from soc_core.store.elastic_leaf import ODD_LETTERS
 from soc_core.store.mapping import HELPERS, LEAF, LEAF_RAW, LONGEST, MICROS, ODD
 
@@ -150,4 +150,4 @@ def frame(rows: Sequence[Row]) -> pl.DataFrame:
 
 def batch(rows: Sequence[Row]) -> EventBatch:
     """Rows as a batch with one part a shape."""
-    return reading.in_parts(frame(rows))
+    return scanning.in_parts(frame(rows))

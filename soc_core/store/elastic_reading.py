@@ -90,16 +90,16 @@ class Reader:
                 found[hit["_id"]] = elastic_documents.row(hit["_source"])
         return [found[name] for name in wanted if name in found]
 
-    def scan(self, question: Dsl, fields: Collection[str] | None, sieve: Sieve | None) -> Iterator[EventBatch]:
+    def scan(self, question: Dsl, fields: Collection[str] | None, sieves: Sequence[Sieve]) -> Iterator[EventBatch]:
         """All matching rows as of now, older ones first; of them the columns and rows that are asked for."""
         source: bool | list[str] = True
         if fields is not None:
             fields = {TIME, *fields}
-            wanted = sorted({*fields, *(sieve.fields if sieve else ())})
+            wanted = sorted(fields.union(*(sieve.fields for sieve in sieves)))
             source = [*wanted, *(MICROS + name for name in wanted)]
         for hits in self.hits(question, source):
             rows = [elastic_documents.row(hit["_source"]) for hit in hits]
-            if sieve is not None:
+            for sieve in sieves if rows else ():
                 rows = [rows[place] for place in sieve.rows(EventBatch.of(elastic_documents.frame(rows))).tolist()]
             if fields is not None:
                 rows = [{name: value for name, value in row.items() if name in fields} for row in rows]

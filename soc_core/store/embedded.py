@@ -29,7 +29,7 @@ from soc_core.access import Scope
 from soc_core.clock import Micros
 from soc_core.events import EventBatch
 from soc_core.protocols import Bucket, Hits, Ints, Page, Query, Rejected, Sieve, WriteResult
-from soc_core.store import compaction, fates, reading, segments
+from soc_core.store import compaction, fates, reading, scanning, segments
 from soc_core.store.fates import Fates, Known
 from soc_core.store.leases import Lease, Turn, oldest
 from soc_core.store.manifest import Manifest, Segment
@@ -227,11 +227,11 @@ class EmbeddedStore:
             return reading.histogram(self._question(query, scope), view, buckets)
 
     def scan(
-        self, query: Query, scope: Scope, fields: Collection[str] | None = None, sieve: Sieve | None = None
+        self, query: Query, scope: Scope, fields: Collection[str] | None = None, sieves: Sequence[Sieve] = ()
     ) -> Iterator[EventBatch]:
         question = self._question(query, scope)
         with self._pin() as view:
-            yield from reading.scan(question, view, fields, sieve)
+            yield from scanning.scan(question, view, fields, sieves)
 
     def _question(self, query: Query, scope: Scope) -> reading.Question:
         return reading.Question.of(self._segments, query, scope)

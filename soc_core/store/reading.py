@@ -7,7 +7,7 @@ and counted unread when everything in it must. The scope is one more condition o
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +17,7 @@ import polars as pl
 
 from soc_core.access import Scope
 from soc_core.clock import Micros
-from soc_core.events import EventBatch, Part
-from soc_core.protocols import Bucket, Hits, Page, Query, Sieve
+from soc_core.protocols import Bucket, Hits, Page, Query
 from soc_core.schema import SCHEMA
 from soc_core.store import _polars, bloom, query, segments
 from soc_core.store._polars import OVERFLOW
@@ -27,10 +26,8 @@ from soc_core.store.segments import DATASET, FILE, ID, OWNER, ROW, TIME
 from soc_core.store.tree import And, Contains, Equal, Everything, Inside, Node, Not, Or
 
 GROUP_ROWS = 500_000
-BATCH_ROWS = 65_536
 MAX_BUCKETS = 10_000
 KEYS: dict[str, pl.DataType] = {TIME: pl.Datetime("us", "UTC"), ID: pl.String(), FILE: pl.String(), ROW: pl.Int64()}
-SHAPE = (DATASET, "sigma.logsource")  # what tells the shapes of events apart
 
 
 class Question(NamedTuple):
@@ -255,64 +252,6 @@ def get(question: Question, view: Sequence[Segment], ids: Sequence[str]) -> list
         return []
     found = question.keys(held, pl.col(ID).is_in(wanted[ID].implode()))
     return _fetch(question.folder, view, wanted.join(found, on=ID, how="inner", maintain_order="left"))
-
-
-def scan(
-    question: Question, view: Sequence[Segment], fields: Collection[str] | None, sieve: Sieve | None
-) -> Iterator[EventBatch]:
-    """All matching rows in batches of bounded size, older segments first; no order is promised within.
-
-    Only the columns `fields` and TIME (None: all), and only of rows that pass the sieve.
-    """
-    held = sorted(question.candidates(view), key=lambda segment: segment.first)
-    for run in segments.groups(held, BATCH_ROWS):
-        known = segments.all_columns(run)
-        names = sorted(known if fields is None else known & {TIME, *fields})
-        if sieve is not None:
-            for alike, _ in segments.runs(run, {*question.columns(), *known & sieve.fields, *names}):
-                yield from _sifted(question, alike, names, sieve)
-            continue
-        for frame in question.rows(run, set(names)).select(names).collect_batches(chunk_size=BATCH_ROWS):
-            if frame.height:
-                yield in_parts(frame)
-
-
-def _sifted(question: Question, run: Sequence[Segment], names: Sequence[str], sieve: Sieve) -> Iterator[EventBatch]:
-    """First what the sieve reads, of all rows; then the columns, of the spans of rows in which any passes."""
-    first = sorted({TIME, *segments.all_columns(run) & sieve.fields})
-    whole = segments.scan(question.folder, run, names)
-    found = question.rows(run, set(first)).select(*first, ROW)
-    for frame in found.collect_batches(chunk_size=BATCH_ROWS):
-        if not frame.height:
-            continue
-        places = sieve.rows(EventBatch.of(_without_nulls(frame.select(first))))
-        rows = np.sort(frame[ROW].to_numpy()[places].astype(np.int64))
-        spans = rows // segments.ROW_GROUP
-        frames = []
-        for span in np.unique(spans).tolist():
-            start = span * segments.ROW_GROUP
-            near = segments.collect(whole.select(names).slice(start, segments.ROW_GROUP))
-            frames.append(near[rows[spans == span] - start])
-        if frames:
-            yield in_parts(pl.concat(frames))
-
-
-def in_parts(frame: pl.DataFrame) -> EventBatch:
-    """A wide frame as a batch with one part a shape, each with only the columns it has."""
-    kinds = [
-        (pl.col(name).list.join(",") if isinstance(frame.schema[name], pl.List) else pl.col(name)).alias(f"kind {name}")
-        for name in SHAPE if name in frame.columns
-    ]
-    if not kinds:
-        return EventBatch.of(_without_nulls(frame))
-    codes = frame.select(pl.struct(kinds).rank("dense").alias("code"))["code"].to_numpy()
-    order = np.argsort(codes, kind="stable").astype(np.int64)
-    cuts = np.flatnonzero(np.diff(codes[order])) + 1
-    return EventBatch(frame.height, [Part(rows, _without_nulls(frame[rows])) for rows in np.split(order, cuts)])
-
-
-def _without_nulls(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select(column for column in frame.iter_columns() if column.null_count() < column.len())
 
 
 # ---------------------------------------------------------------- figures

@@ -9,23 +9,22 @@ from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 
 from soc_core.access import EVERYTHING, NOTHING, Scope
 from soc_core.events import EventBatch, Part
-from soc_core.protocols import EventStore, Ints, Page, Query, QueryError, Sieve
+from soc_core.protocols import EventStore, Page, Query, QueryError
 from soc_core.store.query import parse
-from soc_core.store.reading import as_rows
 from tests.soc_core.store import reference
 from tests.soc_core.store.events import SECOND, START, Row, batch, found, identified, ids, paged, plain
 from tests.soc_core.store.questions import BAD, BY_NUMBER, EVENTS, KINDS, STORED
+from tests.soc_core.store.scans import Scans
 
 ONE, TWO, BOTH = Scope(frozenset(["one"])), Scope(frozenset(["two"])), Scope(frozenset(["one", "two"]))
 
 
-class StoreSuite:
+class StoreSuite(Scans):
     """Each test gets a fresh store twice: as written, and after `settle`, which may rearrange but never change."""
 
     def make(self, path: Path) -> EventStore:
@@ -158,35 +157,6 @@ class StoreSuite:
             rows = filled.search(Query(text=text), EVERYTHING).rows
             assert rows == [STORED[n] for n in sorted(expected, key=lambda n: _key(EVENTS[n]), reverse=True)], text
             assert sum(b.height for b in filled.scan(Query(text=text), EVERYTHING)) == len(expected), text
-
-    def test_a_scan_reads_what_is_asked_for(self, filled: EventStore) -> None:
-        fields = {"user.name", "source.ip", "event.id", "no.such.field"}
-        want = {row["event.id"]: {name: value for name, value in row.items() if name in {*fields, "@timestamp"}}
-                for row in STORED}
-
-        def read(text: str, sieve: Sieve | None) -> dict[str, Row]:
-            scanned = list(filled.scan(Query(text=text), EVERYTHING, fields, sieve))
-            assert not {name for each in scanned for name in each.fields} - {*fields, "@timestamp"}
-            return {row["event.id"]: row for each in scanned for row in as_rows(each.frame())}
-
-        assert read("", None) == want
-        seen: list[int] = []
-
-        def named(events: EventBatch) -> Ints:
-            seen.append(events.height)
-            return np.flatnonzero(events.column("user.name").is_not_null().to_numpy())
-
-        sieve = Sieve(frozenset({"user.name"}), named)
-        assert read("", sieve) == {name: row for name, row in want.items() if "user.name" in row}
-        assert sum(seen) == len(STORED)
-        for text, expected in KINDS:
-            some = {STORED[n]["event.id"] for n in expected if "user.name" in STORED[n]}
-            assert read(text, sieve) == {name: want[name] for name in some}, text
-        nobody = Sieve(frozenset({"no.such.field"}), lambda events: np.empty(0, np.int64))
-        assert read("", nobody) == {}
-        scanned = list(filled.scan(Query(), EVERYTHING, None, sieve))
-        assert {row["event.id"]: row for each in scanned for row in as_rows(each.frame())} == {
-            row["event.id"]: row for row in STORED if "user.name" in row}
 
     def test_a_bad_question_names_the_place(self, filled: EventStore) -> None:
         for text, position in BAD:

@@ -9,7 +9,7 @@ import pytest
 from soc_core import clock
 from soc_core.access import EVERYTHING
 from soc_core.protocols import EventStore, Query
-from soc_core.store import reading, segments
+from soc_core.store import reading, scanning, segments
 from soc_core.store.embedded import EmbeddedStore
 from tests.soc_core.store.events import batch, plain
 from tests.soc_core.store.suite import StoreSuite
@@ -21,7 +21,7 @@ class TestEmbedded(StoreSuite):
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for module, name, value in ((segments, "ROW_GROUP", 4), (reading, "GROUP_ROWS", 120),
-                                    (reading, "BATCH_ROWS", 5), (segments, "FEW", 3)):
+                                    (scanning, "BATCH_ROWS", 5), (segments, "FEW", 3)):
             monkeypatch.setattr(module, name, value)
 
     def make(self, path: Path) -> EventStore:
