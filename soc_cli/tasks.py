@@ -9,10 +9,11 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from detections import silence
 from playbooks import engine
+from soc_cli import retro
 from soc_cli.wiring import Platform
 from soc_core import clock, engines
 from soc_core.models import DEMO, REAL
-from soc_core.state import outbox, queue
+from soc_core.state import holds, outbox, queue
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class Tasks:
         self.scheduler.add_job(self.respond, "interval", seconds=2)
         self.scheduler.add_job(self.listen_for_silence, "interval", seconds=60)
         self.scheduler.add_job(self.keep_order, "interval", seconds=30)
+        self.scheduler.add_job(self.match_back, "interval", seconds=30)
         self.scheduler.add_job(self.prune, "interval", hours=6)
         self.scheduler.start()
 
@@ -51,11 +53,17 @@ class Tasks:
         with self.platform.state.begin() as session:
             queue.tick(session, clock.now())
 
+    def match_back(self) -> None:
+        """New indicators over the events that were stored before them."""
+        retro.run_once(self.platform, clock.now())
+
     def prune(self) -> None:
-        """Remove events past the retention of their realm."""
+        """Remove events past the retention of their realm, but for what is under a legal hold."""
         for realm, age in RETENTION.items():
             if realm in engines.realms(self.platform.settings):
-                removed = self.platform.store(realm).expire(clock.now() - age)
+                with self.platform.state.read() as session:
+                    held = holds.spans(session, realm)
+                removed = self.platform.store(realm).expire(clock.now() - age, held)
                 log.info("retention: %d events of realm %s removed", removed, realm)
         with self.platform.state.begin() as session:
             outbox.prune(session)
