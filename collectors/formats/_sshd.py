@@ -22,8 +22,10 @@ ACCEPTED = LOGIN | {"event.category": ["authentication", "session"], "event.outc
 FAILED = LOGIN | {"event.outcome": "failure"}
 NETWORK: dict[str, Any] = {"event.category": ["network"], "event.type": ["connection"]}
 DROPPED = NETWORK | {"event.type": ["connection", "end"], "event.action": "ssh_disconnect"}
+UNKNOWN = DROPPED | {"event.outcome": "failure"}
 REFUSED = NETWORK | {"event.type": ["connection", "denied"], "event.outcome": "failure", "event.action": "ssh_refused"}
 PROBE = NETWORK | {"event.type": ["connection", "info"], "event.outcome": "failure", "event.action": "ssh_probe"}
+NAMED = PROBE | {"event.outcome": "unknown"}  # a name that does not lead back says nothing of a login
 # A certificate's id is foreign text: what follows the key type must be one word.
 END = r"(?: ssh\d)?(?:: (?P<system.auth.ssh.signature>[A-Z0-9-]+ \S+))?(?: \[preauth\])?$"
 
@@ -33,6 +35,10 @@ def _event(name: str, constants: dict[str, Any]) -> dict[str, Any]:
 
 
 SHAPES: tuple[Shape, ...] = (
+    # a name that ends in `ssh2:`, or words behind it: nobody can tell which address is the server's
+    Shape("Failed ", r"^Failed (?P<system.auth.ssh.method>password|none|keyboard-interactive(?:/pam)?) for "
+                     r"(?:invalid user )?"
+          r".* from \S+ port \d+ ssh\d: .*from \S+ port \d+ ssh\d$", _event("Failed", FAILED)),
     Shape("Failed ",
           rf"^Failed (?P<system.auth.ssh.method>\S+) for (?:invalid user |illegal user )?{USER} from {ADDRESS}"
           rf"{PORT}{END}", _event("Failed", FAILED)),
@@ -51,18 +57,27 @@ SHAPES: tuple[Shape, ...] = (
           _event("Invalid", FAILED)),
     Shape("Connection ", rf"^Connection (?:closed|reset) by {KIND}user {USER} {ADDRESS} port (?P<source.port>\d+)"
           r"(?: \[preauth\])?$", DROPPED | {"event.outcome": "failure"}),
-    Shape("Connection ", rf"^Connection (?:closed|reset) by {ADDRESS}{PORT}?(?: \[preauth\])?$", DROPPED),
+    Shape("Connection ", rf"^Connection (?:closed|reset) by {ADDRESS}{PORT}? \[preauth\]$", UNKNOWN),
+    Shape("Connection ", rf"^Connection (?:closed|reset) by {ADDRESS}{PORT}?$", DROPPED),
     Shape("Connection from ",
           rf"^Connection from {ADDRESS}{PORT} on (?P<destination.address>\S+) port (?P<destination.port>\d+)",
           NETWORK | {"event.type": ["connection", "start"], "event.action": "ssh_connect"}),
     Shape("Disconnected from ",
-          rf"^Disconnected from {KIND}user {USER} {ADDRESS} port (?P<source.port>\d+)(?: \[preauth\])?$",
+          rf"^Disconnected from {KIND}user {USER} {ADDRESS} port (?P<source.port>\d+) \[preauth\]$",
+          UNKNOWN),
+    Shape("Disconnected from ",
+          rf"^Disconnected from {KIND}user {USER} {ADDRESS} port (?P<source.port>\d+)$",
           DROPPED),
-    Shape("Disconnected from ", rf"^Disconnected from {ADDRESS}{PORT}?(?: \[preauth\])?$", DROPPED),
+    Shape("Disconnected from ", rf"^Disconnected from {ADDRESS}{PORT}? \[preauth\]$", UNKNOWN),
+    Shape("Disconnected from ", rf"^Disconnected from {ADDRESS}{PORT}?$", DROPPED),
     Shape("Disconnecting ", rf"^Disconnecting {KIND}user {USER} {ADDRESS} port (?P<source.port>\d+): "
           r"(?P<event.reason>Too many authentication failures|Change of username or service not allowed: .*)"
           r"(?: \[preauth\])?$", FAILED),
     Shape("Disconnecting ", rf"^Disconnecting {ADDRESS} port (?P<source.port>\d+): (?P<event.reason>[^\[]*)", DROPPED),
+    # who goes before a login has not logged in
+    Shape(("Received disconnect from ", "error: Received disconnect from "),
+          rf"^(?:error: )?Received disconnect from {ADDRESS}{PORT}?: ?(?P<event.reason>\d+: .*?) \[preauth\]$",
+          UNKNOWN),
     Shape("Disconnecting: ",
           r"^Disconnecting: (?P<event.reason>Too many authentication failures) for (?:invalid user )?"
           rf"{USER}(?: \[preauth\])$", FAILED),
@@ -110,9 +125,12 @@ SHAPES: tuple[Shape, ...] = (
     Shape("drop connection ", rf"^drop connection #\d+ from \[{BRACKETED}\]:(?P<source.port>\d+) on .* "
           r"(?P<event.reason>\S.*)$", REFUSED),
     Shape("reverse mapping checking getaddrinfo for ", r"^reverse mapping checking getaddrinfo for (?:\S+) "
-          rf"\[{BRACKETED}\] (?P<event.reason>failed - POSSIBLE BREAK-IN ATTEMPT)!?$", PROBE),
+          rf"\[{BRACKETED}\] (?P<event.reason>failed - POSSIBLE BREAK-IN ATTEMPT)!?$", NAMED),
     Shape("Address ", rf"^Address {ADDRESS} maps to \S+, but this does not map back to the address(?: - "
-          r"(?P<event.reason>POSSIBLE BREAK-IN ATTEMPT)!?)?\.?$", PROBE),
+          r"(?P<event.reason>POSSIBLE BREAK-IN ATTEMPT)!?)?\.?$", NAMED),
+    Shape(("fatal: ", "error: "), r"^(?:fatal|error): (?P<event.reason>no matching \S+ found|Unable to negotiate a "
+                                  r"key exchange method|"
+          r"Read from socket failed)", PROBE),
     Shape("subsystem request for ",
           r"^subsystem request for (?P<system.auth.ssh.subsystem>\S+) by user (?P<user.name>.*)$",
           {"event.category": ["session"], "event.type": ["info"], "event.action": "ssh_subsystem"}),

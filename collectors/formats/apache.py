@@ -28,9 +28,17 @@ FIXED = {
     "event.kind": "event", "event.category": ["web"], "event.type": ["error"], "event.module": "apache",
     "event.dataset": "apache.error", "service.type": "apache", "sigma.logsource": ["//apache"],
 }
+# the syslog form of ErrorLog leaves the time to syslog
+TAGGED = Shape("[",
+    r"^\[(?P<apache.error.module>[\w.]+):(?P<log.level>\w+)\] \[pid (?P<process.pid>\d+)(?::tid "
+    r"(?P<process.thread.id>\d+))?\] "
+    r"(?:\(\d+\)[^:]*: )?(?:\[(?:client|remote) (?P<client_>[^\]\s]+\]?(?::\d+)?)\] )?(?P<message>(?s:.*))$")
+LOGIN = ["web", "authentication"]
+AUTH = (r"(?:\buser (?P<user>\S{1,128}?):? (?:not found|authentication failure|authorization failure|password mismatch)"
+        r"|\buser `(?P<digest>[^']{1,128})' in realm|Authorization of user (?P<file>\S{1,128}) to access)")
 CLIENT = r"^\[?(?P<address>[0-9a-fA-F:.]*?[^:\[\]]*?)\]?(?::(?P<port>\d{1,5}))?$"
 BARE_IPV6 = r"^[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.]*$"  # without brackets there is no port in it
-SHAPES = (*_access_log.ACCESS, _access_log.SSL, *ERROR)
+SHAPES = (*_access_log.ACCESS, _access_log.SSL, *ERROR, TAGGED)
 
 
 def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
@@ -44,7 +52,7 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
             rows = rows[~taken[rows]]
             faults += [Fault(int(row), "neither an access nor an error line of Apache") for row in rows
                 if int(row) not in undecoded]
-        elif shape in ERROR:
+        elif shape in ERROR or shape is TAGGED:
             pieces.append(Piece(rows, finish(_error(groups, ctx), FIXED)))
         else:
             frame = _access_log.columns(groups)
@@ -61,12 +69,17 @@ def sniff(lines: Sequence[bytes]) -> float:
 
 
 def _error(groups: pl.DataFrame, ctx: Context) -> pl.DataFrame:
-    day = groups["day"] + " " + groups["year"]
-    stamp = _times.rfc3164(day, groups["clock"], ctx.received, ctx.timezone, groups["part"])
     client = groups["client_"].str.extract_groups(CLIENT).struct.unnest()
     bare = groups["client_"].str.contains(BARE_IPV6)
+    users = groups["message"].str.extract_groups(AUTH).struct.unnest()
+    who = users["user"].fill_null(users["digest"]).fill_null(users["file"])
+    refused = groups["client_"].is_not_null() & (~groups["log.level"].is_in(["debug", "notice", "trace1"])
+        & (~groups["log.level"].is_in(["info"])
+        | groups["message"].str.contains("File does not exist: ", literal=True)))
     frame = groups.with_columns(
-        stamp.alias("@timestamp"),
+        who.alias("user.name"),
+        pl.select(pl.when(refused).then(pl.lit("failure"))).to_series().alias("event.outcome"),
+        pl.Series("event.category", [LOGIN if name is not None else ["web"] for name in who.to_list()]),
         pl.select(pl.when(bare).then(groups["client_"]).otherwise(client["address"])).to_series().alias("source.address"),
         pl.select(pl.when(~bare).then(client["port"])).to_series().alias("source.port"),
         groups["message"].str.extract(r"^(?:AH\d+: )?File does not exist: (.*?)(?:, referer: "
@@ -74,4 +87,8 @@ def _error(groups: pl.DataFrame, ctx: Context) -> pl.DataFrame:
         groups["message"].str.extract(r", referer: (\S+)$").alias("http.request.referrer"),
         groups["message"].str.extract(r"^(AH\d+): ").alias("event.code"),
     )
-    return endpoints(frame.drop("day", "year", "clock", "part", "client_"), ("source",))
+    if "day" in groups.columns:
+        day = groups["day"] + " " + groups["year"]
+        stamp = _times.rfc3164(day, groups["clock"], ctx.received, ctx.timezone, groups["part"])
+        frame = frame.with_columns(stamp.alias("@timestamp"))
+    return endpoints(frame.drop("day", "year", "clock", "part", "client_", strict=False), ("source",))

@@ -26,6 +26,13 @@ ERROR = Shape(
 # Paths and requests in the message come from the other end: the client is read only where it stands once.
 CLIENT = r", client: (?P<source.address>[^,\s]+), server: (?P<server.domain>[^,\s]*)"
 REQUEST = r', request: "(?P<http.request.method>[A-Z]+) (?P<url.original>\S+)(?: HTTP/(?P<http.version>[\d.]+))?"'
+# what the client did wrong, and whom it gave itself out for; a broken upstream is no fault of the client
+WRONG = (r"access forbidden by|No such file or directory|is not found \(|was not found in|password mismatch|not "
+         r"authenticated|"
+         r"no user/password was provided|(?:limiting|delaying) (?:requests?|connections)|client sent |is forbidden|"
+         r"client intended to send too large|SSL_[a-z_]+\(\) failed|rewritten URI has a zero length")
+USER = (r"(?:user \x22(?P<user>[^\x22]*)\x22(?: was not found in|: password mismatch)|PAM: user '(?P<pam>[^']*)' - "
+        r"not auth)")
 FIXED = {
     "event.kind": "event", "event.category": ["web"], "event.type": ["error"], "event.module": "nginx",
     "event.dataset": "nginx.error", "service.type": "nginx", "sigma.logsource": ["//nginx"],
@@ -84,10 +91,16 @@ def _error(groups: pl.DataFrame, ctx: Context) -> pl.DataFrame:
     message = groups["message"]
     once = message.str.count_matches(", client: ", literal=True) == 1
     told = pl.select(pl.when(once).then(message)).to_series()
+    users = told.str.extract_groups(USER).struct.unnest()
+    who = users["user"].fill_null(users["pam"])
     frame = groups.with_columns(
         _times.iso(groups["stamp"], ctx.timezone).alias("@timestamp"),
         *told.str.extract_groups(CLIENT).struct.unnest().get_columns(),
         *told.str.extract_groups(REQUEST).struct.unnest().get_columns(),
+        pl.select(pl.when(told.str.contains(", client: ", literal=True) & told.str.contains(WRONG)).then(
+            pl.lit("failure"))).to_series().alias("event.outcome"),
+        who.alias("user.name"),
+        pl.Series("event.category", [["web"] if name is None else ["web", "authentication"] for name in who.to_list()]),
         told.str.extract(r', host: "([^":]*)(?::\d+)?"').alias("url.domain"),
         told.str.extract(r', referrer: "([^"]*)"$').alias("http.request.referrer"),
         pl.Series("event.timezone", [ctx.timezone]).new_from_index(0, groups.height),

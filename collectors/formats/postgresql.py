@@ -83,6 +83,7 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
     faults += [Fault(place, UNFINISHED) for place, _ in held]
     for event in events:
         _told(event.found)
+        _worded(event.found)
     return gather([piece(events, FIXED, SPACE, ctx.timezone)] if events else [], faults, merged)
 
 
@@ -117,7 +118,8 @@ def _plain(line: str) -> Record | None:
     if match is None:
         return None
     stamp, zone, pid, number, user, database, level, message = match.groups()
-    found: Record = {"@timestamp": _zoned(stamp, zone), "log.level": level, "message": message}
+    found: Record = {"@timestamp": _zoned(stamp, zone), "log.level": level, "message": message,
+        "_head": line[: match.start(8)]}
     if pid:
         found["process.pid"] = int(pid)
     if number:
@@ -154,6 +156,14 @@ def _json(line: str, ctx: Context) -> Record | None:
     stamp, _, zone = record["timestamp"].rpartition(" ")
     found["@timestamp"] = _zoned(stamp, zone) if stamp and zone else record["timestamp"]
     return found | {"_rest": rest}
+
+
+def _worded(found: Record) -> None:
+    """The message of a statement: the whole line of a plain log, the statement alone of a table's row."""
+    head, query = found.pop("_head", ""), found.get(SPACE + ".query")
+    message = str(found.get("message", ""))
+    if DURATION.match(message) or message.startswith("statement: "):
+        found["message"] = head + message if head else query or message
 
 
 def _told(found: Record) -> None:

@@ -36,6 +36,8 @@ HEADERS = (
     Shape("", PRI + ISO + HOST + TAG),
     Shape("", PRI + DAY + CLOCK + PLAIN),
     Shape("", PRI + ISO + PLAIN),
+    Shape("", PRI + r"(?P<host.hostname>[A-Za-z0-9][A-Za-z0-9_.-]*) (?P<log.syslog.appname>[A-Za-z][A-Za-z0-9_./-]*)"
+          r"\[(?P<log.syslog.procid>\d{1,10})\]: (?P<message>(?s:.*))$"),
     Shape("<",
         r"^<(?P<pri>\d{1,3})>(?:(?P<log.syslog.appname>[^\s:\[\]]+)(?:\[(?P<log.syslog.procid>[^\]\s]*)\])?: )"
         r"?(?P<message>(?s:.+))$"),
@@ -204,6 +206,8 @@ def _shaped(lines: Ints, header: pl.DataFrame, family: Family) -> Iterator[Piece
     text = header["message"]
     if text.str.starts_with("[ID ").any():  # Solaris puts a message number first
         text = text.str.replace(r"^\[ID \d+ \S+\] ", "")
+    if text.str.starts_with("kernel:").any():  # some relays put the kernel's clock before every program's message
+        text = text.str.replace(r"^kernel: ?\[ *\d+\.\d+\]:? (\S)", "$1")
     for shape, rows, groups in match(text, family.shapes):
         frame = header if len(rows) == header.height else header[rows]
         fixed = _constants(family, shape)

@@ -61,6 +61,10 @@ def sniff(lines: Sequence[bytes]) -> float:
     text, _ = decode(lines)
     held = text.fill_null("")
     ended = int((held.str.contains(FULL.pattern) | held.str.contains(STREAM.pattern)).to_numpy().sum())
+    if ended:  # its plain access lines are Traefik's too, then
+        plain = pl.any_horizontal([pl.lit(held).str.contains(shape.pattern) for shape in _access_log.ACCESS])
+        ended = int(pl.select(plain | pl.lit(held).str.contains(FULL.pattern)
+            | pl.lit(held).str.contains(STREAM.pattern)).to_series().sum())
     return 0.97 * ended / max(len(lines), 1) + 0.97 * share(sample(lines), lines, _mine)
 
 
