@@ -34,8 +34,10 @@ TIMES = ("@timestamp", "timestamp", "TimeCreated", "UtcTime", "EventTime", "time
 def read(paths: Sequence[Path], format: str = "", refused: list[str] | None = None) -> Iterator[EventBatch]:
     """Batches of everything below the paths, in order. Raises FileNotFoundError; unreadable files go to `refused`."""
     from collectors.parse import detect
+    from collectors.processes import Processes
     from collectors.sources.files import FileSource, Ledger, Refused, expand
 
+    processes = Processes()
     found = expand(paths)
     if refused is not None:
         refused += [reason for _, reason in found.refused]
@@ -53,7 +55,7 @@ def read(paths: Sequence[Path], format: str = "", refused: list[str] | None = No
                 while not source.done:
                     raws, _ = source.next_batch()
                     for each in raws:
-                        yield batch(each, first)
+                        yield processes.enrich(batch(each, first))
                         first += len(each.lines)
             finally:
                 source.close()

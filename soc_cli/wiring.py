@@ -100,6 +100,7 @@ class Platform:
         from collectors.assembly import assemble
         from collectors.enrich import Enricher
         from collectors.parse import parse
+        from collectors.processes import Processes
         from collectors.skew import Skew
         from soc_core.lanes import unguarded
         from soc_core.pipeline import Parts
@@ -113,7 +114,7 @@ class Platform:
             state=self.state,
             stores=self.store,
             parse=parse,
-            enrichers=[Enricher(self.inventory), Skew()],
+            enrichers=[Processes(), Enricher(self.inventory), Skew()],
             detectors=lambda: copy.deepcopy(alone),
             triage=self.triage,
             sharing=[each for each in detectors if isinstance(each, Sharing)],

@@ -48,6 +48,17 @@ def either(columns: Columns, name: str, ways: Sequence[tuple[str, Read]]) -> Non
         columns[name] = reduce(Either, made)
 
 
+def called(columns: Columns) -> None:
+    """The interface and operation of an RPC Firewall record: unnamed data, the number after the interface's UUID."""
+    for number, name in ((1, "rpc_firewall.interface_uuid"), (2, "rpc_firewall.op_num")):
+        add(columns, name, DATA + "Data", partial(_part, number))
+
+
+def _part(number: int, text: str) -> str | None:
+    found = CALL.search(text)
+    return found[number] if found else None
+
+
 def base(path: str) -> str | None:
     """The last part of a Windows or a Unix path; None where there is none, or a lone dash."""
     last = path[max(path.rfind("\\"), path.rfind("/")) + 1 :]

@@ -280,6 +280,8 @@ def _mapped(columns: Columns, kind: Kind, code: str, service: str, linux: bool) 
         _spawned(columns)
     if (service == "security" and code == "4657") or (service == "sysmon" and code in ("12", "13", "14")):
         derive.registry(columns)
+    if service == "rpcfw":
+        derive.called(columns)
     if service == "sysmon" and code == "22":
         derive.dns(columns)
     if kind.category == "network":

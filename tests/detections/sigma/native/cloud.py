@@ -23,7 +23,8 @@ def put(record: dict[str, Any], path: str, value: Any) -> None:
 
 def typed(value: str) -> Any:
     """A word as JSON has it."""
-    return {"true": True, "false": False}.get(value.lower(), int(value) if value.isdigit() and len(value) < 10 else value)
+    plain = int(value) if value.isdigit() and len(value) < 10 else value
+    return {"true": True, "false": False}.get(value.lower(), plain)
 
 
 def line(name: str, record: Any) -> Line:

@@ -56,8 +56,7 @@ def _one(code: str, value: Any, rng: random.Random, groups: dict[int, str]) -> s
 def _member(items: Any, rng: random.Random) -> str:
     deny = str(items[0][0]) == "NEGATE"
     if deny:
-        pattern = [item for item in items[1:]]
-        return next((letter for letter in LETTERS + "cdefgh" if not any(_has(item, letter) for item in pattern)), "~")
+        return next((one for one in LETTERS + "cdefgh" if not any(_has(item, one) for item in items[1:])), "~")
     code, value = rng.choice(items)
     if str(code) == "LITERAL":
         return chr(value)

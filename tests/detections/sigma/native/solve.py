@@ -97,12 +97,12 @@ def _keywords(tests: Sequence[Test]) -> str | None:
 
 def fronts(name: str) -> Sequence[str]:
     """What may stand before the words of a field: a folder for files, plain words for the web."""
-    web = name.startswith(("cs-", "c-", "r-", "user", "query", "host", "Operation", "operation", "protoPayload", "Target"))
+    web = name.startswith(("cs-", "c-", "r-", "user", "query", "host", "Operation", "operation", "Target"))
     return PLAIN if web else FRONTS
 
 
 def _value(yes: Sequence[Test], no: Sequence[Test], rng: random.Random | None, before: Sequence[str]
-           ) -> str | None | bool:
+           ) -> str | bool | None:
     """The first candidate that has all that is wanted and the least of what is shunned; False where there is none."""
     best: tuple[int, str | None] | None = None
     pool: Iterator[str | None] = iter(FILLERS) if not yes else candidates(yes, before)

@@ -41,7 +41,7 @@ def auditd(source: LogSource, values: Found, text: str | None) -> Line:
 
 def _written(name: str, value: str) -> str:
     """As the kernel writes it: in quotes, in hexadecimal where these would not do."""
-    if name in QUOTED or name[:1] == "a" and name[1:].isdigit():
+    if name in QUOTED or (name[:1] == "a" and name[1:].isdigit()):
         plain = value.isprintable() and '"' not in value and " " not in value and value.isascii()
         return f'"{value}"' if plain else value.encode().hex().upper()
     return value

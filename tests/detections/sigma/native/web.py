@@ -65,7 +65,7 @@ def proxy(source: LogSource, values: Found, text: str | None) -> Line:
     elif host and host.lower() not in asked.lower():
         asked = f"http://{host}/{asked.partition('://')[2].partition('/')[2]}"
     if (stem := values.get("cs-uri-stem", "")) and stem.lower() not in asked.lower():
-        asked += stem
+        asked = asked.rstrip("/") + stem
     if extension := values.get("c-uri-extension"):
         path, mark, rest = asked.partition("?")
         asked = path + ("" if path.endswith("." + extension) else ("" if path[-1] == "/" else "/") + "f." + extension

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 from xml.sax.saxutils import escape
+from zlib import crc32
 
 import orjson
 
@@ -32,6 +33,12 @@ CATEGORIES: dict[str, tuple[str, str, dict[str, str]]] = {
     "ps_classic_provider_start": (CLASSIC, "600", {}), "ps_classic_script": (CLASSIC, "800", {}),
 }
 KEYS = {"CreateKey": "12", "DeleteKey": "12", "DeleteValue": "12", "SetValue": "13", "RenameKey": "14"}
+# fields that no record of the category has: (the process they are of, their name in the record of its beginning)
+FOREIGN = {name: {field: ("", field) for field in ("CommandLine", "ParentImage", "ParentCommandLine",
+    "IntegrityLevel")} for name in ("file_event", "file_access", "file_delete", "image_load", "network_connection")}
+FOREIGN |= {name: {"SourceCommandLine": ("Source", "CommandLine"), "SourceParentImage": ("Source", "ParentImage"),
+    "TargetParentProcessId": ("Target", "ParentProcessId")} for name in ("process_access", "create_remote_thread")}
+FOREIGN["process_creation"] = {"GrandParentImage": ("Parent", "ParentImage")}
 SYSTEM = ("EventID", "Channel", "Provider_Name", "Level", "Keywords", "Computer")
 SPACED = {  # Defender's names have spaces; rules write them without, or with another sign
     "ThreatName": "Threat Name", "Feature_Name": "Feature Name", "NewValue": "New Value", "OldValue": "Old Value",
@@ -47,6 +54,7 @@ def windows(source: LogSource, values: Found, text: str | None) -> Line:
     channel, code, more = _place(source, values)
     outer = SYSTEM if source.service != "system" else SYSTEM[:1] + SYSTEM[2:]  # of 104: the channel that was cleared
     data = more | {name: value for name, value in values.items() if name not in outer and name != "Message"}
+    before = _beginnings(source.category, data)
     if "Signed" in data and data["Signed"] not in ("true", "false"):
         data["Signed"] = "false"
     if source.service == "windefend":
@@ -66,7 +74,23 @@ def windows(source: LogSource, values: Found, text: str | None) -> Line:
     event: dict[str, Any] = {"System": system, "EventData": held or None}
     if "Message" in values:
         event["RenderingInfo"] = {"Message": values["Message"]}
-    return "windows_event", [orjson.dumps({"Event": event}).decode()]
+    return "windows_event", [*before, orjson.dumps({"Event": event}).decode()]
+
+
+def _beginnings(category: str, data: dict[str, str]) -> list[str]:
+    """Records of processes' beginnings that tell what the event itself cannot; what they tell is taken out of it."""
+    told: dict[str, dict[str, str]] = {}
+    for field, (owner, name) in FOREIGN.get(category, {}).items():
+        if field in data:
+            told.setdefault(owner, {})[name] = data.pop(field)
+    lines = []
+    for owner, known in told.items():
+        number = crc32(f"{owner}{sorted(data.items())}{known}".encode())
+        guid = f"{{0e3a8f2c-0000-0000-0000-{number:012x}}}"
+        same = {"Image": data.get(owner + "Image", "C:\\demo.exe"), "ProcessId": str(number), "ProcessGuid": guid}
+        data |= {owner + "ProcessGuid": guid, owner + "ProcessId": str(number)}
+        lines += windows(LogSource("windows", "process_creation"), Found(same | known), None)[1]
+    return lines
 
 
 def _place(source: LogSource, values: Found) -> tuple[str, str, dict[str, str]]:
