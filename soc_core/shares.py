@@ -81,7 +81,7 @@ def lines(head: Mapping[str, Any], found: Mapping[str, Sequence[tuple[str, Any]]
 
 
 class Known:
-    """What a share has taken of each raw partition: up to where, and the ids of what lies behind its last fresh step."""
+    """What a share has taken of each raw partition: up to where, and the ids of what lies behind its last fresh end."""
 
     def __init__(self) -> None:
         self.ends: dict[str, list[Any]] = {}  # partition → epoch, end
