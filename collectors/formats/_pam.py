@@ -40,6 +40,9 @@ SHAPES: tuple[Shape, ...] = (
           {"event.category": ["iam"], "event.type": ["user", "change"], "event.outcome": "success",
           "event.action": "changed-password"}),
     Shape(START, BARE + r"(?P<event.reason>check pass); user unknown\s*$", FAILED),
+    Shape("pam_", r"^pam_(?:tally2?|faillock)\(\S+\): user (?P<user.name>.*) \(\d+\) (?P<event.reason>tally \d+, "
+                  r"deny \d+)$",
+          FAILED),
     Shape("pam_", HEAD + r'(?P<event.reason>requirement ".*" not met) by user "(?P<user.name>.*)"$', FAILED),
     Shape("pam_", HEAD + r"(?P<message_>.*)$", {}),
 )

@@ -35,10 +35,6 @@ def _event(name: str, constants: dict[str, Any]) -> dict[str, Any]:
 
 
 SHAPES: tuple[Shape, ...] = (
-    # a name that ends in `ssh2:`, or words behind it: nobody can tell which address is the server's
-    Shape("Failed ", r"^Failed (?P<system.auth.ssh.method>password|none|keyboard-interactive(?:/pam)?) for "
-                     r"(?:invalid user )?"
-          r".* from \S+ port \d+ ssh\d: .*from \S+ port \d+ ssh\d$", _event("Failed", FAILED)),
     Shape("Failed ",
           rf"^Failed (?P<system.auth.ssh.method>\S+) for (?:invalid user |illegal user )?{USER} from {ADDRESS}"
           rf"{PORT}{END}", _event("Failed", FAILED)),

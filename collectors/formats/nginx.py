@@ -6,6 +6,7 @@ name this format to have the data set nginx.access.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,6 +34,9 @@ WRONG = (r"access forbidden by|No such file or directory|is not found \(|was not
          r"client intended to send too large|SSL_[a-z_]+\(\) failed|rewritten URI has a zero length")
 USER = (r"(?:user \x22(?P<user>[^\x22]*)\x22(?: was not found in|: password mismatch)|PAM: user '(?P<pam>[^']*)' - "
         r"not auth)")
+# what begins a record of something else, which goes on with no error message
+OWN = re.compile(r"<\d{1,3}>|\{\x22|\[[A-Z][a-z]{2} [A-Z][a-z]{2} |[A-Z][a-z]{2} {1,2}\d{1,2} \d\d:|"
+                 r"\d{4}-\d\d-\d\d[T ]\d\d:")
 FIXED = {
     "event.kind": "event", "event.category": ["web"], "event.type": ["error"], "event.module": "nginx",
     "event.dataset": "nginx.error", "service.type": "nginx", "sigma.logsource": ["//nginx"],
@@ -80,7 +84,7 @@ def _continued(text: pl.Series, rows: Ints, groups: pl.DataFrame, unread: Ints) 
     merged = []
     for row in unread.tolist():
         owner = heads.get(row - 1)
-        if owner is not None:
+        if owner is not None and not OWN.match(text[row]):
             messages[owner] += "\n" + text[row]
             heads[row] = owner
             merged.append(row)

@@ -17,7 +17,12 @@ from collectors.formats._text import decode
 from soc_core.protocols import Context, Fault, Parsed
 
 STAMP = r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?) ([A-Z]{3,5}|[+-]\d\d(?::?\d\d)?)"
-LINE = re.compile(STAMP + r"(?: \[(\d{1,10})(?:-(\d{1,10}))?\]:?)? (?:([^\s@]{1,63})@([^\s@]{1,63}) )?"
+# prefixes in use: the default, `%t [%p] %h %u@%d`, `%h %t …`, and `%t:%r:%u@%d:[%p]:` of hosted servers
+HOST = r"\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}"
+LINE = re.compile(rf"(?:(?P<before>{HOST}) )?{STAMP}(?::(?:(?P<remote>{HOST})?(?:\((?P<port>\d{{1,5}})\))?|\[local\])?:"
+                  r"(?P<who>[^\s@]{0,63})@(?P<base>[^\s@:]{0,63}):\[(?P<process>\d{1,10})\]:"
+                  r"|(?: \[(\d{1,10})(?:-(\d{1,10}))?\]:?)? "
+                  rf"(?:(?P<after>{HOST}|\[local\]) )?(?:([^\s@]{{1,63}})@([^\s@]{{1,63}}) )?)"
                   r"(DEBUG\d?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC|DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION)"
                   r":  (.*)$", re.DOTALL)
 CSV = re.compile(STAMP + r",")
@@ -117,9 +122,15 @@ def _plain(line: str) -> Record | None:
     match = LINE.match(line)
     if match is None:
         return None
-    stamp, zone, pid, number, user, database, level, message = match.groups()
+    before, stamp, zone, remote, port, who, base, process, pid, number, after, user, database, level, message = (
+        match.groups())
+    pid, user, database = pid or process, user or who, database or base
     found: Record = {"@timestamp": _zoned(stamp, zone), "log.level": level, "message": message,
-        "_head": line[: match.start(8)]}
+        "_head": line[: match.start(15)]}
+    if (host := before or remote or after) and host != "[local]":
+        found["source.address"] = host
+    if port:
+        found["source.port"] = int(port)
     if pid:
         found["process.pid"] = int(pid)
     if number:
