@@ -12,6 +12,8 @@ from typing import BinaryIO, Literal
 
 import orjson
 
+from collectors.sources._framing import ENVELOPE
+
 CHUNK = 1 << 18
 SAMPLE = 1 << 16
 EXPANDED = 64 << 20  # from here on the ratio of a compressed file counts
@@ -32,7 +34,7 @@ MAGIC = {
 }
 TEXT_CONTROLS = b"\b\t\n\v\f\r\x1b"
 CONTROLS = bytes(code for code in range(1, 32) if code not in TEXT_CONTROLS)
-ARRAY = re.compile(rb'\s*(?:\[|\{\s*"Records"\s*:\s*\[)\s*\{')
+ARRAY = re.compile(rb"\s*" + ENVELOPE.encode() + rb"?\[\s*\{")
 OPEN_ENDED = re.compile(rb'(?:\{\s*(?:".*[{\[,:]\s*)?|\[\s*)\Z')  # a first line after which the value goes on
 
 

@@ -109,14 +109,19 @@ class Recoded:
         return joined(one, self._lines.finish())
 
 
+SAID = r'"(?:[^"\\]|\\.)*"\s*:\s*(?:"(?:[^"\\]|\\.)*"|[\d.eE+-]+|true|false|null)'
+LISTS = r'"(?:[Rr]ecords|[Vv]alue|[Ee]vents|[Ii]tems|[Ll]ogs|[Ee]ntries|[Rr]esults|[Dd]ata)"'
+ENVELOPE = rf"(\{{\s*(?:{SAID}\s*,\s*){{0,16}}{LISTS}\s*:\s*)"  # an object around the list, and what it says first
+
+
 class Elements:
-    """Records that are JSON values: elements of arrays (also of a CloudTrail file's "Records"), or values in a row.
+    """Records that are JSON values: elements of arrays (also of an envelope's "Records", "value" …), or in a row.
 
     Each is kept verbatim, line breaks within it included. From the first byte that is no JSON on, lines are damaged
     records.
     """
 
-    OPENING = re.compile(r'(\{\s*"Records"\s*:\s*)?\[(?=\s*\{)')
+    OPENING = re.compile(ENVELOPE + r"?\[(?=\s*\{)")
     BETWEEN = re.compile(r"[\s,]*")
 
     def __init__(self) -> None:
@@ -145,7 +150,7 @@ class Elements:
         starts: list[int] = []
         while True:
             place = self._skip(text, place)
-            if place >= len(text):
+            if place >= len(text) or self._open == "}":  # the envelope's end is not all there
                 break
             try:
                 _, end = self._scan(text, place)
@@ -170,7 +175,13 @@ class Elements:
         while True:
             match = self.BETWEEN.match(text, place)
             place = match.end() if match else place
-            if self._open and text.startswith(self._open[0], place):
+            if self._open == "}":
+                try:  # what the envelope says after its list
+                    place += self._scan("{" + text[place:])[1] - 1
+                except (ValueError, RecursionError):
+                    return place
+                self._open = ""
+            elif self._open and text.startswith(self._open[0], place):
                 self._open, place = self._open[1:], place + 1
             elif not self._open and (match := self.OPENING.match(text, place)):
                 self._open, place = "]}" if match[1] else "]", match.end()

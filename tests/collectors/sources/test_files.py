@@ -140,6 +140,8 @@ RECORDS = [{"n": 1, "t": "a, ] } \" \\ b"}, {"n": [1, {"x": "城市"}], "deep": 
         json.dumps(RECORDS, indent=2, ensure_ascii=False),
         json.dumps({"Records": RECORDS}),
         json.dumps({"Records": RECORDS}, indent=4) + "\n",
+        json.dumps({"@odata.context": "https://graph.example/$metadata", "value": RECORDS, "@odata.nextLink": "x"}),
+        json.dumps({"count": 3, "events": RECORDS, "more": {"a": [1, "]}"]}}, indent=2),
         "\n".join(json.dumps(record, indent=1) for record in RECORDS),
         "\r\n".join(json.dumps(record, indent="\t") for record in RECORDS),
         "\ufeff" + json.dumps(RECORDS[:2]) + "\n" + json.dumps(RECORDS[2:]),
@@ -179,9 +181,11 @@ VALUES = st.recursive(
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(VALUES, max_size=6, min_size=1), st.integers(1, 40), st.sampled_from([None, 2]))
-def test_elements_do_not_depend_on_how_the_bytes_came(values: list[object], step: int, indent: int | None) -> None:
-    data = json.dumps(values, indent=indent, ensure_ascii=False).encode()
+@given(st.lists(VALUES, max_size=6, min_size=1), st.integers(1, 40), st.sampled_from([None, 2]), st.booleans())
+def test_elements_do_not_depend_on_how_the_bytes_came(values: list[object], step: int, indent: int | None,
+                                                      wrapped: bool) -> None:
+    whole = {"next": "page", "items": values, "total": {"n": 1}} if wrapped else values
+    data = json.dumps(whole, indent=indent, ensure_ascii=False).encode()
     framer, found = Elements(), Elements().finish()
     for start in range(0, len(data), step):
         found = joined(found, framer.feed(data[start : start + step]))
