@@ -52,6 +52,11 @@ class Column:
         return self.series.to_list()
 
     @property
+    def dtype(self) -> pl.DataType:
+        """The type of the series."""
+        return SCHEMA.dtype(self.name) if self._series is None else self._series.dtype
+
+    @property
     def single(self) -> Any:
         """The one value of a column that holds nothing else, as far as that is known without looking; else None."""
         return None

@@ -17,6 +17,7 @@ import polars as pl
 from detections.sigma.judge import Value
 from detections.sigma.map import Reader
 from detections.sigma.terms import as_text
+from soc_core.table import Column, Table
 
 WHOLE = ("event.original", "message")  # what keywords are looked for in
 
@@ -24,9 +25,9 @@ WHOLE = ("event.original", "message")  # what keywords are looked for in
 class Rows:
     """The rows of one part, with parsed JSON kept for the paths of several fields."""
 
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self.frame = frame
-        self.have = frozenset(frame.columns)
+    def __init__(self, held: pl.DataFrame | Table) -> None:
+        self.frame = held if isinstance(held, Table) else Table.of(held)
+        self.have = frozenset(self.frame.held)
         self.parsed: dict[str, dict[int, Any]] = {}
 
     @classmethod
@@ -34,15 +35,23 @@ class Rows:
         """Rows of which nothing is known."""
         return cls(pl.DataFrame())
 
-    def read(self, reader: Reader) -> list[Any] | None:
+    def read(self, reader: Reader) -> Sequence[Any] | None:
         """Values of all rows; None when no row has any (then every row's value is None)."""
         held = [self._source(s.column, s.path) for s in reader.sources if s.column in self.have]
         labels = [(label, column) for label, column in reader.labelled if column in self.have]
-        held += [_labelled(label, texts(self.frame[column])) for label, column in labels]
+        held += [_labelled(label, values(self.frame.held[column])) for label, column in labels]
         found = [values for values in held if values is not None]
         if len(found) < 2:
             return found[0] if found else None
         return [_join(values) for values in zip(*found, strict=True)]
+
+    def single(self, reader: Reader) -> Value:
+        """The value that all rows are known to have; None where that is not known."""
+        if len(reader.sources) != 1 or reader.labelled or reader.sources[0].path:
+            return None
+        column = self.frame.held.get(reader.sources[0].column)
+        one = None if column is None else column.single
+        return one if type(one) is str else None
 
     def filled(self, names: Sequence[str]) -> pl.Series:
         """Places of the rows that have a value in any of these columns."""
@@ -63,10 +72,10 @@ class Rows:
         codes = series.replace_strict(distinct, pl.Series(range(len(distinct)), dtype=pl.UInt32))
         return codes.to_numpy(), texts(distinct) or []
 
-    def _source(self, column: str, path: str) -> list[Any] | None:
-        series = self.frame[column]
+    def _source(self, column: str, path: str) -> Sequence[Any] | None:
         if not path:
-            return texts(series)
+            return values(self.frame.held[column])
+        series = self.frame[column]
         last = path.rpartition(".")[2]
         near = series.str.contains_any([last], ascii_case_insensitive=True).fill_null(False)
         places = near.arg_true().to_list()
@@ -79,6 +88,14 @@ class Rows:
                 known[row] = _json(series[row])
             out[row] = value(follow(known[row], path))
         return out
+
+
+def values(column: Column) -> Sequence[Any] | None:
+    """As `texts`, without making a series of what is text already."""
+    if column.dtype != pl.String:
+        return texts(column.series)
+    found = column.texts
+    return None if not len(found) or (found[0] is None and found.count(None) == len(found)) else found
 
 
 def texts(series: pl.Series) -> list[Any] | None:
@@ -99,7 +116,7 @@ def texts(series: pl.Series) -> list[Any] | None:
     return series.cast(pl.String).to_list()
 
 
-def _labelled(label: str, found: list[Any] | None) -> list[Any] | None:
+def _labelled(label: str, found: Sequence[Any] | None) -> list[Any] | None:
     if found is None:
         return None
     return [None if item is None else f"{label}={item}" for item in found]

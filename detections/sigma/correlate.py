@@ -223,14 +223,13 @@ class Correlator:
 
     def heard(self, batch: EventBatch) -> None:
         """Let time pass by all events, and know their sources, though no rule matched them."""
-        for part in batch.parts if self.bases else ():
-            known = [name for name in (AT, INGESTED, SOURCE) if name in part.frame.columns]
-            if AT not in known:
-                continue
-            frame = part.frame.select(pl.col(name) if name == SOURCE else pl.col(name).cast(pl.Int64) for name in known)
-            named = frame if SOURCE in known else frame.with_columns(pl.lit("").alias(SOURCE))
-            for row in named.group_by(SOURCE).max().iter_rows(named=True):
-                self._passed(row[SOURCE] or "", row[AT] or 0, row.get(INGESTED) or 0)
+        if not self.bases or AT not in batch.fields:
+            return
+        told = {name: batch.column(name) for name in (AT, INGESTED, SOURCE)}
+        frame = pl.DataFrame([one if name == SOURCE else one.cast(pl.Int64) for name, one in told.items()])
+        for row in frame.group_by(SOURCE).max().iter_rows(named=True):
+            if row[AT] is not None:
+                self._passed(row[SOURCE] or "", row[AT], row[INGESTED] or 0)
 
     def tick(self, now: Micros) -> list[Finding]:
         """Judge what waited until nothing in time can come, and evict what no window needs."""

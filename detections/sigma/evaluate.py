@@ -88,7 +88,7 @@ class SigmaDetector:
             for group in self.router.groups(part):
                 plan = self.plan(group.tags)
                 if plan is not None:
-                    found = plan.hits(Rows(group.part.frame))
+                    found = plan.hits(Rows(group.part.table))
                     if found:
                         yield group.part, [Hit(row, numbers) for row, numbers in found]
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from detections import attack
@@ -20,6 +21,7 @@ from detections.sigma.rule import Head, LogSource, Rule, RuleSet
 from soc_core.clock import Micros
 from soc_core.events import Part
 from soc_core.models import REAL, Finding
+from soc_core.table import Column, Table
 
 ENTITIES = (
     "source.ip", "user.name", "host.name", "destination.ip", "destination.domain", "process.executable",
@@ -38,21 +40,26 @@ LONGEST = 512
 class Hits:
     """The rows of one part on which something fired: only these, and of them only what is asked for."""
 
-    def __init__(self, frame: pl.DataFrame, rows: Sequence[int], wanted: Collection[str]) -> None:
-        few = frame[pl.Series(rows, dtype=pl.Int64)]
-        self.columns = [few[name] for name in few.columns if name in wanted]
-        self.known: dict[Reader, list[Any] | None] = {}
-        plain = [column for column in self.columns if column.name in FACTS]
-        values = [(column.cast(pl.Int64) if column.name in TIMES else column).to_list() for column in plain]
+    def __init__(self, table: Table, rows: Sequence[int], wanted: Collection[str]) -> None:
+        self.table = table.select(wanted).pick(np.array(rows, dtype=np.int64))
+        self.known: dict[Reader, Sequence[Any] | None] = {}
+        plain = [column for column in self.table.held.values() if column.name in FACTS]
+        values = [_facts(column) for column in plain]
         names = [column.name for column in plain]
         self.plain = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)] or [{} for _ in rows]
         self.rows: Rows | None = None
 
-    def read(self, reader: Reader) -> list[Any] | None:
+    def read(self, reader: Reader) -> Sequence[Any] | None:
         if reader not in self.known:
-            self.rows = self.rows or Rows(pl.DataFrame(self.columns))
+            self.rows = self.rows or Rows(self.table)
             self.known[reader] = self.rows.read(reader)
         return self.known[reader]
+
+
+def _facts(column: Column) -> Sequence[Any]:
+    if column.dtype == pl.String:
+        return column.texts
+    return (column.series.cast(pl.Int64) if column.name in TIMES else column.series).to_list()
 
 
 class Event:
@@ -116,7 +123,7 @@ class Maker:
 
     def events(self, part: Part, rows: Sequence[int]) -> list[Event]:
         """Events at these rows of a part."""
-        hits = Hits(part.frame, rows, self.columns)
+        hits = Hits(part.table, rows, self.columns)
         return [Event(hits, place) for place in range(len(rows))]
 
     def values(self, source: LogSource, event: Event, names: Sequence[str]) -> list[tuple[str, str]]:

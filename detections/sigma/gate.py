@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from soc_core import documents
 from soc_core.events import Part
+from soc_core.table import Table
 
 TAGS = "sigma.logsource"
 GATES = Path(__file__).with_name("gates.yml")
@@ -53,11 +54,14 @@ class Router:
 
     def groups(self, part: Part) -> list[Group]:
         """A part divided by the tags of its rows; rows that nothing is known of are left out."""
-        if TAGS not in part.frame.columns:
+        held = part.table.held.get(TAGS)
+        if held is None:
             return self._derived(part)
-        column = part.frame[TAGS]
+        if held.single:
+            return [Group(tuple(held.single), part)]  # as formats give them: a part is of one kind
+        column = held.series
         if column.n_unique() == 1 and column.item(0) is not None and len(column.item(0)):
-            return [Group(tuple(column.item(0)), part)]  # as formats give them: a part is of one kind
+            return [Group(tuple(column.item(0)), part)]
         kinds = pl.DataFrame([column]).with_row_index("row").group_by(TAGS).agg("row")
         found, bare = [], []
         for tags, places in sorted(kinds.iter_rows(), key=lambda kind: kind[0] or ()):
@@ -69,7 +73,7 @@ class Router:
 
     def _derived(self, part: Part) -> list[Group]:
         """Groups of rows without tags, by the gates that they meet."""
-        met = [(gate, mask) for gate in self.gates if (mask := _meets(part.frame, gate)) is not None]
+        met = [(gate, mask) for gate in self.gates if (mask := _meets(part.table, gate)) is not None]
         if not met:
             return []
         rows = np.stack([mask for _, mask in met])
@@ -82,19 +86,19 @@ class Router:
         return found
 
 
-def _meets(frame: pl.DataFrame, gate: Gate) -> npt.NDArray[np.bool_] | None:
+def _meets(table: Table, gate: Gate) -> npt.NDArray[np.bool_] | None:
     """Rows that meet a gate; None where none does."""
-    if not all(name in frame.columns for name in gate.when):
+    if not all(name in table for name in gate.when):
         return None
-    masks = [frame[name].cast(pl.String).is_in(values).fill_null(False) for name, values in gate.when.items()]
+    masks = [table[name].cast(pl.String).is_in(values).fill_null(False) for name, values in gate.when.items()]
     mask = reduce(lambda left, right: left & right, masks)
     return mask.to_numpy() if mask.any() else None
 
 
 def _some(part: Part, places: Sequence[int]) -> Part:
-    taken = pl.Series(places, dtype=pl.Int64)
-    return Part(part.rows[taken.to_numpy()], part.frame[taken])
+    taken = np.array(places, dtype=np.int64)
+    return Part(part.rows[taken], part.table.pick(taken))
 
 
 def _take(part: Part, mask: npt.NDArray[np.bool_]) -> Part:
-    return part if mask.all() else Part(part.rows[mask], part.frame.filter(pl.Series(mask)))
+    return part if mask.all() else Part(part.rows[mask], part.table.filter(mask))

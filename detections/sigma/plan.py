@@ -68,6 +68,9 @@ class Field:
             if left is None or right is None:
                 return 0
             return self._look(list(zip(left, right, strict=True)), height)
+        one = rows.single(self.key.reader)
+        if one is not None:
+            return self.known[one]
         if height >= LARGE:
             return self._coded(rows, height)
         values = rows.read(self.key.reader)
@@ -79,7 +82,7 @@ class Field:
         places = rows.filled(self.key.reader.columns)
         if not len(places):
             return nothing
-        few = rows if len(places) == height else Rows(rows.frame[places])
+        few = rows if len(places) == height else Rows(rows.frame.pick(places.to_numpy()))
         coded = few.coded(self.key.reader)
         if coded is None:
             values = few.read(self.key.reader)
@@ -90,7 +93,7 @@ class Field:
         out[places.to_numpy()] = ids
         return out
 
-    def _look(self, values: list[Any], height: int) -> Ids:
+    def _look(self, values: Sequence[Any], height: int) -> Ids:
         return np.fromiter(map(self.known.__getitem__, values), np.int32, height)
 
 

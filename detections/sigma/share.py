@@ -71,10 +71,11 @@ class SharingSigma(SigmaDetector):
 def _times(batch: EventBatch) -> Iterator[Partial]:
     """How far each source has come: conditions that wait go by it, wherever they are kept."""
     for part in batch.parts:
-        known = [name for name in (AT, INGESTED, SOURCE) if name in part.frame.columns]
+        known = [name for name in (AT, INGESTED, SOURCE) if name in part.table]
         if AT not in known:
             continue
-        frame = part.frame.select(pl.col(name) if name == SOURCE else pl.col(name).cast(pl.Int64) for name in known)
+        frame = pl.DataFrame([part.table[name] for name in known]).select(
+            pl.col(name) if name == SOURCE else pl.col(name).cast(pl.Int64) for name in known)
         named = frame if SOURCE in known else frame.with_columns(pl.lit("").alias(SOURCE))
         for row in named.group_by(SOURCE).max().iter_rows(named=True):
             facts = (row[AT] or 0, "", row[SOURCE] or "", row.get(INGESTED) or 0)
