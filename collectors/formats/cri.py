@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import polars as pl
+
+from collectors.formats import _payload
 from collectors.formats._document import Event, piece
-from collectors.formats._frames import gather
+from collectors.formats._frames import Piece, gather
 from collectors.formats._json import Record, records
 from collectors.formats._text import decode_line
 from soc_core.protocols import Context, Fault, Parsed
+from soc_core.table import Table
 
 LINE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,12})?(?:Z|[+-]\d\d:\d\d)) (stdout|stderr) "
                   r"([FP][:\w]*) ?(.*)$", re.DOTALL)
@@ -33,7 +37,25 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
             continue
         found["event.category"], found["event.type"] = ["host"], ["info"]
         events.append(Event(number, {}, found, {}))
-    return gather([piece(events, FIXED, "", "UTC")] if events else [], faults)
+    return gather(_carried(piece(events, FIXED, "", "UTC"), ctx) if events else [], faults)
+
+
+def _carried(whole: Piece, ctx: Context) -> list[Piece]:
+    """The lines, and where another format reads what a container wrote (JSON of a gateway, EVE), its events."""
+    frame = _plain(whole.frame)
+    if "message" not in frame.columns or not frame["message"].str.starts_with("{").any():
+        return [whole]
+    taken, pieces = _payload.carried(whole.lines, frame.with_columns(pl.col("message").fill_null("")), ctx)
+    own = ("container.log.stream",)
+    at = {line: row for row, line in enumerate(whole.lines.tolist())}
+    made = [Piece(one.lines, _plain(one.frame).with_columns(
+        frame[name].gather([at[line] for line in one.lines.tolist()]) for name in own if name in frame.columns))
+        for one in pieces]
+    return [*made, Piece(whole.lines[~taken], frame.filter(~taken))]
+
+
+def _plain(held: pl.DataFrame | Table) -> pl.DataFrame:
+    return held.frame() if isinstance(held, Table) else held
 
 
 def sniff(lines: Sequence[bytes]) -> float:

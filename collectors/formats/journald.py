@@ -1,7 +1,7 @@
 """systemd's journal as JSON lines (`journalctl -o json`): the fields of the journal, one entry a line.
 
 https://www.freedesktop.org/software/systemd/man/latest/systemd.journal-fields.html. Binary values come as lists of
-bytes and are made text.
+bytes and are made text. What a program says in MESSAGE is read as if it had come by syslog (syslog.py).
 """
 
 from __future__ import annotations
@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import polars as pl
+
+from collectors.formats import syslog
 from collectors.formats._document import Event, parse_records, share, tree
+from collectors.formats._frames import Piece, gather
 from collectors.formats._json import Record, sample
 from soc_core.protocols import Context, Parsed
 
@@ -20,6 +24,9 @@ TABLE = tree({
     "_SYSTEMD_UNIT": "service.name", "SYSLOG_FACILITY": "log.syslog.facility.code",
     "PRIORITY": "log.syslog.severity.code", "MESSAGE_ID": "event.code",
 })
+JUDGED = (
+    "event.category", "event.type", "sigma.logsource", "related.ip", "related.user", "related.hosts", "related.hash",
+)
 LEVELS = ("Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug")
 AUTH = {"sshd", "sshd-session", "sudo", "su", "login", "systemd-logind", "polkitd"}
 SERVICES = {"sshd": "linux//sshd", "sshd-session": "linux//sshd", "sudo": "linux//sudo", "cron": "linux//cron",
@@ -28,7 +35,18 @@ SERVICES = {"sshd": "linux//sshd", "sshd-session": "linux//sshd", "sudo": "linux
 
 def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
     """Each entry is one event; a line that holds something else is a fault."""
-    return parse_records(lines, ctx, TABLE, "journald", _wrong, _made)
+    whole = parse_records(lines, ctx, TABLE, "journald", _wrong, _made)
+    pieces: list[Piece] = []
+    for part in whole.batch.parts:
+        frame, numbers = part.frame, whole.line_no[part.rows]
+        if "message" not in frame.columns or "process.name" not in frame.columns:
+            pieces.append(Piece(numbers, frame))
+            continue
+        spoken = frame.select((pl.col("message") != "") & pl.col("process.name").is_not_null()).to_series()
+        said = spoken.fill_null(False).to_numpy()
+        pieces += syslog.events(numbers[said], frame.filter(said).drop(JUDGED, strict=False), ctx) if said.any() else []
+        pieces.append(Piece(numbers[~said], frame.filter(~said)))
+    return gather(pieces, whole.faults, whole.merged)
 
 
 def sniff(lines: Sequence[bytes]) -> float:

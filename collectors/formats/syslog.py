@@ -96,7 +96,7 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
             rows = rows[~taken[rows]]
             faults += [Fault(int(row), "no syslog header") for row in rows if int(row) not in undecoded]
         else:
-            pieces += _events(rows, _header(groups, ctx), ctx)
+            pieces += events(rows, _header(groups, ctx), ctx)
     return gather(pieces, faults)
 
 
@@ -167,8 +167,8 @@ def _structured(data: str) -> str | None:
     return orjson.dumps({"log": {"syslog": {"structured_data": found}}}).decode() if found else None
 
 
-def _events(lines: Ints, header: pl.DataFrame, ctx: Context) -> Iterator[Piece]:
-    """Send each program's messages through its own table."""
+def events(lines: Ints, header: pl.DataFrame, ctx: Context) -> Iterator[Piece]:
+    """Send each program's messages through its own table. `header` has message and what is known of who wrote it."""
     for family, rows in _families(header):
         mine = header if len(rows) == header.height else header[rows]
         here = lines if len(rows) == header.height else lines[rows]
