@@ -102,17 +102,20 @@ class Collector:
     """Runs sources, each in a thread of its own with one batch under way, so that a slow journal slows them all.
 
     `demo` sources stop for good as soon as a real record was committed; `on_real` is called then. `status` is a
-    file into which the counts are written every second.
+    file into which the counts are written every second; `on_shed` is told (door, records) of what was turned away or
+    dropped before it was acknowledged, and told again after an OSError of its own.
     """
 
     def __init__(self, journal: Journal, sources: Mapping[str, Source], demo: Mapping[str, Source] | None = None,
-                 status: Path | None = None, *, on_real: Callable[[], None] = lambda: None) -> None:
+                 status: Path | None = None, *, on_real: Callable[[], None] = lambda: None,
+                 on_shed: Callable[[str, int], None] = lambda name, count: None) -> None:
         self.failure: BaseException | None = None
         self.ended = threading.Event()  # set when the collector cannot go on
         self._sources = {**sources, **(demo or {})}
         self._demo, self._on_real, self._status = frozenset(demo or ()), on_real, status
         self._real = False
         self._counts = dict.fromkeys(self._sources, 0)
+        self._on_shed, self._told = on_shed, dict.fromkeys(self._sources, 0)
         self._stopping = False
         self._until = 0.0
         self._commit = Commit(journal)
@@ -167,6 +170,7 @@ class Collector:
         self._stopping = True
         for thread in self._threads:
             thread.join(2 * DRAIN if not self._commit.stalled else 1.0)
+        self._tell_shed()
         self._commit.close()
         self._write()
 
@@ -188,7 +192,21 @@ class Collector:
     def _report(self) -> None:
         while not self._stopping:
             self._write()
+            self._tell_shed()
             time.sleep(1.0)
+
+    def _tell_shed(self) -> None:
+        """What was lost before it was acknowledged is counted where everything is."""
+        for name, source in self._sources.items():
+            seen = source.counters() if isinstance(source, Door) else {}
+            shed = seen.get("shed", 0) + seen.get("kernel_drops", 0)
+            if shed > self._told[name]:
+                try:
+                    self._on_shed(name, shed - self._told[name])
+                except OSError as error:
+                    log.warning("%d records shed by %s are not counted yet: %s", shed - self._told[name], name, error)
+                else:
+                    self._told[name] = shed
 
     def _write(self) -> None:
         if self._status is None:

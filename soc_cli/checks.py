@@ -11,8 +11,11 @@ import time
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError
+
 from soc_core import registry
-from soc_core.config import Settings
+from soc_core.config import Events, Settings
 
 State = Literal["works", "limited", "broken"]
 
@@ -119,7 +122,65 @@ def tests(settings: Settings) -> Check:
     return Check("tests", "works", "everything that the tests use is here")
 
 
-CHECKS: tuple[Callable[[Settings], Check], ...] = (python, patterns, disk, doors, city, rules, formats, tests)
+def state(settings: Settings) -> Check:
+    """The state database."""
+    from soc_core.state.database import Database, newest
+
+    if not settings.state and not (settings.data / "state.db").exists():
+        return Check("state", "works", "SQLite, made at the first start")
+    database = Database(settings.state_url)
+    try:
+        began = time.perf_counter()
+        with database.read() as session:
+            schema = session.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        took = (time.perf_counter() - began) * 1000
+    except DatabaseError:
+        schema, took = "none", 0.0
+    finally:
+        database.close()
+    kind = "PostgreSQL" if database.dialect == "postgresql" else "SQLite"
+    if schema != newest():
+        return Check("state", "limited", f"{kind}, schema {schema}", "brought to this version's at the next start")
+    return Check("state", "works", f"{kind}, schema {schema}, answers in {took:.1f} ms")
+
+
+def journal(settings: Settings) -> Check:
+    """What carries records from collectors to workers."""
+    from soc_core import engines
+
+    if settings.journal_engine.kafka is None and not engines.has_journal(settings):
+        return Check("journal", "works", "files, made at the first start")
+    opened = engines.open_journal(settings)
+    try:
+        held = sum(opened.end(partition) for partition in opened.partitions())
+        found = f"{len(opened.partitions())} partitions, {held:,} records so far"
+    finally:
+        opened.close()
+    kafka = settings.journal_engine.kafka
+    return Check("journal", "works", f"Kafka {kafka.servers}, topic {kafka.topic}: {found}" if kafka else found)
+
+
+def events(settings: Settings) -> Check:
+    """Where events are kept."""
+    from soc_core import engines
+    from soc_core.access import EVERYTHING
+    from soc_core.protocols import Query
+
+    chosen = settings.event_engine.elastic
+    if chosen:  # a check must not wait as long as a writer would
+        impatient = chosen.model_copy(update={"patience": 0.0})
+        settings = settings.model_copy(update={"event_engine": Events(elastic=impatient)})
+    kind = f"Elasticsearch {', '.join(chosen.urls)}" if chosen else "embedded"
+    counts = []
+    for realm in engines.realms(settings):
+        store = engines.open_store(settings, realm)
+        counts.append(f"{store.search(Query(), EVERYTHING).total:,} {realm}")
+        store.close()
+    return Check("events", "works", f"{kind}: {', '.join(counts) or 'nothing stored yet'}")
+
+
+CHECKS: tuple[Callable[[Settings], Check], ...] = (
+    python, patterns, disk, journal, events, state, doors, city, rules, formats, tests)
 
 
 def all_checks(settings: Settings) -> list[Check]:

@@ -25,7 +25,9 @@ from collectors.sources.syslog_udp import SyslogUdp
 from collectors.sources.tail import TailSource
 from soc_cli.wiring import Platform, held
 from soc_core.config import Settings
+from soc_core.models import REAL
 from soc_core.protocols import Source
+from soc_core.state import commits
 
 log = logging.getLogger(__name__)
 SEED = 1  # of the demo traffic
@@ -45,7 +47,8 @@ def run(settings: Settings, demo: bool) -> int:
         if not sources and not shows:
             raise ValueError("nothing to collect: all ports are 0 and there are no tails, drops, mqtt or databases "
                              "(listen:, tails: in soc.yaml)")
-        collector = Collector(platform.journal, sources, shows, place / "collect.json", on_real=real.touch)
+        collector = Collector(platform.journal, sources, shows, place / "collect.json", on_real=real.touch,
+                              on_shed=lambda door, count: _shed(platform, door, count))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: collector.ended.set())
         collector.start()
@@ -55,6 +58,12 @@ def run(settings: Settings, demo: bool) -> int:
         collector.stop()
         log.info("stopped")
     return 1 if collector.failure else 0
+
+
+def _shed(platform: Platform, door: str, count: int) -> None:
+    """Records that a door turned away: received, and shed, of the door itself, as nobody looked whose they were."""
+    with platform.state.begin() as session:
+        commits.shed(session, door, REAL, count)
 
 
 def doors(settings: Settings, platform: Platform) -> dict[str, Source]:

@@ -13,9 +13,11 @@ from soc_core.access import EVERYTHING
 from soc_core.config import Settings
 from soc_core.models import DEMO, LEVELS, REAL
 from soc_core.protocols import Query
-from soc_core.state import alerts, commits, quarantine
+from soc_core.state import alerts, claims, commits, failures, quarantine
+from soc_core.state.claims import SHARED
 
 FATES = ("stored", "duplicate", "merged", "quarantined", "shed", "pending")
+QUIET = 5  # seconds without a word of a worker that are worth one
 
 
 def stages(settings: Settings) -> dict[str, Any]:
@@ -26,11 +28,17 @@ def stages(settings: Settings) -> dict[str, Any]:
             marks = {p: commits.mark(session, p) for p in platform.journal.partitions()}
             raised = {realm: alerts.counts(session, EVERYTHING, realm) for realm in (REAL, DEMO)}
             waiting = sum(group.count for group in quarantine.groups(session))
+            at = clock.now()
+            workers = [_worker(each, at) for each in claims.listing(session)]
+            broken = [{**each._asdict(), "last": clock.to_text(each.last)} for each in failures.listing(session)]
+            shares = {p: commits.mark(session, SHARED + p) for p in platform.shared.partitions()}
         pending: dict[tuple[str, str], int] = {}
         for partition, mark in marks.items():
             for source, (realm, count) in platform.journal.pending(partition, mark).items():
                 pending[source, realm] = pending.get((source, realm), 0) + count
-        journal = {str(p): {"end": platform.journal.end(p), "committed": mark} for p, mark in marks.items()}
+        owners = {lane: each["id"] for each in workers for lane in each["lanes"]}
+        journal = {str(p): _lane(platform.journal.end(p), mark, owners.get(p)) for p, mark in marks.items()}
+        shared = {str(p): _lane(platform.shared.end(p), mark, owners.get(SHARED + p)) for p, mark in shares.items()}
         sources = [_source(key, known.get(key), pending.get(key, 0)) for key in sorted({*known, *pending})]
         stored = {
             realm: platform.store(realm).search(Query(), EVERYTHING).total
@@ -44,10 +52,25 @@ def stages(settings: Settings) -> dict[str, Any]:
         "totals": totals,
         "balanced": all(source["balanced"] for source in sources),
         "journal": journal,
+        "shared": shared,
+        "lag": sum(each["lag"] for each in journal.values()),
+        "workers": workers,
+        "detectors_failed": broken,
         "events": stored,
         "quarantine": waiting,
         "alerts": raised,
     }
+
+
+def _lane(end: int, mark: int, worker: str | None) -> dict[str, Any]:
+    """How far one partition is, and who works on it."""
+    return {"end": end, "committed": mark, "lag": max(0, end - mark), "worker": worker}
+
+
+def _worker(known: claims.Known, at: clock.Micros) -> dict[str, Any]:
+    """One worker; `silent` are the seconds since it last said that it is there."""
+    return {"id": known.id, "started": clock.to_text(known.started), "lanes": known.lanes, **known.report,
+            "silent": round(max(0, at - known.seen) / clock.SECOND, 1)}
 
 
 def _source(key: tuple[str, str], row: Any, pending: int) -> dict[str, Any]:
@@ -99,5 +122,23 @@ def show(whole: dict[str, Any]) -> None:
         if counts["total"]:
             console.print(f"{realm}: {counts['total']} alerts, {counts['waiting']} waiting: {levels or 'none open'}")
     console.print(f"quarantine: {whole['quarantine']:,} records; events: {whole['events']}", highlight=False)
+    show_workers(console, whole)
     if not whole["balanced"]:
         console.print("[red]the fates of a source do not add up: see the red line[/red]")
+
+
+def show_workers(console: Any, whole: dict[str, Any]) -> None:
+    """Who works on what, how far behind it all is, and what fails."""
+    from rich.markup import escape
+
+    console.print(f"journal: {whole['lag']:,} records to be worked off by {len(whole['workers'])} workers",
+                  highlight=False)
+    for worker in whole["workers"]:
+        trouble = f"; waits: {worker['stalled']}" if worker.get("stalled") else ""
+        quiet = f"; silent for {worker['silent']:.0f} s" if worker["silent"] > QUIET else ""
+        line = escape(f"  {worker['id']}: {len(worker['lanes'])} lanes{trouble}{quiet}")
+        console.print(line, highlight=False, soft_wrap=True)
+    for failed in whole["detectors_failed"]:
+        line = escape(f"{failed['name']} failed {failed['times']:,} times, last at {failed['last'][:19]}: "
+                      f"{failed['why']}")
+        console.print(f"[red]detector[/red] {line}", highlight=False, soft_wrap=True)

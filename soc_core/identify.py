@@ -45,6 +45,8 @@ def records(frames: Sequence[Frame], epoch: str) -> Records:
     for frame, size in zip(frames, sizes, strict=True):
         own = np.arange(frame.first, frame.first + size, dtype=np.int64)
         source = frame.raws.origin.source
+        if frame.raws.origin.series:
+            source = f"{source}:{frame.raws.origin.series}"
         if frame.raws.positions is None:
             source = identity.journal_source(epoch, frame.partition)
         offsets.append(own)

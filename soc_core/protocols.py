@@ -34,6 +34,7 @@ class Origin(BaseModel):
     zone (private address ranges overlap between agencies); `peer` the sender's address where there is one;
     `timezone` an IANA name for times without one; `encoding` a Python codec name or "" to detect. `header` is what a
     file says of its own lines before them (Zeek's and the W3C's `#fields`), as a batch is only a cut of the file.
+    `series` is what the positions are counted within where one source has many such (idempotency keys).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,6 +47,7 @@ class Origin(BaseModel):
     encoding: str = ""
     header: str = ""
     realm: str = REAL
+    series: str = ""
 
 
 @dataclass(frozen=True, slots=True)

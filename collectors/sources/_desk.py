@@ -141,9 +141,9 @@ class Desk:
             self.size += size
         return size
 
-    def origin(self, request: Request, source: str, format: str) -> Origin:
+    def origin(self, request: Request, source: str, format: str, series: str = "") -> Origin:
         peer = plain(request.client.host) if request.client else ""
-        return Origin(source=source, format=format, peer=peer, **self._fixed)
+        return Origin(source=source, format=format, peer=peer, series=series, **self._fixed)
 
     def source(self, name: str, part: str) -> str:
         """The source id of what a token's holder calls `part` (an index, a host); their number is bounded."""

@@ -40,7 +40,7 @@ KEY = re.compile(r"[!-~]{1,200}")
 
 
 class HttpSource:
-    """An HTTP port. Source ids are `http:<token's name>`, with `/<?source=>` and `:<Idempotency-Key>` where given.
+    """An HTTP port. Source ids are `http:<token's name>`, with `/<?source=>` where given.
 
     `tokens` are bearer tokens by name; `detect` names the format of a sample of lines.
     """
@@ -87,8 +87,8 @@ class HttpSource:
         if not found.lines:
             raise Trouble(400, "the body holds no records")
         origin = self._desk.origin(
-            request, f"http:{name}" + (f"/{source}" if source else "") + (f":{key}" if key else ""),
-            format_ or self._format((name, source), found.lines),
+            request, f"http:{name}" + (f"/{source}" if source else ""),
+            format_ or self._format((name, source), found.lines), key,
         )
         positions = np.arange(len(found.lines), dtype=np.int64) if key else None
         raws = Raws(origin, found.lines, clock.now(), positions, found.damaged)

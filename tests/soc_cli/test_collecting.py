@@ -12,10 +12,12 @@ import httpx
 import pytest
 
 from collectors.collect import Collector
-from soc_cli.collecting import doors, ingest_token
+from soc_cli.collecting import _shed, doors, ingest_token
 from soc_cli.wiring import Platform
 from soc_core import config
 from soc_core.documents import DocumentError
+from soc_core.protocols import Raws
+from soc_core.state import commits
 from tests.collectors.sources.certificates import Authority
 
 
@@ -95,3 +97,41 @@ def test_a_name_given_twice(tmp_path: Path) -> None:
                               f"drops: [{{path: {tmp_path}/a, name: x}}, {{path: {tmp_path}/b, name: x}}]")
     with Platform(made) as platform, pytest.raises(ValueError, match="drop:x twice"):
         doors(made, platform)
+
+
+def test_what_a_door_turns_away_is_counted_as_shed(tmp_path: Path) -> None:
+    class Full:
+        """A door that has turned three requests away."""
+
+        def next_batch(self) -> tuple[list[Raws], None]:
+            return [], None
+
+        def ack(self, position: object) -> None:
+            raise AssertionError("nothing was given")
+
+        def close(self) -> None: ...
+        def stop(self) -> None: ...
+
+        def drained(self) -> bool:
+            return True
+
+        def counters(self) -> dict[str, int]:
+            return {"received": 0, "shed": 2, "kernel_drops": 1}
+
+    with Platform(settings(tmp_path / "data", "")) as platform:
+        told = []
+
+        def on_shed(door: str, count: int) -> None:
+            told.append(count)
+            if len(told) == 1:
+                raise OSError("the state database is away")
+            _shed(platform, door, count)
+
+        collector = Collector(platform.journal, {"http:8514": Full()}, on_shed=on_shed)
+        collector.start()
+        collector.stop()
+        collector._tell_shed()
+        with platform.state.read() as session:
+            (fates,) = commits.fates(session)
+    assert (fates.source, fates.received, fates.shed, fates.pending) == ("http:8514", 3, 3, 0)
+    assert set(told) == {3}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
@@ -49,3 +50,16 @@ def test_a_record_cannot_name_its_own_identity_and_receipt() -> None:
         changed = {name for name in own | spoofed if own.get(name) != spoofed.get(name)}
         assert changed <= {"event.original", "overflow"}
         assert "demo" in spoofed["event.original"]
+
+
+def test_positions_count_within_their_series() -> None:
+    """Two requests of one source under two idempotency keys, and the first of them again."""
+    made = []
+    for series in ("batch-7", "batch-8", "batch-7"):
+        origin = Origin(source="http:gate", format="text", series=series)
+        frame = Frame(0, 0, Raws(origin, [b"one", b"two"], RECEIVED, np.arange(2)))
+        batch, _ = identify(parse([frame]), records([frame], "epoch"))
+        assert set(batch.column("soc.source").to_list()) == {"http:gate"}
+        made.append(batch.column("event.id").to_list())
+    assert made[0] == made[2]
+    assert len({*made[0], *made[1]}) == 4

@@ -74,8 +74,8 @@ def test_names_and_tokens_make_the_source(door: Door) -> None:
 def test_a_request_sent_again_has_the_same_ids(door: Door) -> None:
     for _ in range(2):
         assert door.post(b"one\ntwo\n", "?source=gw", Idempotency_Key="batch-7").json() == {"accepted": 2}
-    assert [(raws.origin.source, raws.positions.tolist()) for raws in door.taken] == [  # type: ignore[union-attr]
-        ("http:default/gw:batch-7", [0, 1])
+    assert [(raws.origin.source, raws.origin.series, raws.positions.tolist()) for raws in door.taken] == [  # type: ignore[union-attr]
+        ("http:default/gw", "batch-7", [0, 1])
     ] * 2
 
 
