@@ -17,6 +17,7 @@ from collectors.formats._frames import Piece, endpoints, finish, gather
 from collectors.formats._text import Shape, decode, match
 from soc_core.protocols import Context, Fault, Ints, Parsed
 
+CONTINUED = frozenset(("nginx.error",))
 PROGRAMS = ("nginx",)
 ERROR = Shape(
     "",

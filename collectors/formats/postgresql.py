@@ -16,6 +16,7 @@ from collectors.formats._json import Record, records
 from collectors.formats._text import decode
 from soc_core.protocols import Context, Fault, Parsed
 
+CONTINUED = frozenset(("postgresql.log",))
 STAMP = r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?) ([A-Z]{3,5}|[+-]\d\d(?::?\d\d)?)"
 # prefixes in use: the default, `%t [%p] %h %u@%d`, `%h %t …`, and `%t:%r:%u@%d:[%p]:` of hosted servers
 HOST = r"\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}"

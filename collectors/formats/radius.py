@@ -22,6 +22,7 @@ from collectors.formats._service import Service
 from collectors.formats._text import Shape, decode
 from soc_core.protocols import Context, Fault, Parsed
 
+CONTINUED = frozenset(("freeradius.detail",))
 PROGRAMS = ("radiusd", "freeradius")
 SPACE = "radius"
 CTIME = r"(?:[A-Z][a-z]{2} [A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d:\d\d \d{4} : )?"

@@ -18,6 +18,7 @@ from collectors.formats._text import decode
 from soc_core.clock import Micros, to_datetime
 from soc_core.protocols import Context, Fault, Parsed
 
+CONTINUED = frozenset(("snort.alert",))
 SYSLOG_MARKS = ("snort[", "snort: ", "snort3", "[**]")
 WHEN = r"\d\d/\d\d(?:/\d\d(?:\d\d)?)?-\d\d:\d\d:\d\d\.\d{1,6}"
 MARK = rf"(?:{WHEN} +)?\[\*\*\] \[\d+:\d+:\d+\] |\[\d+:\d+:\d+\] .*\{{[A-Za-z0-9-]+\}} \S+ -> \S+"

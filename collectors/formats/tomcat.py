@@ -17,6 +17,7 @@ from collectors.formats._frames import Piece, finish, gather
 from collectors.formats._text import Shape, decode, match
 from soc_core.protocols import Context, Fault, Ints, Parsed
 
+CONTINUED = frozenset(("tomcat.log",))
 JULI = Shape("", r"^(?P<day>\d\d-[A-Z][a-z]{2}-\d{4}) (?P<clock>\d\d:\d\d:\d\d)\.(?P<part>\d{1,6}) "
              r"(?P<log.level>[A-Z]+|[^\x00-\x7F]+) \[(?P<process.thread.name>[^\]]*)\] (?P<log.logger>\S+) "
              r"(?P<message>(?s:.*))$")

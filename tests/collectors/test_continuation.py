@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from collectors.assembly import assemble
-from collectors.continuation import HOLD
+from collectors.continuation import HOLD, continued
 from collectors.parse import parse
-from soc_core import clock
+from soc_core import clock, registry
 from soc_core.held import pick
 from soc_core.identify import identify, records
 from soc_core.protocols import Frame, Ints, Origin, Raws
-from tests.collectors.formats.fixtures import rows
+from tests.collectors.formats.fixtures import HERE, rows
 
 RECEIVED = clock.from_text("2026-11-23T00:00:00Z")
 TRACE = [
@@ -70,6 +71,18 @@ def test_any_cut_gives_the_same(lines: list[bytes], format_: str, originals: lis
     assert worked(given, format_, list(range(1, len(lines)))) == whole
 
 
+LASTING = [name for name in registry.names("collectors.formats") if continued(name)]
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_any_cut_of_the_samples_gives_the_same(name: str) -> None:
+    lines = [("a", line) for log in sorted((HERE / name).glob("*.log"))
+             for line in log.read_bytes().split(b"\n")[:-1]][:40]
+    whole = worked(lines, name, [])
+    for cut in range(1 + time.gmtime().tm_yday % 4, len(lines), 4):
+        assert worked(lines, name, [cut]) == whole, lines[cut]
+
+
 def test_sources_do_not_mix() -> None:
     mixed = [("a", TRACE[0]), ("b", b"\tat cn.example.Other.run(Other.java:1)"), ("a", TRACE[1]), ("a", TRACE[2])]
     frames = frames_of(mixed, "application")
@@ -83,5 +96,5 @@ def test_the_last_record_waits_no_longer_than_it_must() -> None:
     waiting = assemble(parse(frames), frames, RECEIVED)
     assert (waiting.held, waiting.due, waiting.parsed.batch.height) == ([(0, 0)], RECEIVED + HOLD, 0)
     assert assemble(parse(frames), frames, RECEIVED + HOLD + 1).held == []
-    later = [*frames, Frame(0, 1, Raws(Origin(source="b", format="nginx"), [b"x"], RECEIVED + HOLD + 1))]
+    later = [*frames, Frame(0, 1, Raws(Origin(source="b", format="syslog"), [b"x"], RECEIVED + HOLD + 1))]
     assert assemble(parse(later), later, 0).held == []
