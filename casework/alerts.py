@@ -23,7 +23,7 @@ from soc_core.state.tables import AlertRow, UserRow
 
 JUDGES = (Role.ANALYST, Role.SHIFT_LEAD)
 EVENTS = 100
-COUNTED = 10_000  # a longer queue is told as at least so long: counting it each time would cost more than showing it
+COUNTED = 1_000  # a longer queue is told as at least so long: counting it each time would cost more than showing it
 MAIN_ENTITIES = ("source.ip", "user.name", "host.name", "destination.ip")
 
 

@@ -136,8 +136,10 @@ def count(session: Session, scope: Scope, wanted: Filter, most: int | None = Non
     where = [*within(scope), *matching(wanted)]
     if most is None:
         return session.scalar(select(func.count()).select_from(AlertRow).where(*where)) or 0
-    some = select(AlertRow.id).where(*where).limit(most).subquery()
-    return session.scalar(select(func.count()).select_from(some)) or 0
+    some = select(AlertRow.id).where(*where).limit(most)
+    if wanted.status == "waiting" and not wanted.text:  # along the queue's own index, which holds what is asked
+        some = some.order_by(AlertRow.priority.desc(), AlertRow.last_seen.desc(), AlertRow.id.desc())
+    return session.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
 def cursor(last: Alert, order: Order = "latest") -> str:

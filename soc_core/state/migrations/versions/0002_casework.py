@@ -46,8 +46,9 @@ def alerts() -> None:
     op.execute("UPDATE alerts SET priority = 4 * risk, due = raised")
     op.drop_index("ix_alerts_risk_last_seen_id", "alerts")
     op.create_index("ix_alerts_priority_last_seen_id", "alerts", ["priority", "last_seen", "id"])
-    op.create_index("ix_alerts_waiting", "alerts", ["priority", "last_seen", "id"], sqlite_where=WAITING,
-                    postgresql_where=WAITING)
+    op.create_index("ix_alerts_waiting", "alerts",
+                    ["priority", "last_seen", "id", "organisation", "realm", "severity"],
+                    sqlite_where=WAITING, postgresql_where=WAITING)
     op.create_index("ix_alerts_step", "alerts", ["step"], sqlite_where=STEPPING, postgresql_where=STEPPING)
 
 
