@@ -26,7 +26,7 @@ import operator
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from detections.sigma import bounds
@@ -35,6 +35,7 @@ from soc_core.clock import Micros
 
 CROWD = 1000  # marks of a bucket before they are thinned
 MOST = 20_000  # marks of a bucket of a kind that cannot be thinned
+NEVER = -(1 << 62)
 DIFFERENT = ("value_count", "temporal")
 OPS: dict[str, Callable[[float, float], bool]] = {
     "lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge, "eq": operator.eq, "neq": operator.ne,
@@ -67,16 +68,17 @@ class Spec:
     slots: int
     percentile: float | None = None
     expression: Expression = None
+    need: int = field(init=False)  # the smallest whole number that satisfies the lower bounds
+    waits: bool = field(init=False)  # whether only time can decide
+    ordered: bool = field(init=False)  # whether rules must follow each other, so many of them
 
-    @property
-    def need(self) -> int:
-        """The smallest whole number that satisfies the lower bounds."""
+    def __post_init__(self) -> None:
         lowest = [int(count // 1) + 1 if op == "gt" else -int(-count // 1) for op, count in self.bounds]
-        return max(1, *lowest) if lowest else 1
+        object.__setattr__(self, "need", max(1, *lowest) if lowest else 1)  # read for every mark
+        object.__setattr__(self, "waits", self._waits())
+        object.__setattr__(self, "ordered", self.kind == "temporal_ordered" and self.expression is None)
 
-    @property
-    def waits(self) -> bool:
-        """Whether only time can decide."""
+    def _waits(self) -> bool:
         if self.kind in ("value_avg", "value_percentile", "value_median"):
             return True
         if self.expression is not None:
@@ -98,14 +100,14 @@ class Spec:
         return measured is not None and all(OPS[op](measured, count) for op, count in self.bounds)
 
 
-def order(mark: Mark) -> tuple[Micros, str, int]:
-    return (mark.at, mark.id, mark.slot)
+order: Callable[[Mark], tuple[Micros, str, int]] = operator.attrgetter("at", "id", "slot")
+moment: Callable[[Mark], Micros] = operator.attrgetter("at")
 
 
 class Series:
     """The marks of one key, sorted by event time and id."""
 
-    __slots__ = ("lost", "marks", "values")
+    __slots__ = ("lost", "marks", "runs", "values")
 
     def __init__(self, marks: list[Mark] | None = None) -> None:
         self.lost = 0
@@ -115,19 +117,24 @@ class Series:
         """Hold these marks, sorted, and no others."""
         self.marks = marks
         self.values = Counter(mark.value for mark in marks)
+        self.runs: list[list[Micros]] | None = None
 
     def add(self, mark: Mark, spec: Spec) -> list[Mark]:
         """Take a mark in; the marks that complete by it, in event time. One that is known already changes nothing."""
-        marks = self.marks
-        place = bisect_left(marks, order(mark), key=order)
-        if place < len(marks) and order(marks[place]) == order(mark):
+        place = self._insert(mark)
+        if place < 0:
             return []
-        marks.insert(place, mark)
-        self.values[mark.value] += 1
         if spec.waits:
             self._cap(mark, spec)
             return []
-        done = []
+        marks, done = self.marks, []
+        if spec.ordered and place == len(marks) - 1:
+            if self._follows(mark, spec):
+                mark.fired = True
+                done.append(mark)
+            self._thin(mark, spec)
+            return done
+        self.runs = None
         few = spec.expression is None and spec.kind in DIFFERENT and len(self.values) < spec.need
         for at in range(place, place if few else len(marks)):
             other = marks[at]
@@ -138,6 +145,31 @@ class Series:
                 done.append(other)
         self._thin(mark, spec)
         return done
+
+    def _insert(self, mark: Mark) -> int:
+        """Where the mark stands now; -1 where it stood already."""
+        marks, mine = self.marks, order(mark)
+        place = len(marks)
+        if marks and order(marks[-1]) >= mine:
+            place = bisect_left(marks, mine, key=order)
+            if order(marks[place]) == mine:
+                return -1
+        marks.insert(place, mark)
+        self.values[mark.value] += 1
+        return place
+
+    def _follows(self, mark: Mark, spec: Spec) -> bool:
+        """Whether enough different rules in their order end with the latest mark, within the span.
+
+        `runs[slot][n]`: the latest beginning of n + 1 rules in their order that end with this one.
+        """
+        known = self.runs
+        if known is None:
+            known = self.runs = [[NEVER] * spec.slots for _ in range(spec.slots)]
+            for each in self.marks[:-1]:
+                _extend(known, each)
+        _extend(known, mark)
+        return max(known[mark.slot][spec.need - 1 :], default=NEVER) >= mark.at - spec.span
 
     def settle(self, until: Mapping[str, Micros] | None, spec: Spec) -> list[Mark]:
         """For conditions that wait: judge each event by the window that ends with it, once nothing in time can come.
@@ -157,14 +189,18 @@ class Series:
 
     def drop(self, useless: Callable[[Mark], bool]) -> None:
         """Forget marks that no window can need any more."""
-        self.keep([mark for mark in self.marks if not useless(mark)])
+        kept = [mark for mark in self.marks if not useless(mark)]
+        if len(kept) < len(self.marks):
+            self.keep(kept)
 
     def _bucket(self, mark: Mark, span: Micros) -> tuple[int, int]:
         low = mark.at // span * span
-        first = bisect_left(self.marks, low, key=lambda mark: mark.at)
-        return first, bisect_left(self.marks, low + span, key=lambda mark: mark.at)
+        first = bisect_left(self.marks, low, key=moment)
+        return first, bisect_left(self.marks, low + span, key=moment)
 
     def _thin(self, mark: Mark, spec: Spec) -> None:
+        if len(self.marks) <= (2 * spec.need if spec.kind == "event_count" else CROWD):
+            return
         first, end = self._bucket(mark, spec.span)
         if spec.kind == "event_count":
             if end - first > 2 * spec.need:
@@ -198,14 +234,23 @@ class Series:
         self.keep(self.marks[:first] + kept + self.marks[end:])
 
     def _cap(self, mark: Mark, spec: Spec) -> None:
+        if len(self.marks) <= MOST:
+            return
         first, end = self._bucket(mark, spec.span)
         if end - first > MOST:
             del self.marks[first]
             self.lost += 1
 
 
+def _extend(runs: list[list[Micros]], mark: Mark) -> None:
+    mine = runs[mark.slot]
+    mine[0] = mark.at
+    for size in range(1, mark.slot + 1):
+        mine[size] = max(run[size - 1] for run in runs[: mark.slot])
+
+
 def _window(marks: list[Mark], place: int, span: Micros) -> list[Mark]:
-    low = bisect_left(marks, marks[place].at - span, key=lambda mark: mark.at)
+    low = bisect_left(marks, marks[place].at - span, key=moment)
     return marks[low : bisect_right(marks, order(marks[place]), key=order)]
 
 
