@@ -119,12 +119,16 @@ class SigmaDetector:
     def detect(self, batch: EventBatch) -> list[Finding]:
         """Findings of all rules and correlations, in the order of the rows."""
         out: list[tuple[int, Finding]] = []
+        bases: list[Match] = []
         for match in self.matches(batch):
             if not match.rule.quiet:
                 out.append((match.place, self.maker.finding(match.rule, match.event)))
             if match.rule.id in self.correlator.bases:
-                found = self.correlator.match(match.rule.id, match.event, match.barred)
-                out += [(match.place, each) for each in found]
+                bases.append(match)
+        bases.sort(key=lambda match: match.place)  # as they came, not by shape: what is in order costs least
+        for match in bases:
+            found = self.correlator.match(match.rule.id, match.event, match.barred)
+            out += [(match.place, each) for each in found]
         self.correlator.heard(batch)
         return [finding for _, finding in sorted(out, key=lambda pair: pair[0])]
 
