@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy.orm import Session
 
 from soc_core import clock
+from soc_core.garbage import uncollected
 from soc_core.lanes import Failures, Guard, Lane, unguarded
 from soc_core.models import Finding
 from soc_core.pipeline import Partition, Parts
@@ -119,7 +120,8 @@ class Worker:
         if lane.touched:  # its last step failed half-way
             lane = self.lanes[number] = self._opened(number)
         try:
-            return lane.run(final)
+            with uncollected():
+                return lane.run(final)
         except (Lost, commits.OtherWorker) as error:
             log.warning("%s", error)
             self.drop([number])
