@@ -45,7 +45,7 @@ TYPE = re.compile(r"(?m)^(?:Caused by: |Exception in thread \"[^\"]{0,80}\" |Unc
 # tag → what in a record shows it; a head of that language shows it too
 SIGNS = tuple((name, re.compile(pattern)) for name, pattern in (
     ("jvm", r"\bat (?:[\w$]+\.){1,12}[\w$<>]+\([^)\n]{0,120}\)|"
-            r"(?:\b[a-z][\w$]*\.){2,12}[A-Z][\w$]*(?:Exception|Error)\b"),
+            r"(?:\b[a-z][\w$]{0,80}\.){2,12}[A-Z][\w$]*(?:Exception|Error)\b"),
     ("spring", r"\borg\.springframework\."),
     ("velocity", r"\borg\.apache\.velocity\.|\bVelocity(?:Engine|Exception)\b"),
     ("python", r"Traceback \(most recent|^\s*File \"[^\"\n]{1,300}\", line \d"), ("django", r"\bdjango\b"),
