@@ -7,7 +7,10 @@ NAMES = {
     "pid": "process.pid", "ppid": "process.parent.pid", "exe": "process.executable", "comm": "process.name",
     "exit": "process.exit_code", "cwd": "process.working_directory", "name": "file.path", "unit": "service.name",
 }
-IDS = {"uid": "user.id", "euid": "user.effective.id", "gid": "group.id"}
+IDS = {"uid": ("user.id",), "euid": ("user.effective.id",), "gid": ("group.id", "user.group.id"),
+    "egid": ("user.effective.group.id",)}
+ARCHITECTURES = {X86_64: "x86_64", "40000003": "i386", "c00000b7": "aarch64", "c0000102": "loongarch64",
+    "80000015": "ppc64", "c0000015": "ppc64le", "c00000f3": "riscv64"}
 AUTHENTICATION, SESSION, IAM = ("authentication",), ("session",), ("iam",)
 CONFIGURATION, PROCESS, PACKAGE = ("configuration",), ("process",), ("package",)
 INFO, START, END, CHANGE, STOP = ("info",), ("start",), ("end",), ("change",), ("end",)

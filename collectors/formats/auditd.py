@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from collectors.formats._auditd_records import CALLS, IDS, KINDS, NAMES, X86_64
+from collectors.formats._auditd_records import ARCHITECTURES, CALLS, IDS, KINDS, NAMES, X86_64
 from collectors.formats._document import Event, piece
 from collectors.formats._frames import gather
 from collectors.formats._json import Record
@@ -150,9 +150,11 @@ def _known(kind: str, values: dict[str, str], found: Record) -> None:
         found.setdefault("process.name", base(str(found["process.executable"])))
     if "acct" in values and values["acct"] not in NOTHING:
         found["user.name"] = values["acct"]
-    for name, column in IDS.items():
-        if values.get(name, "") not in NOTHING and column not in found:
-            found[column] = values[name]
+    for name, columns in IDS.items():
+        if values.get(name, "") not in NOTHING:
+            found |= {column: values[name] for column in columns if column not in found}
+    if "arch" in values:
+        found["host.architecture"] = ARCHITECTURES.get(values["arch"].lower(), values["arch"])
     if "key" in values and values["key"] not in NOTHING:
         found["rule.name"] = values["key"]
     if kind in ("ADD_USER", "DEL_USER", "ADD_GROUP", "DEL_GROUP") and "id" in values:
