@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from casework import agency, alerts, drills, events, incidents, overview, pipeline, quarantine, rules, sources
+from casework import agency, alerts, drills, events, overview, pipeline, quarantine, rules, sources
 from casework.services import Conflict, NotFound, Services
 from soc_api.answers import reply
 from soc_api.auth import COOKIE, Denied, Entry, Logins, same_origin
@@ -42,6 +42,10 @@ class Target(Body):
 
     id: str = Field(max_length=200)
     version: int
+
+
+class Remark(Body):
+    note: str = Field(min_length=1, max_length=10_000)
 
 
 class Change(Body):
@@ -154,7 +158,7 @@ def me(request: Request, who: Annotated[Entry, Depends(entry_of)]) -> Response:
         "csrf": logins_of(request).csrf(who) if who.session else ""})
 
 
-# ---------------------------------------------------------------- alerts and incidents
+# ---------------------------------------------------------------- alerts
 
 
 @router.get("/alerts")
@@ -211,16 +215,11 @@ def assign(actor: Who, services: Here, given: Change) -> Response:
     return changed(actor, services, "assign", given)
 
 
-@router.get("/incidents")
-def incident_list(actor: Who, services: Here, realm: Text = "", status: Text = "", limit: Limit = 50) -> Response:
-    """The latest incidents."""
-    return reply(incidents.listing(actor, services, realm, status, limit))
-
-
-@router.get("/incidents/{incident}")
-def incident_one(actor: Who, services: Here, incident: str) -> Response:
-    """One incident with its alerts' ids."""
-    return reply(incidents.get(actor, services, incident))
+@router.post("/alerts/{alert}/comment")
+def remark(actor: Who, services: Here, alert: str, given: Remark) -> Response:
+    """A remark in its history."""
+    alerts.comment(actor, services, alert, given.note)
+    return reply({"noted": True})
 
 
 # ---------------------------------------------------------------- events
