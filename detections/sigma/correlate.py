@@ -19,8 +19,8 @@ import polars as pl
 
 from detections.sigma import bounds
 from detections.sigma.finding import OWNER, Event, make_known, title
-from detections.sigma.judge import Value, number
-from detections.sigma.map import Mapping
+from detections.sigma.judge import number
+from detections.sigma.map import Mapping, Reader
 from detections.sigma.rule import Correlation, Rule, RuleSet
 from detections.sigma.windows import Mark, Series, Spec
 from soc_core.clock import DAY, HOUR, MINUTE, SECOND, Micros
@@ -43,6 +43,7 @@ class Watch(NamedTuple):
     correlation: Correlation
     spec: Spec
     slot: int
+    name: str  # the correlation's id
 
 
 class Correlator:
@@ -56,10 +57,13 @@ class Correlator:
         self.bases: dict[str, list[Watch]] = {}
         for c in rules.correlations:
             for slot, base in enumerate(c.rules):
-                self.bases.setdefault(base, []).append(Watch(c, self.specs[c.id], slot))
+                self.bases.setdefault(base, []).append(Watch(c, self.specs[c.id], slot, c.id))
         inner = {base for c in rules.correlations if not c.generate for base in c.rules}
         self.quiet = inner & set(self.correlations)
+        self.chained = any(base in self.correlations for c in rules.correlations for base in c.rules)
         self.waiting = [name for name in _inner_first(self.correlations) if self.specs[name].waits]
+        self.readers: dict[tuple[str, str, str], tuple[tuple[Reader, ...], tuple[Reader, ...]]] = {}
+        self.told: tuple[Event | None, dict[str, Any]] = (None, {})  # the event at hand, as its findings need it
         self.series: dict[tuple[str, Key], Series] = {}
         self.sources: dict[str, list[Micros]] = {}  # source → latest event time, clock at its latest record
         self.clock: Micros = 0
@@ -71,19 +75,20 @@ class Correlator:
     def match(self, base: str, event: Event, barred: frozenset[str] = frozenset()) -> list[Finding]:
         """Take in a base rule's match; the findings of every window that it completes. Not for those `barred`."""
         source = self._arrived(event)
-        horizon = self._horizon(source)
-        info = self._info(self.rules[base], event)
+        horizon, at = self._horizon(source), event.at
+        rule, place = self.rules[base], _place(event)
+        info = self._info(rule, event)
         out: list[Finding] = []
         for watch in self.bases[base]:
-            if watch.correlation.id in barred:
+            if watch.name in barred:
                 continue
-            if event.at < horizon - watch.spec.span:
+            if at < horizon - watch.spec.span:
                 self.late += 1
                 continue
-            feed = self._feed(watch, base, self.rules[base], event)
+            feed = self._feed(watch, base, rule, event)
             if feed is not None:
-                mark = Mark(event.at, event.text("event.id"), watch.slot, feed[1], source, info)
-                out += self._add(watch, feed[0], mark, _place(event))
+                mark = Mark(at, event.text("event.id"), watch.slot, feed[1], source, info)
+                out += self._add(watch, feed[0], mark, place)
         return out
 
     def _arrived(self, event: Event) -> str:
@@ -100,37 +105,38 @@ class Correlator:
 
     def _info(self, rule: Rule, event: Event) -> dict[str, Any]:
         """What a finding on this event needs when its window completes, perhaps much later."""
-        owner = [(name, event.text(name)) for name in OWNER if event.text(name)]
-        info: dict[str, Any] = {"owner": owner, "entities": event.entities(), "realm": event.text("soc.realm") or REAL}
-        above = self._above(rule.id, rule, event)
-        if above:
-            info["above"] = above
-        return info
+        if self.told[0] is not event:
+            owner = [(name, event.text(name)) for name in OWNER if event.text(name)]
+            realm = event.text("soc.realm") or REAL
+            self.told = event, {"owner": owner, "entities": event.entities(), "realm": realm}
+        info = self.told[1]
+        above = self._above(rule.id, rule, event) if self.chained else None
+        return {**info, "above": above} if above else info
 
     def _above(self, base: str, rule: Rule, event: Event) -> dict[str, Any]:
         """Keys and values for the correlations of correlations that this match may reach."""
         found: dict[str, Any] = {}
         for watch in self.bases.get(base, ()):
-            for outer in self.bases.get(watch.correlation.id, ()):
-                feed = self._feed(outer, watch.correlation.id, rule, event)
+            for outer in self.bases.get(watch.name, ()):
+                feed = self._feed(outer, watch.name, rule, event)
                 if feed is not None:
-                    found[outer.correlation.id] = feed
-            if watch.correlation.id in self.bases:
-                found.update(self._above(watch.correlation.id, rule, event))
+                    found[outer.name] = feed
+            if watch.name in self.bases:
+                found.update(self._above(watch.name, rule, event))
         return found
 
     def _feed(self, watch: Watch, base: str, rule: Rule, event: Event) -> tuple[Key, Any] | None:
         """The key and the counted value of a match for one correlation; None when a group-by field is absent."""
-        c = watch.correlation
+        grouping, counted = self._readers(watch, base, rule)
         key = [event.text("soc.realm"), event.text("soc.zone")]
-        for name in c.group_by:
-            found = self._read(c.aliases.get(name, {}).get(base, name), rule, event)
+        for reader in grouping:
+            found = event.value(reader)
             if found is None:
                 return None
             key.append(found if isinstance(found, str) else "\x1f".join(found))
         value: Any = watch.slot
-        if c.fields:
-            values = [self._read(name, rule, event) for name in c.fields]
+        if counted:
+            values = [event.value(reader) for reader in counted]
             if any(each is None for each in values):
                 return None
             value = "\x1f".join(each if isinstance(each, str) else "\x1e".join(each or ()) for each in values)
@@ -138,18 +144,30 @@ class Correlator:
                 value = number(value)
         return tuple(key), value
 
-    def _read(self, name: str, rule: Rule, event: Event) -> Value:
-        return event.value(self.mapping.resolve(rule.logsource, name).reader)
+    def _readers(self, watch: Watch, base: str, rule: Rule) -> tuple[tuple[Reader, ...], tuple[Reader, ...]]:
+        """Where the group-by fields and the counted fields of a correlation are read in a rule's matches."""
+        name = (watch.name, base, rule.head.id)
+        known = self.readers.get(name)
+        if known is None:
+            c = watch.correlation
+            grouping = [c.aliases.get(field, {}).get(base, field) for field in c.group_by]
+            known = self.readers[name] = (
+                tuple(self.mapping.resolve(rule.logsource, field).reader for field in grouping),
+                tuple(self.mapping.resolve(rule.logsource, field).reader for field in c.fields),
+            )
+        return known
 
     def _add(self, watch: Watch, key: Key, mark: Mark, place: tuple[int, int]) -> list[Finding]:
-        c, spec = watch.correlation, watch.spec
-        series = self.series.setdefault((c.id, key), Series())
+        series = self.series.get((watch.name, key))
+        if series is None:
+            series = self.series[watch.name, key] = Series()
         before = len(series.marks)
-        done = series.add(mark, spec)
+        done = series.add(mark, watch.spec)
         self.count += len(series.marks) - before
-        self.shed += series.lost
-        series.lost = 0
-        return self._completed(c, key, done, place)
+        if series.lost:
+            self.shed += series.lost
+            series.lost = 0
+        return self._completed(watch.correlation, key, done, place) if done else []
 
     def _completed(self, c: Correlation, key: Key, done: Iterable[Mark], place: tuple[int, int]) -> list[Finding]:
         out = []
@@ -158,7 +176,7 @@ class Correlator:
             if c.id not in self.quiet:
                 out.append(self._finding(c, key, mark, info, place))
             for outer in self.bases.get(c.id, ()):
-                feed = info.get("above", {}).get(outer.correlation.id)
+                feed = info.get("above", {}).get(outer.name)
                 if feed is not None:
                     value = feed[1] if outer.correlation.fields else outer.slot
                     above = Mark(mark.at, mark.id, outer.slot, value, mark.source, info)

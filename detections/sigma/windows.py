@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import operator
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -116,7 +115,9 @@ class Series:
     def keep(self, marks: list[Mark]) -> None:
         """Hold these marks, sorted, and no others."""
         self.marks = marks
-        self.values = Counter(mark.value for mark in marks)
+        self.values: dict[Any, int] = {}
+        for mark in marks:
+            self.values[mark.value] = self.values.get(mark.value, 0) + 1
         self.runs: list[list[Micros]] | None = None
 
     def add(self, mark: Mark, spec: Spec) -> list[Mark]:
@@ -155,7 +156,7 @@ class Series:
             if order(marks[place]) == mine:
                 return -1
         marks.insert(place, mark)
-        self.values[mark.value] += 1
+        self.values[mark.value] = self.values.get(mark.value, 0) + 1
         return place
 
     def _follows(self, mark: Mark, spec: Spec) -> bool:
