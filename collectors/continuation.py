@@ -8,8 +8,8 @@ nothing comes for a while, so that a batch that ends within a record changes not
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,16 @@ PACKAGE = "collectors.formats"
 HOLD = 2 * SECOND  # receipt time after which a record goes on no more
 LONGEST = 2000  # lines of one record
 Place = tuple[int, int]
+NOWHERE = (1 << 62, 0)
+
+
+class Lines(NamedTuple):
+    """A source's events (numbers in the batch, and their places), merged lines and faults, each in order."""
+
+    events: list[int]
+    places: list[Place]
+    merged: list[Place]
+    faults: list[Place]
 
 
 def continued(name: str) -> frozenset[str]:
@@ -42,34 +52,30 @@ def settle(parsed: ParsedFrames, frames: Sequence[Frame], now: Micros) -> Assemb
     held: set[Place] = set()
     joined = list(parsed.joined)
     due = LATEST
-    for numbers in _by_source(frames, some).values() if some else ():
-        events = np.flatnonzero(np.isin(parsed.frame_no, numbers)).tolist()
-        places = [(int(parsed.frame_no[event]), int(parsed.line_no[event])) for event in events]
-        merged = [place for place in parsed.merged if place[0] in numbers]
-        tail = _tail(parsed, numbers, places, merged, bool(events) and events[-1] in mine)
+    for lines in _by_source(parsed, frames, some) if some else ():
+        goes_on = bool(lines.events) and lines.events[-1] in mine
+        tail = _tail(lines, goes_on)
         until = _patience(frames, tail[-1][0]) if tail else 0
         if until and now <= until:
             held.update(tail)
             due = min(due, until)
-        for event, place, following in zip(events, places, [*places, (len(frames), 0)][1:], strict=True):
-            lines = merged[bisect_right(merged, place) : bisect_left(merged, following)] if event in mine else []
-            if lines and place not in held:
-                joined.append((place, *lines))
+        for event, place, following in zip(lines.events, lines.places, [*lines.places, NOWHERE][1:], strict=True):
+            more = lines.merged[bisect_right(lines.merged, place) : bisect_left(lines.merged, following)]
+            if more and event in mine and place not in held:
+                joined.append((place, *more))
     if not held and len(joined) == len(parsed.joined):
         return Assembled(parsed, [], LATEST)
     return Assembled(_without(parsed, held, joined), sorted(held), due)
 
 
-def _tail(parsed: ParsedFrames, numbers: Sequence[int], places: Sequence[Place], merged: Sequence[Place],
-          goes_on: bool) -> list[Place]:
+def _tail(lines: Lines, goes_on: bool) -> list[Place]:
     """A source's lines from its last record on, in order; none where they are too many to be one record."""
-    last = places[-1] if places else (-1, 0)
-    after = [place for place in merged if place > last] if goes_on else []
-    after += [(fault.frame, fault.line) for fault in parsed.faults
-              if fault.frame in numbers and (fault.frame, fault.line) > last]
+    last = lines.places[-1] if lines.places else (-1, 0)
+    after = lines.merged[bisect_right(lines.merged, last) :] if goes_on else []
+    after = sorted([*after, *lines.faults[bisect_right(lines.faults, last) :]])
     if len(after) > LONGEST:
         return []
-    return [*([last] if goes_on else []), *sorted(after)]
+    return [*([last] if goes_on else []), *after]
 
 
 def _candidates(batch: EventBatch) -> set[int]:
@@ -88,12 +94,22 @@ def _first(part: Part, name: str) -> str:
     return str(column.single if column.single is not None else column.series[0])
 
 
-def _by_source(frames: Sequence[Frame], some: set[int]) -> dict[tuple[str, str], list[int]]:
-    """The frames of each source that has one of `some`."""
-    sources: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for number, frame in enumerate(frames):
-        sources[frame.raws.origin.realm, frame.raws.origin.source].append(number)
-    return {source: numbers for source, numbers in sources.items() if not some.isdisjoint(numbers)}
+def _by_source(parsed: ParsedFrames, frames: Sequence[Frame], some: set[int]) -> list[Lines]:
+    """What became of the lines of each source that has one of the frames `some`, all in order."""
+    names = [(frame.raws.origin.realm, frame.raws.origin.source) for frame in frames]
+    wanted = {names[frame] for frame in some}
+    found: dict[tuple[str, str], Lines] = {name: Lines([], [], [], []) for name in wanted}
+    for event, place in enumerate(zip(parsed.frame_no.tolist(), parsed.line_no.tolist(), strict=True)):
+        if (lines := found.get(names[place[0]])) is not None:
+            lines.events.append(event)
+            lines.places.append(place)
+    for place in sorted(parsed.merged):
+        if (lines := found.get(names[place[0]])) is not None:
+            lines.merged.append(place)
+    for fault in sorted(parsed.faults):
+        if (lines := found.get(names[fault.frame])) is not None:
+            lines.faults.append((fault.frame, fault.line))
+    return list(found.values())
 
 
 def _patience(frames: Sequence[Frame], last: int) -> Micros:

@@ -31,7 +31,6 @@ class Key(NamedTuple):
     encoding: str
     hour: int
     header: str = ""
-    source: str = ""  # of formats whose records have several lines: those of two sources must not meet
 
 
 class Lines(NamedTuple):
@@ -78,16 +77,35 @@ def _parse(frames: Sequence[Frame]) -> ParsedFrames:
     groups: dict[Key, list[tuple[int, Ints]]] = {}
     for origin, members in origins.items():
         name = origin.format if origin.format in registry.names(PACKAGE) else detect(_collect(frames, members).lines)
-        lasting = bool(continued(name))
+        latest = max(frames[at].raws.received for at, _ in members) if continued(name) else 0  # a record is not cut
         for at, numbers in members:
-            hour = -(-frames[at].raws.received // HOUR)
-            key = Key(name, origin.timezone, origin.encoding, hour, origin.header, origin.source if lasting else "")
+            hour = -(-(latest or frames[at].raws.received) // HOUR)
+            key = Key(name, origin.timezone, origin.encoding, hour, origin.header)
             groups.setdefault(key, []).append((at, numbers))
     results: list[tuple[Lines, str, Parsed]] = []
     for key, members in groups.items():
-        held = _collect(frames, members)
-        results += _with_second_chance(held, key, Context(key.hour * HOUR, key.timezone, key.encoding, key.header))
+        results += _read(frames, members, key)
     return _joined(results, faults)
+
+
+def _read(frames: Sequence[Frame], members: list[tuple[int, Ints]], key: Key) -> list[tuple[Lines, str, Parsed]]:
+    """One format's lines; where records have several lines, those of two sources are not let run into each other."""
+    ctx = Context(key.hour * HOUR, key.timezone, key.encoding, key.header)
+    names = [frames[at].raws.origin.source for at, _ in members]
+    if not continued(key.format) or len(set(names)) == 1:
+        return _with_second_chance(_collect(frames, members), key, ctx)
+    members = [member for _, member in sorted(zip(names, members, strict=True), key=lambda pair: pair[0])]
+    held = _collect(frames, members)
+    codes = np.unique([frame.raws.origin.source for frame in frames], return_inverse=True)[1][held.frames]
+    firsts = np.flatnonzero(codes[1:] != codes[:-1]) + 1
+    found = _with_second_chance(held, key, ctx)
+    odd = {*found[0][2].merged, *(fault.line for fault in found[0][2].faults)}
+    if odd.isdisjoint(firsts.tolist()):
+        return found
+    alone: dict[str, list[tuple[int, Ints]]] = {}
+    for at, numbers in members:
+        alone.setdefault(frames[at].raws.origin.source, []).append((at, numbers))
+    return [part for some in alone.values() for part in _with_second_chance(_collect(frames, some), key, ctx)]
 
 
 def _spread(lines: Sequence[bytes]) -> list[bytes]:
