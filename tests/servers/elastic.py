@@ -33,7 +33,7 @@ node.name: n1
 node.portsfile: true
 discovery.type: single-node
 network.host: 127.0.0.1
-http.port: 0
+http.port: {port}
 transport.port: 0
 path.data: {data}
 path.logs: {run}/logs
@@ -45,19 +45,29 @@ cluster.max_shards_per_node: 5000
 
 
 class Node:
-    """A running node: its address and the process that holds it."""
+    """A running node: its address and the process that holds it.
 
-    def __init__(self, run: Path, home: Path, java: Path) -> None:
-        self.run, self.home = run, home
+    `start` may be called again after `kill`; the address stays where a port was given.
+    """
+
+    def __init__(self, run: Path, home: Path, java: Path, port: int = 0) -> None:
+        self.run, self.home, self.java = run, home, java
         for name in ("logs", "tmp"):
             (run / name).mkdir(parents=True, exist_ok=True)
         self.data = Path(tempfile.mkdtemp(prefix="soc-elastic-", dir=_quick_disk(run)))
         shutil.copytree(home / "config", run / "config", dirs_exist_ok=True)
-        (run / "config" / "elasticsearch.yml").write_text(CONFIG.format(run=run, data=self.data), encoding="utf-8")
+        told = CONFIG.format(run=run, data=self.data, port=port)
+        (run / "config" / "elasticsearch.yml").write_text(told, encoding="utf-8")
         options = run / "config" / "jvm.options"
         kept = [line for line in options.read_text(encoding="utf-8").splitlines()
                 if not re.match(r"-Xlog:gc|.*HeapDumpOnOutOfMemory|-XX:ErrorFile|.*-Xlog:gc", line)]
         options.write_text("\n".join(kept), encoding="utf-8")
+        self.start()
+
+    def start(self) -> None:
+        """Start the process and wait until it answers."""
+        run, home, java = self.run, self.home, self.java
+        (run / "logs" / "http.ports").unlink(missing_ok=True)
         user = _unprivileged(run, self.data)
         command = ["setpriv", "--pdeathsig", "TERM", *user, "bash", str(home / "bin" / "elasticsearch")]
         environment = {
@@ -84,6 +94,12 @@ class Node:
             time.sleep(0.1)
         self.stop()
         raise RuntimeError(f"Elasticsearch does not answer after {START_SECONDS} s")
+
+    def kill(self) -> None:
+        """kill -9 of the whole process group."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
     def stop(self) -> None:
         """End the node by its process group and take its data away."""

@@ -6,10 +6,12 @@ import atexit
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -28,13 +30,33 @@ class Postgres:
         self.folder, self.binaries, self.numbers = folder, binaries, count(1)
         self.data = folder / "data"
         self.user = _unprivileged(folder)
+        self.options = (f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off "
+                        "-c shared_buffers=16MB")
         self.run("initdb", "-D", self.data, "-U", "soc", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
-        options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off -c shared_buffers=16MB"
-        self.run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", folder / "log", "-o", options, "start")
+        self.start()
         self.run("createdb", "-h", folder, "-U", "soc", "shared")
         made = Database(self.url("shared"))
         made.migrate()
         made.close()
+
+    def start(self) -> None:
+        """Start the server, also after `kill`."""
+        self.run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", self.folder / "log", "-o", self.options, "start")
+
+    def kill(self) -> None:
+        """kill -9 of the server; its children end by themselves."""
+        os.kill(int((self.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        until = time.monotonic() + 20
+        while list(self.folder.glob(".s.PGSQL.*[0-9]")) and time.monotonic() < until and self._children():
+            time.sleep(0.05)
+
+    def _children(self) -> bool:
+        """Whether a process of the server still has its data open."""
+        for place in Path("/proc").glob("[0-9]*/cwd"):
+            with suppress(OSError):
+                if place.resolve() == self.data:
+                    return True
+        return False
 
     def run(self, name: str, *args: object) -> None:
         command = [str(self.binaries / name), *map(str, args)]
