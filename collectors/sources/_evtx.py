@@ -20,8 +20,10 @@ from typing import Any
 import orjson
 
 FRAME = struct.Struct("<cI")
+TOO_MUCH = b"!"
 MEMORY = 2 << 30  # address space of the child, bytes
 CPU = 900  # seconds of work that one file may take
+OUTPUT, GROWTH = 256 << 20, 100  # bytes that its records may take, or so many times the file
 SILENCE = 60.0  # seconds without a record after which the child is given up
 DAMAGES = 100_000
 CHUNK_SPAN = re.compile(rb"chunk containing record IDs (\d+)\.\.(\d+)")
@@ -33,19 +35,23 @@ ROOT = Path(__file__).resolve().parents[2]
 def read(path: Path) -> Iterator[tuple[bytes, str]]:
     """(JSON, "") for each record, (what is known, why) for each damaged one, in the order of the file."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "collectors.sources._evtx", str(path.resolve())],
+        [sys.executable, "-m", "collectors.sources._evtx", str(path.resolve()), str(MEMORY), str(CPU)],
         cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert child.stdout is not None
+    most = max(OUTPUT, GROWTH * path.stat().st_size)
     try:
-        for kind, data in _frames(child.stdout.fileno()):
+        for kind, data in _frames(child.stdout.fileno(), most):
             if kind == b"r":
                 yield data, ""
             elif kind == b"x":
                 yield data, "EVTX: the record does not come out as JSON"
             elif kind == b"d":
                 yield from _damage(data)
+            elif kind == TOO_MUCH:
+                yield b"", f"EVTX: the records take over {most >> 20} MiB; the rest of the file is not read"
+                return
             else:
                 return
         child.kill()
@@ -58,11 +64,15 @@ def read(path: Path) -> Iterator[tuple[bytes, str]]:
         child.stdout.close()
 
 
-def _frames(pipe: int) -> Iterator[tuple[bytes, bytes]]:
-    """The child's whole frames, until its output ends or it has been silent for too long."""
-    held = b""
+def _frames(pipe: int, most: int) -> Iterator[tuple[bytes, bytes]]:
+    """The child's whole frames, until its output ends, is more than `most` bytes or is silent for too long."""
+    held, total = b"", 0
     while select.select([pipe], [], [], SILENCE)[0] and (data := os.read(pipe, 1 << 20)):
         held += data
+        total += len(data)
+        if total > most:
+            yield TOO_MUCH, b""
+            return
         at = 0
         while at + FRAME.size <= len(held):
             kind, size = FRAME.unpack_from(held, at)
@@ -91,13 +101,13 @@ def _is_json(record: bytes) -> bool:
     return True
 
 
-def main(path: str) -> None:
+def main(path: str, memory: int, cpu: int) -> None:
     """The child: read one file under limits of memory and time."""
     from evtx import PyEvtxParser
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU, CPU))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     out = sys.stdout.buffer
 
     def send(kind: bytes, data: bytes) -> None:
@@ -134,4 +144,4 @@ def _cut(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -64,6 +64,21 @@ def test_a_reader_that_dies_is_one_damaged_record(tmp_path: Path, monkeypatch: p
     assert "ended early" in reason
 
 
+@pytest.mark.parametrize(("name", "limit", "reason"), [
+    ("MEMORY", 1 << 20, "ended early"), ("CPU", 0, "ended early"), ("OUTPUT", 1 << 20, "records take over 1 MiB"),
+])
+def test_the_reader_is_held_to_its_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, limit: int, reason: str
+) -> None:
+    path = tmp_path / "big.evtx"
+    path.write_bytes(read(corpus("evtx-parser-samples") / "security.evtx.gz"))
+    monkeypatch.setattr(_evtx, name, limit)
+    monkeypatch.setattr(_evtx, "GROWTH", 0)
+    *whole, (_, last) = _evtx.read(path)
+    assert reason in last
+    assert len(whole) < 2261
+
+
 def test_every_text_corpus_is_taken_whole(ledger: Ledger) -> None:
     """Lines found are the file's own lines; only what is no text is refused."""
     refused = []
