@@ -64,7 +64,7 @@ class Router:
             return [Group(tuple(column.item(0)), part)]
         kinds = pl.DataFrame([column]).with_row_index("row").group_by(TAGS).agg("row")
         found, bare = [], []
-        for tags, places in sorted(kinds.iter_rows(), key=lambda kind: kind[0] or ()):
+        for tags, places in sorted(kinds.iter_rows(), key=lambda kind: kind[0] or []):
             if tags:
                 found.append(Group(tuple(tags), _some(part, places)))
             else:
