@@ -29,16 +29,18 @@ FIXED = {
     "event.dataset": "apache.error", "service.type": "apache", "sigma.logsource": ["//apache"],
 }
 # the syslog form of ErrorLog leaves the time to syslog
-TAGGED = Shape("[",
-    r"^\[(?P<apache.error.module>[\w.]+):(?P<log.level>\w+)\] \[pid (?P<process.pid>\d+)(?::tid "
-    r"(?P<process.thread.id>\d+))?\] "
-    r"(?:\(\d+\)[^:]*: )?(?:\[(?:client|remote) (?P<client_>[^\]\s]+\]?(?::\d+)?)\] )?(?P<message>(?s:.*))$")
+CLIENT_TAG = r"\[(?:client|remote) (?P<client_>[^\]\s]+\]?(?::\d+)?)\] "
+TAGGED = (
+    Shape("[", r"^\[(?P<apache.error.module>[\w.]+):(?P<log.level>\w+)\] \[pid (?P<process.pid>\d+)(?::tid "
+          rf"(?P<process.thread.id>\d+))?\] (?:\(\d+\)[^:]*: )?(?:{CLIENT_TAG})?(?P<message>(?s:.*))$"),
+    Shape("[", rf"^\[(?P<log.level>emerg|alert|crit|error|warn|notice|info|debug)\] {CLIENT_TAG}(?P<message>(?s:.*))$"),
+)
 LOGIN = ["web", "authentication"]
 AUTH = (r"(?:\buser (?P<user>\S{1,128}?):? (?:not found|authentication failure|authorization failure|password mismatch)"
         r"|\buser `(?P<digest>[^']{1,128})' in realm|Authorization of user (?P<file>\S{1,128}) to access)")
 CLIENT = r"^\[?(?P<address>[0-9a-fA-F:.]*?[^:\[\]]*?)\]?(?::(?P<port>\d{1,5}))?$"
 BARE_IPV6 = r"^[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.]*$"  # without brackets there is no port in it
-SHAPES = (*_access_log.ACCESS, _access_log.SSL, *ERROR, TAGGED)
+SHAPES = (*_access_log.ACCESS, _access_log.SSL, *ERROR, *TAGGED)
 
 
 def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
@@ -52,7 +54,7 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
             rows = rows[~taken[rows]]
             faults += [Fault(int(row), "neither an access nor an error line of Apache") for row in rows
                 if int(row) not in undecoded]
-        elif shape in ERROR or shape is TAGGED:
+        elif shape in ERROR or shape in TAGGED:
             pieces.append(Piece(rows, finish(_error(groups, ctx), FIXED)))
         else:
             frame = _access_log.columns(groups)

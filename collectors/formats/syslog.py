@@ -36,6 +36,8 @@ HEADERS = (
     Shape("", PRI + ISO + HOST + TAG),
     Shape("", PRI + DAY + CLOCK + PLAIN),
     Shape("", PRI + ISO + PLAIN),
+    Shape("", PRI + r"(?P<stamp>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?[+-]\d\d:?\d\d)" + HOST  # macOS
+          + r" +(?P<log.syslog.appname>[^\s:\[\]]+)\[(?P<log.syslog.procid>\d{1,10})\]: (?P<message>(?s:.*))$"),
     Shape("", PRI + r"(?P<host.hostname>[A-Za-z0-9][A-Za-z0-9_.-]*) (?P<log.syslog.appname>[A-Za-z][A-Za-z0-9_./-]*)"
           r"\[(?P<log.syslog.procid>\d{1,10})\]: (?P<message>(?s:.*))$"),
     Shape("<",
