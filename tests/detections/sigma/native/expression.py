@@ -68,7 +68,7 @@ def _member(items: Any, rng: random.Random) -> str:
 def _has(item: Any, letter: str) -> bool:
     code, value = item
     if str(code) == "LITERAL":
-        return ord(letter) == value
+        return bool(ord(letter) == value)
     if str(code) == "RANGE":
         return bool(value[0] <= ord(letter) <= value[1])
     kind = {"CATEGORY_DIGIT": r"\d", "CATEGORY_SPACE": r"\s", "CATEGORY_WORD": r"\w", "CATEGORY_NOT_DIGIT": r"\D",

@@ -126,7 +126,10 @@ def candidates(tests: Sequence[Test], before: Sequence[str]) -> Iterator[str | N
     """Values that may meet all tests, the likeliest first."""
     if any(test.kind == "absent" for test in tests):
         yield None
-    starts, middles, ends, whole = [], [], [], []
+    starts: list[str] = []
+    middles: list[str] = []
+    ends: list[str] = []
+    whole: list[str] = []
     for test in tests:
         if test.kind in ("text", "cased"):
             pattern = test.value
