@@ -25,7 +25,7 @@ PLACES = 8  # addresses and hosts kept of an account, the latest
 TRIED = 32
 SAMPLE = 2_048
 FIRST = 1_024  # logons before the first forest
-AGAIN = 4_096  # grown anew at 1,024, 2,048, … and then each time this many more were seen
+AGAIN = 32_768  # grown anew at 1,024, 2,048, … and then each time this many more were seen
 KNOWN = 20  # logons after which half of what is new about an account counts
 TREES = 64
 SEED = 7
@@ -34,7 +34,7 @@ HOURS = 48  # 24 of working days, 24 of days off
 
 
 class Judged(NamedTuple):
-    """How unusual a logon is (0 … 1), from where on the forest of that moment calls it so, and what stands out."""
+    """How unusual a logon is (0 … 1), from where on the forest of that moment calls it so, and if so what stands out."""
 
     unusual: float
     least: float
@@ -68,7 +68,7 @@ class World:
         novelty = n / (n + KNOWN)  # 0 … 1
         net = logon.source.rpartition(".")[0] or logon.source.rpartition(":")[0]
         tried: dict[str, int] = source["tried"]
-        recent = sum(1 for at in tried.values() if at > logon.at - HOUR)
+        recent = sum(map((logon.at - HOUR).__lt__, tried.values()))
         hours = account["hours"]
         # What is new says little of an account that is itself new; all features stay within bounds as it grows old.
         near = hours[slot] + (hours[slot // 24 * 24 + (slot - 1) % 24] + hours[slot // 24 * 24 + (slot + 1) % 24]) / 2
@@ -147,13 +147,15 @@ class World:
         if not rows or self._forest is None:
             return [NOT_YET] * len(rows)
         table = np.array(rows)
-        scores = -self._forest.score_samples(table)
         # A logon that is nowhere above the usual range is not unusual, however rare its combination.
         above = np.maximum(0.0, (table - self._usual) / self._spread)
-        return [
-            Judged(float(score), self.least, _strongest(far)) if far.any() else NOT_YET
-            for score, far in zip(scores, above, strict=True)
-        ]
+        judged = [NOT_YET] * len(rows)
+        odd = np.flatnonzero(above.any(axis=1))
+        if len(odd):
+            scores = (-self._forest.score_samples(table[odd])).tolist()
+            for row, score in zip(odd.tolist(), scores, strict=True):
+                judged[row] = Judged(score, self.least, _strongest(above[row]) if score >= self.least else [])
+        return judged
 
     # ---------------------------------------------------------------- state
 
@@ -178,11 +180,15 @@ def _strongest(far: npt.NDArray[np.float64]) -> list[str]:
 
 def _touch(held: OrderedDict[str, dict[str, Any]], key: str, size: int, make: Any) -> dict[str, Any]:
     """The entry of a key, made when missing; the one untouched for longest goes when there are too many."""
-    entry: dict[str, Any] = held.pop(key) if key in held else make()
-    held[key] = entry
+    entry = held.get(key)
+    if entry is not None:
+        held.move_to_end(key)
+        return entry
+    fresh: dict[str, Any] = make()
+    held[key] = fresh
     if len(held) > size:
         held.popitem(last=False)
-    return entry
+    return fresh
 
 
 def _new_account() -> dict[str, Any]:
