@@ -87,8 +87,9 @@ class Event:
 
     def entities(self) -> tuple[tuple[str, str], ...]:
         """Whom or what the event names, without placeholders such as "-"."""
-        named = ((name, self.text(name)) for name in ENTITIES)
-        return tuple((name, value[:LONGEST]) for name, value in named if value not in BLANK)
+        facts = self.facts
+        held = [(name, facts[name]) for name in ENTITIES if facts.get(name) is not None]
+        return tuple((name, str(value)[:LONGEST]) for name, value in held if str(value) not in BLANK)
 
 
 @cache
