@@ -34,7 +34,7 @@ HOURS = 48  # 24 of working days, 24 of days off
 
 
 class Judged(NamedTuple):
-    """How unusual a logon is (0 … 1), from where on the forest of that moment calls it so, and if so what stands out."""
+    """How unusual a logon is (0 … 1), from where on the forest of that moment calls it so, and what then stands out."""
 
     unusual: float
     least: float
