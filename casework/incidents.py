@@ -120,14 +120,14 @@ def change(actor: Actor, services: Services, incident: str, version: int, action
         found = seen(session, actor, incident)
         step = machine("incident").step(found.status, action, actor)
         if step.note and not note.strip():
-            raise Undrawn(f"{action} needs a reason")
+            raise Undrawn(f"{action} needs a reason", "note")
         if step.kind and not (kind or found.kind):
-            raise Undrawn(f"{action} needs the class of the event; there are: {', '.join(classes())}")
+            raise Undrawn(f"{action} needs the class of the event; there are: {', '.join(classes())}", "kind")
         if step.two_persons and found.level in machine("incident").two_persons:
             before = last_hand(session, incident)
             if before == actor.name:
                 raise Undrawn(f"{action} of an incident of this level needs a second person: {before} made the change "
-                              "before")
+                              "before", "second")
         changes = {"status": step.to} | ({"kind": kind} if kind else {})
         return made(session, actor, services, incident, version, f"incident.{action}", changes, note)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,7 +19,11 @@ FOLDER = Path(__file__).parent / "machines"
 
 
 class Undrawn(ValueError):
-    """There is no such transition from here, or not like this."""
+    """There is no such transition from here, or not like this. `why`: drawn, note, kind or second (person)."""
+
+    def __init__(self, message: str, why: Literal["drawn", "note", "kind", "second"] = "drawn") -> None:
+        super().__init__(message)
+        self.why = why
 
 
 class Drawn(BaseModel):

@@ -40,6 +40,8 @@ PLACES = (
     Place("overview", "watch", CENTRE),
     Place("alerts", "watch", TRIAGE | AGENCY),
     Place("alert", "", TRIAGE | AGENCY),
+    Place("incidents", "watch", TRIAGE | AGENCY | {Role.REGULATOR}),
+    Place("incident", "", TRIAGE | AGENCY | {Role.REGULATOR}),
     Place("unit", "own", TRIAGE | AGENCY | {Role.REGULATOR}),
     Place("sources", "operate", OPERATE | AGENCY),
     Place("pipeline", "operate", OPERATE),

@@ -48,6 +48,8 @@ def row(item: Source, language: str) -> dict[str, Any]:
     """One line: which source, how it stands, when it was heard, where its records went."""
     state = {"text": translate(language, f"sources.{item.health}"), "tone": TONES[item.health]}
     limit = span(language, item.silent_after) if item.silent_after else "—"
+    if item.learned:
+        limit = translate(language, "sources.learned", limit=limit)
     go = {"page": "quarantine", "query": {"source": item.source}} if item.quarantined else None
     return {"cells": [
         item.source, item.realm, state, item.organisation_name or "—", item.last_event or None, limit, item.received,
