@@ -6,7 +6,7 @@ Polars dtypes, Elasticsearch mappings and the documentation are all made from it
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -46,20 +46,25 @@ class Column(BaseModel):
         return pl.List(inner) if self.many else inner
 
 
+KNOWN = 65_536  # names of which the answer is remembered: senders make up their own
+KEYWORD = Column(kind="keyword", about="")
+
+
 class Schema:
     """All columns by name, and the namespaces below which any name is a keyword column."""
 
     def __init__(self, columns: dict[str, Column], namespaces: dict[str, str]) -> None:
         self.columns = columns
         self.namespaces = namespaces
-        self._dtype = cache(self._find)
+        self._dtype = lru_cache(KNOWN)(self._find)
+        self._free = lru_cache(KNOWN)(self._in_namespace)
 
     def get(self, name: str) -> Column | None:
         """The declared column, or a keyword one where a namespace allows any name, else None."""
-        known = self.columns.get(name)
-        if known is None and any(name.startswith(space + ".") for space in self.namespaces):
-            return Column(kind="keyword", about="")
-        return known
+        return self.columns.get(name) or self._free(name)
+
+    def _in_namespace(self, name: str) -> Column | None:
+        return KEYWORD if any(name.startswith(space + ".") for space in self.namespaces) else None
 
     def _find(self, name: str) -> pl.DataType:
         column = self.get(name)

@@ -47,6 +47,10 @@ PROGRAMS = {"sshd": "linux//sshd", "sudo": "linux//sudo", "cron": "linux//cron",
     "crond": "linux//cron"}
 
 
+GATING = ("event.category", "event.type", "host.os.type", "winlog.channel", "event.dataset", "network.protocol",
+    "observer.type", "process.name", "event.code")  # what tags are told from
+
+
 def tags(row: Mapping[str, Any]) -> list[str]:
     """The tags of one document by its ECS fields (dotted names)."""
     category, types = _set(row.get("event.category")), _set(row.get("event.type"))

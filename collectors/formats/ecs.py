@@ -6,6 +6,7 @@ https://www.elastic.co/docs/reference/ecs. Declared fields become columns; the r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ import polars as pl
 
 from collectors.formats import _times
 from collectors.formats._frames import Piece, finish, gather
-from collectors.formats._gates import tags
+from collectors.formats._gates import GATING, tags
 from collectors.formats._json import Record, leftovers, lists, records, sample, series
 from soc_core.protocols import Context, Parsed
-from soc_core.schema import SCHEMA
+from soc_core.schema import SCHEMA, Column
 
 OURS = ("soc.", "sigma.", "event.id", "event.ingested", "event.original", "organization.",
     "overflow")  # set by us alone: they decide who reads an event and which rules judge it
@@ -62,18 +63,27 @@ def split(record: Record) -> tuple[dict[str, Any], Record]:
     return flat, _walk(record, "", flat)
 
 
+@lru_cache(16_384)
+def _column(name: str) -> Column | None:
+    """The declared column of a name that a document may fill."""
+    return None if name.startswith(OURS) else SCHEMA.get(name)
+
+
 def _walk(node: Record, path: str, flat: dict[str, Any]) -> Record:
     rest: Record = {}
     for key, value in node.items():
         name = f"{path}.{key}" if path else key
-        column = SCHEMA.get(name)
-        if column is not None and not name.startswith(OURS) and (type(value) is not dict or column.kind == "json"):
-            fits = type(value) is not list or column.many or len(value) <= 1
-            if fits and value is not None:
-                flat[name] = value[0] if type(value) is list and not column.many and value else value
-            if fits:
+        kind = type(value)
+        column = _column(name)
+        if column is not None and (kind is not dict or column.kind == "json"):
+            if kind is not list:
+                if value is not None:
+                    flat[name] = value
                 continue
-        if type(value) is dict:
+            if column.many or len(value) <= 1:
+                flat[name] = value if column.many or not value else value[0]
+                continue
+        if kind is dict:
             value = _walk(value, name, flat)
             if not value:
                 continue
@@ -81,11 +91,23 @@ def _walk(node: Record, path: str, flat: dict[str, Any]) -> Record:
     return rest
 
 
+def _tags(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Each document's tags, judged once for those that are alike in what tags go by."""
+    known: dict[str, list[str]] = {}
+    found = []
+    for row in rows:
+        key = repr([row.get(name) for name in GATING])
+        if key not in known:
+            known[key] = tags(row)
+        found.append(known[key])
+    return found
+
+
 def piece(group: Group, ctx: Context) -> Piece:
     """Documents as columns: (line, declared fields, what is left) of each."""
     names = sorted(set().union(*(flat for _, flat, _ in group)))
     columns: list[pl.Series] = []
-    gated = lists("sigma.logsource", [tags(flat) for _, flat, _ in group])
+    gated = lists("sigma.logsource", _tags([flat for _, flat, _ in group]))
     columns += [gated] if gated.null_count() < len(gated) else []
     for name in names:
         values = [flat.get(name) for _, flat, _ in group]
