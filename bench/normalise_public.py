@@ -145,6 +145,30 @@ def _asserted(folder: str, said: str, held: list[bytes]) -> Iterator[tuple[bool,
         yield devices._equal(name, json.loads(f'"{value}"'), ours), f"{folder} {number} {name}: {value} not {ours}"
 
 
+# file of wazuh-tests → module of the events that its lines must become
+KNOWN = {
+    "sshd": "system", "pam": "system", "su": "system", "apache": "apache", "nginx": "nginx", "web_appsec": "apache",
+    "auditd": "auditd", "audit_scp": "auditd", "squid_rules": "squid", "iptables": "iptables", "sysmon": "windows",
+    "sysmon_eid_1": "windows", "sysmon_eid_3": "windows", "sysmon_eid_7": "windows", "sysmon_eid_8": "windows",
+    "sysmon_eid_10": "windows", "sysmon_eid_11": "windows", "sysmon_eid_13": "windows", "sysmon_eid_20": "windows",
+    "win_event_channel": "windows", "win_security": "windows", "powershell": "windows",
+}
+
+
+def wazuh() -> Tally:
+    """Lines of servers and Windows recognised as their product; devices have a measure of their own."""
+    results = []
+    for name, module in KNOWN.items():
+        path = devices.ROOT / "wazuh-tests" / f"{name}.ini"
+        said = re.findall(rb"^log \d+ (?:pass|fail) = (.*?)\r?$", read(path), re.MULTILINE) if path.exists() else []
+        held = list(dict.fromkeys(said))
+        found = events(held) if held else {}
+        for number, line in enumerate(held):
+            known = found.get(number, {}).get("event.module")
+            results.append((known == module, f"{name}: {known}: {line[:140]!r}"))
+    return tally(results)
+
+
 OFFENDERS = (
     "sshd", "sshd-journal", "pam-generic", "apache-auth", "apache-badbots", "apache-botsearch", "apache-modsecurity",
     "apache-nohome", "apache-noscript", "apache-overflows", "nginx-bad-request", "nginx-botsearch", "nginx-forbidden",
@@ -217,6 +241,7 @@ MEASURES = (
     ("beats-oss-modules of the products named: ECS fields equal", beats_fields, 0.98),
     ("beats-oss-modules of the products named: cases parsed whole", beats_whole, 1.0),
     ("crowdsec-hub parser.assert of the products named", crowdsec, 0.98),
+    ("wazuh-tests of servers and Windows: recognised as their product", wazuh, 0.97),
     ("fail2ban: failing lines say failure, with the offender", offending, 0.98),
     ("fail2ban: lines of no offence give no failing address", innocent, 0.99),
     ("fail2ban: no address but the label's", trapped, 0.995),

@@ -16,7 +16,8 @@ from collectors.formats._frames import by_value, endpoints
 from collectors.formats._text import Shape
 
 QUOTED = r'(?:[^"\\]|\\.)*'
-TIME = r"\[(?P<stamp>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]"
+TIME = r"\[(?P<stamp>\d{1,2}/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]"
+FULL = len("10/Oct/2000:13:55:36 -0700")
 CLIENT = r"(?P<source.address>[^\s\",]+)(?P<forwarded_>(?:, ?[^\s\",]+)+)?"
 ANSWER = r"(?P<http.response.status_code>\d{3}|-)(?: (?P<http.response.body.bytes>\d+|-))?"
 TAIL = (
@@ -49,7 +50,10 @@ def fixed(server: str) -> dict[str, Any]:
 
 def columns(groups: pl.DataFrame) -> pl.DataFrame:
     """The groups of one of these shapes as ECS columns."""
-    frame = groups.with_columns(_times.clf(groups["stamp"]).alias("@timestamp"))
+    stamp = groups["stamp"]
+    if (stamp.str.len_bytes() < FULL).any():  # a day of one digit
+        stamp = stamp.str.replace(r"^(\d)/", "0$1/")
+    frame = groups.with_columns(_times.clf(stamp).alias("@timestamp"))
     request = groups["request_"].str.extract_groups(REQUEST).struct.unnest()
     parts = url_parts(request["url.original"])
     plain = request["url.original"].is_null()

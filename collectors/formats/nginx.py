@@ -22,7 +22,7 @@ PROGRAMS = ("nginx",)
 ERROR = Shape(
     "",
     r"^(?:\S+ nginx(?:\[\d+\])?: )*(?P<stamp>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[(?P<log.level>\w+)\] "
-    r"(?P<process.pid>\d+)#(?P<process.thread.id>\d+): "
+    r"(?P<process.pid>\d+)[#:](?P<process.thread.id>\d+):? "
     r"(?:\*(?P<nginx.error.connection_id>\d+) )?(?P<message>(?s:.*))$",
 )
 # Paths and requests in the message come from the other end: the client is read only where it stands once.

@@ -10,7 +10,7 @@ import pytest
 from bench import normalise_devices, normalise_public
 from tests.corpora import corpus
 
-NEEDED = ("beats-oss-modules", "crowdsec-hub", "fail2ban", "ecs")
+NEEDED = ("beats-oss-modules", "crowdsec-hub", "fail2ban", "wazuh-tests", "ecs")
 
 
 @pytest.mark.parametrize(("measure", "target"), [one[1:] for one in normalise_public.MEASURES],
