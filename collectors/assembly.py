@@ -173,7 +173,11 @@ def _chain(rows: Rows, parsed: ParsedFrames, frames: Sequence[Frame], now: Micro
     places = [_place(parsed, event) for event in rows.events.tolist()]
     chains = Chains(frames, [frame for frame, _ in places],
                     [len(frames[frame].raws.lines[line]) for frame, line in places])
-    links: Links = rows.module.links(rows.frame)
+    try:
+        links: Links = rows.module.links(rows.frame)
+    except Exception:  # as in _joined: what cannot be linked stays as it is
+        log.exception("assembler %s failed on %d events", rows.module.__name__, len(places))
+        return LATEST
     chains.run(_alone(links, places))
     due = chains.end(now)
     many = sorted((group.rows for group in chains.done if len(group.rows) > 1), key=lambda group: group[0])

@@ -59,7 +59,7 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
         if rows:
             pieces.append(rows_to_piece(np.array(rows), [made[number] for number in rows], "modsecurity",
                                         _fixed(denied), ctx.timezone))
-    return gather(pieces, [*faults, *lost], sorted(merged))
+    return gather(pieces, [*faults, *lost], sorted(set(merged) - undecoded))
 
 
 def sniff(lines: Sequence[bytes]) -> float:
