@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from sqlalchemy.orm import Session
 
-from soc_core import clock, engines, registry
+from soc_core import clock, engines, garbage, registry
 from soc_core.config import Settings
 from soc_core.inventory import Inventory
 from soc_core.inventory import load as load_inventory
@@ -134,6 +134,7 @@ class Platform:
             claims.hold(session, name, lane)
 
         worker = self.worker(rules, (), guard)
+        garbage.settle()
         return Member(name, self.state, worker, self.settings.data / "run" / "workers", self.forget, tasks)
 
     def forget(self) -> None:

@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+def settle() -> None:
+    """What is there now stays (rules, inventory): the collector need not look at it again."""
+    gc.freeze()
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """No collection of cycles meanwhile; may be nested."""

@@ -23,6 +23,7 @@ from soc_core.state.claims import SHARED, Lost
 
 log = logging.getLogger(__name__)
 CHECKPOINT_EVERY = 30 * clock.SECOND
+IDLE_EVERY = 5 * clock.SECOND  # a moment without records is a good one to save, but there are many such moments
 
 
 class Worker:
@@ -97,7 +98,7 @@ class Worker:
     def step(self) -> int:
         """One step over every lane that has something new. Returns the records committed; 0 when idle."""
         done = self._run()
-        if done == 0 or abs(clock.now() - self._saved) > CHECKPOINT_EVERY:
+        if abs(clock.now() - self._saved) > (CHECKPOINT_EVERY if done else IDLE_EVERY):
             self.checkpoint()
         return done
 
@@ -106,6 +107,7 @@ class Worker:
         total = 0
         while done := self.step() or self._run(final=True):
             total += done
+        self.checkpoint()
         return total
 
     def _run(self, final: bool = False) -> int:
@@ -129,7 +131,8 @@ class Worker:
 
     def checkpoint(self) -> None:
         """Save the memory of all lanes with the offsets it stands for, and let the journals drop what is before."""
-        self._save(list(self.lanes))
+        with uncollected():
+            self._save(list(self.lanes))
         self._saved = clock.now()
 
     def _save(self, numbers: Iterable[int]) -> None:
