@@ -35,6 +35,7 @@ from tests.servers.elastic import running
 
 SMALL = 8_000_000  # bytes of a recording that a drawn share may hold
 SHOWN = 40
+STEP = 20  # rules in one question
 Pairs = dict[str, set[str]]  # rule → events
 
 
@@ -74,24 +75,32 @@ def compare(store: ElasticStore, detector: SigmaDetector, pushed: Sequence[Pushe
         for rule, events in streamed(detector, [batch]).items():
             wanted[rule] |= events
     began = time.perf_counter()
-    idle: dict[str, bool] = {}  # gates that no event passes: no rule behind them needs to be asked
-    left, right, refused = {}, {}, {}
-    pairs = 0
-    for each in pushed:
-        mine = wanted.get(each.rule.id, set())
-        try:
-            if each.gate not in idle:
-                idle[each.gate] = next(store.matching(query(each.gate), Query(), EVERYTHING), None) is None
-            got = set() if idle[each.gate] else set(store.matching(each.query, Query(), EVERYTHING))
-        except (QueryError, OSError) as error:
-            refused[each.rule.id] = str(error)
-            continue
-        pairs += len(mine & got)
-        if mine - got:
-            left[each.rule.id] = mine - got
-        if got - mine:
-            right[each.rule.id] = got - mine
+    found: Pairs = defaultdict(set)
+    refused: dict[str, str] = {}
+    gates = {each.gate: {"gate": query(each.gate)} for each in pushed}
+    idle = {gate for gate, asked in gates.items() if next(store.matching(asked, Query(), EVERYTHING), None) is None}
+    live = [each for each in pushed if each.gate not in idle]  # of the others no event can be found
+    for at in range(0, len(live), STEP):
+        ask(store, live[at : at + STEP], found, refused)
+    both = {rule: (wanted.get(rule, set()), found.get(rule, set())) for rule in (each.rule.id for each in pushed)
+            if rule not in refused}
+    pairs = sum(len(mine & got) for mine, got in both.values())
+    left = {rule: mine - got for rule, (mine, got) in both.items() if mine - got}
+    right = {rule: got - mine for rule, (mine, got) in both.items() if got - mine}
     return Outcome(held, len(pushed), pairs, left, right, refused, time.perf_counter() - began)
+
+
+def ask(store: ElasticStore, some: Sequence[Pushed], found: Pairs, refused: dict[str, str]) -> None:
+    """Put some rules in one question; one by one where the server does not take them together."""
+    try:
+        for rule, event in store.matching({each.rule.id: each.query for each in some}, Query(), EVERYTHING):
+            found[rule].add(event)
+    except (QueryError, OSError) as error:
+        if len(some) == 1:
+            refused[some[0].rule.id] = str(error)
+            return
+        for half in (some[: len(some) // 2], some[len(some) // 2 :]):
+            ask(store, half, found, refused)
 
 
 def drawn(events: int, seed: str) -> Iterator[tuple[str, Path]]:

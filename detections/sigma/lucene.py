@@ -19,6 +19,7 @@ from sigma.conversion.state import ConversionState
 from sigma.types import SigmaString
 
 from detections.sigma.fold import fold
+from detections.sigma.limits import INCONVERTIBLE
 
 LAST = 0x10FFFF
 WORD = ((48, 57), (65, 90), (95, 95), (97, 122))
@@ -116,7 +117,7 @@ def translated(expression: str, flags: str) -> str:
     try:
         tree = parser.parse(expression, number | re.ASCII)
     except (re.error, RecursionError, OverflowError):
-        raise Inconvertible("a regular expression that Lucene cannot be given") from None
+        raise Inconvertible(INCONVERTIBLE["regex"]) from None
     return _Writer().sequence(list(tree), tree.state.flags, True, True)
 
 
@@ -138,7 +139,7 @@ class _Writer:
             opens = start and before == "" and first == 0 and place == 0
             closes = end and after == "" and last == len(items) and place == len(inner) - 1
             out.append(self._item(item, flags, opens, closes))
-        return before + "".join(out) + after
+        return before + "".join(out) + after or "()"  # nothing at all must be written, too
 
     def _edge(self, items: list[Any], flags: int, free: str, side: int) -> tuple[str, int]:
         """What stands before (side 0) or behind (side -1) the items, and where those begin or end."""
@@ -159,7 +160,7 @@ class _Writer:
         if value is codes.AT_BOUNDARY and len(items) > 1 and _wordy(items[1 if side == 0 else -2], flags):
             other = some(WORD, but=True)
             return (f"({free}{other})?" if side == 0 else f"({other}{free})?"), inside
-        raise Inconvertible("an anchor or word boundary that Lucene has no words for")
+        raise Inconvertible(INCONVERTIBLE["regex"])
 
     def _item(self, item: Any, flags: int, start: bool, end: bool) -> str:
         op, value = item
@@ -179,8 +180,7 @@ class _Writer:
             return "." if flags & re.DOTALL else some([(NEW_LINE, NEW_LINE)], but=True)
         if op is codes.IN:
             return self._class(value, flags)
-        raise Inconvertible("an anchor or word boundary that Lucene has no words for" if op is codes.AT
-                            else "a regular expression that Lucene cannot be given")
+        raise Inconvertible(INCONVERTIBLE["regex"])
 
     def _repeated(self, value: Any, flags: int) -> str:
         low, high, inner = value
@@ -204,7 +204,7 @@ class _Writer:
             elif value in OPPOSITES:
                 ranges += outside(CATEGORIES[OPPOSITES[value]])
             else:
-                raise Inconvertible("a regular expression that Lucene cannot be given")
+                raise Inconvertible(INCONVERTIBLE["regex"])
         if flags & re.IGNORECASE:
             ranges += [(ord(other), ord(other)) for low, high in ranges if high - low < 128
                        for code in range(low, high + 1) for other in _cases(chr(code))]

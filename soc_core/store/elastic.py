@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -227,11 +227,15 @@ class ElasticStore:
     ) -> Iterator[EventBatch]:
         yield from self._reader.scan(self._question(query, scope), fields, sieves)
 
-    def matching(self, asked: elastic_query.Dsl, within: Query, scope: Scope) -> Iterator[str]:
-        """Ids of the events that meet a query in the server's own words as well: a rule that is pushed down."""
+    def matching(
+        self, asked: Mapping[str, elastic_query.Dsl], within: Query, scope: Scope
+    ) -> Iterator[tuple[str, str]]:
+        """(name, id) of each event that meets a query in the server's own words: rules that are pushed down."""
         question = self._question(within, scope)
-        for hits in self._reader.hits({"bool": {"filter": [asked, question]}}, False):
-            yield from (hit["_id"] for hit in hits)
+        named = [{"bool": {"filter": [one], "_name": name}} for name, one in asked.items()]
+        whole: elastic_query.Dsl = {"bool": {"filter": [question], "should": named, "minimum_should_match": 1}}
+        for hits in self._reader.hits(whole, False):
+            yield from ((name, hit["_id"]) for hit in hits for name in hit["matched_queries"])
 
 
 def _received(day: str) -> Micros:

@@ -10,7 +10,9 @@ from detections.sigma.evaluate import SigmaDetector
 from detections.sigma.load import load_rules
 from detections.sigma.rule import RuleSet
 from tests.corpora import corpus
+from tests.servers.elastic import elastic_url
 
+__all__ = ["elastic_url"]
 PUBLIC = ("rules", "rules-emerging-threats", "rules-threat-hunting")
 
 
