@@ -26,7 +26,7 @@ import numpy as np
 
 from bench import _mix
 from bench.inventory import row
-from soc_core import clock
+from soc_core import clock, garbage
 from soc_core.config import Settings
 from soc_core.protocols import Frame, Origin, Raws
 
@@ -188,6 +188,7 @@ def work(number: int, folder: Path, shared: Shared) -> None:
         if worker.outlet:
             worker.outlet.send = watch.timed("sharing", worker.outlet.send)  # type: ignore[method-assign]
         parts.enrichers = [_Timed(watch, each) for each in parts.enrichers]
+        garbage.settle()
         shared.ready.wait()
         began = time.process_time()
         halves: list[int] = []

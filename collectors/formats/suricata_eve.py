@@ -137,7 +137,7 @@ def _group(kind: str, rows: list[Record], numbers: Ints, ctx: Context) -> Piece:
     if duration is not None:
         columns["event.duration"] = duration * 1_000_000_000
     _derived(columns, kind)
-    left = leftovers({"suricata": {"eve": row}} if row else None for row in _without(rows, taken))
+    left = leftovers({"suricata": {"eve": row}} if row else None for row in _without(digger, taken))
     if left is not None:
         columns["overflow"] = left
     frame = pl.DataFrame([one.alias(name) for name, one in columns.items()])
@@ -151,23 +151,32 @@ def _column(name: str, values: Sequence[Any], ctx: Context) -> pl.Series | None:
     return made
 
 
-def _without(rows: list[Record], taken: Sequence[Path]) -> list[Record]:
-    """The records without what became columns, taken out of them in place, as memory is the cost."""
-    top = [path[0] for path in taken if len(path) == 1]
-    inner: dict[str, list[str]] = {}
+def _without(digger: Digger, taken: Sequence[Path]) -> Sequence[Record | None]:
+    """Of each record what did not become columns."""
+    rows = digger.values(())
+    inner: dict[str, set[str]] = {}
     for part, name in (path for path in taken if len(path) == 2):
-        inner.setdefault(part, []).append(name)
-    for row in rows:
-        for name in top:
-            row.pop(name, None)
-        for part, names in inner.items():
+        inner.setdefault(part, set()).add(name)
+    whole = {part for part, names in inner.items() if digger.keys((part,)) <= names and _objects(digger, part)}
+    left = digger.keys() - {path[0] for path in taken if len(path) == 1} - whole
+    if not left:
+        return [None] * len(rows)
+    cut = {part: names for part, names in inner.items() if part in left}
+    found = [{name: value for name, value in row.items() if name in left} for row in rows]
+    for part, names in cut.items():
+        for row in found:
             held = row.get(part)
             if type(held) is dict:
-                for name in names:
-                    held.pop(name, None)
-                if not held:
+                row[part] = kept = {name: value for name, value in held.items() if name not in names}
+                if not kept:
                     del row[part]
-    return rows
+    return found
+
+
+def _objects(digger: Digger, part: str) -> bool:
+    """Whether the part is an object wherever it is."""
+    values = digger.values((part,))
+    return sum(part in row for row in digger.values(())) == sum(type(value) is dict for value in values)
 
 
 def _dns(columns: dict[str, pl.Series], digger: Digger) -> None:
