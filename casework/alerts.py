@@ -23,6 +23,7 @@ from soc_core.state.tables import AlertRow, UserRow
 
 JUDGES = (Role.ANALYST, Role.SHIFT_LEAD)
 EVENTS = 100
+WORDS_COUNTED = 200  # of what is found by text
 COUNTED = 1_000  # a longer queue is told as at least so long: counting it each time would cost more than showing it
 MAIN_ENTITIES = ("source.ip", "user.name", "host.name", "destination.ip")
 
@@ -78,13 +79,14 @@ def queue(actor: Actor, services: Services, wanted: Filter, after: str = "", lim
     """
     limit = max(1, min(limit, 500))
     with services.database.read() as session:
-        found, total = state.find(session, actor.scope, wanted, after, limit + 1, "queue", COUNTED)
+        most = WORDS_COUNTED if wanted.text else COUNTED
+        found, total = state.find(session, actor.scope, wanted, after, limit + 1, "queue", most)
         hidden = 0
         if actor.scope.organisations is not None:
-            hidden = state.count(session, EVERYTHING, wanted, COUNTED) - total
+            hidden = state.count(session, EVERYTHING, wanted, most) - total
     page = found[:limit]
     key = state.cursor(page[-1], "queue") if len(found) > limit else ""
-    return Listing([line(services, item) for item in page], total, total < COUNTED, key, hidden, now())
+    return Listing([line(services, item) for item in page], total, total < most, key, hidden, now())
 
 
 def line(services: Services, alert: Alert) -> Row:

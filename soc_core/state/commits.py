@@ -82,7 +82,14 @@ def adopt_epoch(session: Session, epoch: str, name: str = EPOCH) -> None:
         session.add(MetaRow(name=name, value=epoch))
     elif known.value != epoch:
         raise OtherJournal(f"the journal here (epoch {epoch}) is not the one that the state was written with "
-                           f"({known.value}): restore that journal, or accept the new one and its first offsets")
+                           f"({known.value}): restore that journal, or accept the new one and its first offsets "
+                           "(./soc work --accept-journal)")
+
+
+def epoch(session: Session, name: str = EPOCH) -> str:
+    """The epoch of the journal that the marks belong to; "" before the first."""
+    known = session.get(MetaRow, name)
+    return known.value if known else ""
 
 
 def replace_epoch(session: Session, epoch: str, name: str = EPOCH) -> None:

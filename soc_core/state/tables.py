@@ -83,6 +83,17 @@ class SourceRow(Base):
     system: Mapped[str] = mapped_column(default="")
 
 
+class RhythmRow(Base):
+    """What was learned of a source's habit, as detections/rhythm.py keeps it, and the limit of silence it gives now."""
+
+    __tablename__ = "rhythms"
+    source: Mapped[str] = mapped_column(primary_key=True)
+    realm: Mapped[str] = mapped_column(primary_key=True)
+    kept: Mapped[bytes]
+    silent_after: Mapped[int | None]
+    at: Mapped[int]
+
+
 class QuarantineRow(Base):
     """A record that could not be parsed or stored, whole. `pointer` says where the rest of an oversize one is."""
 
@@ -146,6 +157,7 @@ class AlertRow(Base):
         Index(None, "priority", "last_seen", "id"),
         Index("ix_alerts_waiting", "priority", "last_seen", "id", "organisation", "realm", "severity",
               **where("status <> 'closed'")),  # the queue; its last three let it be counted without the rows
+        Index(None, "status", "priority", "last_seen", "id"),
         Index("ix_alerts_step", "step", **where("step IS NOT NULL")),
         Index(None, "organisation", "last_seen"),
         Index(None, "incident"),

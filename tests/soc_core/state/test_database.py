@@ -20,7 +20,8 @@ from tests.servers.postgres import postgres
 
 def test_models_and_migrations_agree(database: Database) -> None:
     with database._engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        ours = {"compare_server_default": True, "include_object": lambda _, name, *more: name != "ix_alerts_search"}
+        context = MigrationContext.configure(connection, opts=ours)  # that index is of servers with trigrams alone
         assert compare_metadata(context, Base.metadata) == []
 
 
