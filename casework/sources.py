@@ -10,6 +10,7 @@ from sqlalchemy import select
 from casework.services import Listing, Services, now
 from soc_core.access import Actor, Scope
 from soc_core.clock import Micros
+from soc_core.state import rhythms
 from soc_core.state.tables import SourceRow
 
 Health = Literal["alive", "silent", "unknown"]
@@ -20,7 +21,7 @@ FATES = ("stored", "duplicate", "merged", "quarantined", "shed")
 class Source:
     """One source in one realm. received = stored + duplicate + merged + quarantined + shed + pending, all counts of
     records, and `off_by` says by how many that fails; `events` counts events. `health` is unknown where nobody set
-    how long it may be quiet."""
+    how long it may be quiet and too little was heard to learn it."""
 
     source: str
     realm: str
@@ -36,6 +37,7 @@ class Source:
     last_event: Micros
     last_ingest: Micros
     silent_after: Micros | None
+    learned: bool  # the limit is the source's own habit's, not one that a person set
     organisation: str
     organisation_name: str
     system: str
@@ -43,15 +45,17 @@ class Source:
     health: Health
 
 
-def made(services: Services, row: SourceRow, pending: int, at: Micros) -> Source:
+def made(services: Services, row: SourceRow, pending: int, at: Micros, learned: Micros | None = None) -> Source:
     """The row counts what is committed, shed or held by an assembler; the journal what no worker has met yet."""
     held = row.received - row.stored - row.duplicate - row.merged - row.quarantined - row.shed
     health: Health = "unknown"
-    if row.silent_after is not None:
-        health = "silent" if at - max(row.last_event, row.last_ingest) > row.silent_after else "alive"
+    limit = learned if row.silent_after is None else row.silent_after
+    if limit is not None:
+        health = "silent" if at - row.last_ingest > limit else "alive"
     return Source(
         row.source, row.realm, row.received + pending, row.stored, row.duplicate, row.merged, row.quarantined, row.shed,
-        pending + max(0, held), max(0, -held), row.events, row.last_event, row.last_ingest, row.silent_after,
+        pending + max(0, held), max(0, -held), row.events, row.last_event, row.last_ingest, limit,
+        row.silent_after is None and limit is not None,
         row.organisation, services.organisation_name(row.organisation), row.system, services.system_name(row.system),
         health)
 
@@ -71,7 +75,9 @@ def rows(services: Services, scope: Scope) -> list[Source]:
     at = now()
     waiting = dict(services.backlog())
     with services.database.read() as session:
-        found = [made(services, row, waiting.pop((row.source, row.realm), 0), at) for row in session.scalars(query)]
+        limits = rhythms.limits(session)
+        found = [made(services, row, waiting.pop((row.source, row.realm), 0), at, limits.get((row.source, row.realm)))
+                 for row in session.scalars(query)]
     if scope.organisations is None:  # what no worker has met yet: nobody knows whose it is
         found += [made(services, new(source, realm), count, at) for (source, realm), count in waiting.items()]
     return sorted(found, key=lambda item: (item.health != "silent", item.realm != "real", item.source))

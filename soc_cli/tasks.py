@@ -7,7 +7,8 @@ import logging
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from detections import silence
+from detections.rhythm import Calendar
+from detections.silence import Listener
 from playbooks import engine
 from soc_cli import retro
 from soc_cli.wiring import Platform
@@ -25,6 +26,8 @@ class Tasks:
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
+        with platform.state.read() as session:
+            self.listener = Listener(session, Calendar(platform.inventory.city.holidays))
         self.scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(1)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600},
@@ -42,10 +45,10 @@ class Tasks:
         engine.run_once(self.platform.state, self.platform.settings)
 
     def listen_for_silence(self) -> None:
-        """A source that stays silent beyond its own limit raises an alert."""
+        """Each source's habit is learned; one that stays silent beyond its own limit raises an alert."""
         now = clock.now()
         with self.platform.state.begin() as session:
-            if findings := silence.findings(session, now):
+            if findings := self.listener.look(session, now):
                 self.platform.triage(session, findings, now)
 
     def keep_order(self) -> None:
@@ -71,3 +74,5 @@ class Tasks:
     def close(self) -> None:
         """Let the running job finish, and stop."""
         self.scheduler.shutdown(wait=True)
+        with self.platform.state.begin() as session:
+            self.listener.save(session, clock.now())
