@@ -195,7 +195,14 @@ def relate(name: str, sources: Sequence[str], held: Sequence[dict[str, pl.Series
 
 
 def _joined(sources: Sequence[pl.Series]) -> pl.Series:
-    lists = [one.fill_null([]) if isinstance(one.dtype, pl.List) else unblanked(one) for one in sources]
+    lists: list[pl.Series] = []
+    seen: list[pl.Series] = []
+    for one in sources:
+        if not any(one.dtype == other.dtype and one.equals(other) for other in seen):
+            seen.append(one)
+            lists.append(one.fill_null([]) if isinstance(one.dtype, pl.List) else unblanked(one))
+    if len(lists) == 1 and lists[0].dtype == pl.String:  # such as a host under two names
+        return single_list(lists[0], lists[0].name)
     if len(lists) == 2 and all(one.dtype == pl.String and not one.null_count() for one in lists) and (
             lists[0] != lists[1]).all():
         return pl.select(pl.concat_list(lists)).to_series()  # the usual: two ends, both known
