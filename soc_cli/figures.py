@@ -40,12 +40,12 @@ def run(wanted: list[str]) -> list[Figure]:
             unknown = set(figure) - set(KEYS)
             if unknown:
                 raise ValueError(f"bench {name} returned unknown keys: {', '.join(sorted(unknown))}")
-            found.append({key: figure.get(key) for key in KEYS})
+            found.append({key: figure.get(key) for key in KEYS} | {"bench": name})
     return found
 
 
 def record(found: list[Figure]) -> None:
-    """Put the figures into docs/benchmarks.json, each under its name with date, command and machine."""
+    """Put the figures into docs/benchmarks.json, each under its name with date, bench and machine."""
     kept = orjson.loads(RECORDS.read_bytes()) if RECORDS.exists() else {}
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     for figure in found:
