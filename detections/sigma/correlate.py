@@ -273,16 +273,18 @@ class Correlator:
     def _sweep(self) -> None:
         self.swept = self.clock
         horizons = self._horizons()
+        newest = max(horizons.values(), default=0)
         for name, series in list(self.series.items()):
             span = self.specs[name[0]].span
+            if series.marks and series.marks[0].at >= newest - span:
+                continue  # all of it is still needed, whatever its sources
             series.drop(lambda mark, span=span: mark.at < horizons.get(mark.source, 0) - span)  # type: ignore[misc]
             if not series.marks:
                 del self.series[name]
-        used = {mark.source for series in self.series.values() for mark in series.marks}
-        self.sources = {
-            source: times for source, times in self.sources.items()
-            if source in used or self.clock - times[1] <= LATENESS
-        }
+        silent = {source for source, times in self.sources.items() if self.clock - times[1] > LATENESS}
+        if silent:
+            silent -= {mark.source for series in self.series.values() for mark in series.marks}
+            self.sources = {source: times for source, times in self.sources.items() if source not in silent}
         self.count = sum(len(series.marks) for series in self.series.values())
         while self.count > MOST_MARKS:  # the bound of last resort, counted: keys whose events lie furthest back
             oldest = sorted(self.series, key=lambda name: self.series[name].marks[-1].at)[: len(self.series) // 10 + 1]
