@@ -9,6 +9,7 @@ from typing import Literal
 from sqlalchemy import func, select
 
 from casework.register import ExpectedSource, expected
+from casework.rights import service
 from casework.services import NotFound, Services, now, within
 from soc_core.access import Actor, Scope
 from soc_core.clock import Micros
@@ -64,6 +65,7 @@ class Agency:
     as_of: Micros
 
 
+@service
 def choices(actor: Actor, services: Services, search: str = "", limit: int = 50) -> list[Organisation]:
     """Organisations whose page the actor may open: his own first, then those with open alerts, then by name."""
     text = search.strip().lower()
@@ -78,6 +80,7 @@ def choices(actor: Actor, services: Services, search: str = "", limit: int = 50)
     return found[:limit]
 
 
+@service
 def status(actor: Actor, services: Services, organisation: str) -> Agency:
     """The agency's own page. Raises NotFound for an id that does not exist or is not the actor's to see."""
     scope = within(actor, organisation)

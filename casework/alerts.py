@@ -11,9 +11,10 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from casework.machine import Undrawn, machine
+from casework.rights import service
 from casework.services import Conflict, Listing, NotFound, Services, now
 from soc_core import audit, clock
-from soc_core.access import EVERYTHING, Actor, Role, require
+from soc_core.access import EVERYTHING, Actor
 from soc_core.clock import Micros
 from soc_core.models import Alert
 from soc_core.schema import SCHEMA
@@ -21,7 +22,6 @@ from soc_core.state import alerts as state
 from soc_core.state.alerts import Change, Filter
 from soc_core.state.tables import AlertRow, UserRow
 
-JUDGES = (Role.ANALYST, Role.SHIFT_LEAD)
 EVENTS = 100
 WORDS_COUNTED = 200  # of what is found by text
 COUNTED = 1_000  # a longer queue is told as at least so long: counting it each time would cost more than showing it
@@ -72,6 +72,7 @@ class Detail:
     as_of: Micros
 
 
+@service
 def queue(actor: Actor, services: Services, wanted: Filter, after: str = "", limit: int = 50) -> Listing[Row]:
     """A page of the queue, by risk and clock (soc_core/state/queue.py). Totals stop at COUNTED.
 
@@ -98,6 +99,7 @@ def line(services: Services, alert: Alert) -> Row:
                named[0] + more, services.inventory.city.name)
 
 
+@service
 def get(actor: Actor, services: Services, alert: str) -> Row:
     """One alert. Raises NotFound, also for one that is not the actor's to see."""
     with services.database.read() as session:
@@ -107,6 +109,7 @@ def get(actor: Actor, services: Services, alert: str) -> Row:
     return line(services, found)
 
 
+@service
 def detail(actor: Actor, services: Services, alert: str, limit: int = EVENTS) -> Detail:
     """One alert with its events down to the raw record, and what people did to it. Raises NotFound."""
     row = get(actor, services, alert)
@@ -116,6 +119,7 @@ def detail(actor: Actor, services: Services, alert: str, limit: int = EVENTS) ->
     return Detail(row, found, max(row.alert.count, len(found)), matches(row.alert), changes, now())
 
 
+@service
 def events(actor: Actor, services: Services, alert: Alert, limit: int = EVENTS) -> list[Event]:
     """The alert's events that are kept by id, oldest first, read in the actor's own scope."""
     store = services.stores.get(alert.realm)
@@ -162,6 +166,7 @@ def matches(alert: Alert) -> list[Match]:
     return found
 
 
+@service
 def neighbours(actor: Actor, services: Services, alert: Alert, wanted: Filter) -> tuple[str, str]:
     """Ids before and after this alert in the queue's order, "" at its ends."""
     order = (AlertRow.priority, AlertRow.last_seen, AlertRow.id)
@@ -179,6 +184,7 @@ def neighbours(actor: Actor, services: Services, alert: Alert, wanted: Filter) -
 Op = Literal["verdict", "status", "assign"]
 
 
+@service
 def change(actor: Actor, services: Services, op: Op, value: str, items: Sequence[tuple[str, int]],
            note: str = "") -> list[Row | Conflict | NotFound]:
     """One change to several alerts, each by (id, version that the actor saw); an answer for each, in order.
@@ -186,7 +192,6 @@ def change(actor: Actor, services: Services, op: Op, value: str, items: Sequence
     Raises Refused without the role, ValueError on a value that does not exist. What is not the actor's to see
     answers NotFound, what somebody changed first answers Conflict with the alert as it stands.
     """
-    require(actor, *JUDGES)
     allowed = {"verdict": ("", "true", "benign", "false", "test"), "status": ("new", "open", "closed")}.get(op)
     if allowed is not None and value not in allowed:
         raise ValueError(f"no {op} {value!r}; there are: {', '.join(name for name in allowed if name)}")
@@ -234,9 +239,9 @@ def _apply(session: Session, op: Op, value: Any, alert: str, version: int, actor
     return made
 
 
+@service
 def comment(actor: Actor, services: Services, alert: str, note: str) -> None:
     """A remark in the alert's history. Raises ValueError on an empty one, NotFound."""
-    require(actor, *JUDGES)
     if not note.strip():
         raise ValueError("a comment says something")
     with services.database.begin() as session:
@@ -246,9 +251,9 @@ def comment(actor: Actor, services: Services, alert: str, note: str) -> None:
         audit.append(session, actor, "alert.comment", f"alert:{alert}", {"note": note})
 
 
+@service
 def restore(actor: Actor, services: Services, before: Alert, version: int) -> Row | Conflict:
     """Take a change back: status, verdict and assignee as they were, if nobody else changed it since."""
-    require(actor, *JUDGES)
     with services.database.begin() as session:
         if state.get(session, before.id, actor.scope) is None:
             raise NotFound(f"no alert {before.id!r}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from casework.rights import service
 from casework.services import Listing, NotFound, Services, now
 from soc_core.access import Actor
 from soc_core.clock import Micros
@@ -29,6 +30,7 @@ def made(row: DrillRow) -> Drill:
     return Drill(row.id, row.scenario, row.started, row.seed, row.realm, row.result)
 
 
+@service
 def listing(actor: Actor, services: Services, limit: int = 20) -> Listing[Drill]:
     """The latest drills. They are the city's own; an actor who sees one agency alone sees none."""
     if actor.scope.organisations is not None:
@@ -39,6 +41,7 @@ def listing(actor: Actor, services: Services, limit: int = 20) -> Listing[Drill]
     return Listing(found, len(found), len(found) < limit, "", 0, now())
 
 
+@service
 def get(actor: Actor, services: Services, drill: str) -> Drill:
     """One drill. Raises NotFound."""
     with services.database.read() as session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from casework.rights import service
 from casework.services import Services
 from soc_core.access import Actor
 from soc_core.models import REAL
@@ -19,6 +20,7 @@ def store(services: Services, realm: str) -> EventStore | None:
     return services.stores.get(realm)
 
 
+@service
 def search(actor: Actor, services: Services, query: Query, realm: str = REAL, page: Page | None = None) -> Hits:
     """A page of events. Raises QueryError on a text that cannot be read, ValueError on a bad key."""
     held = store(services, realm)
@@ -27,12 +29,14 @@ def search(actor: Actor, services: Services, query: Query, realm: str = REAL, pa
     return held.search(query, actor.scope, page) if held else Hits([], 0, "")
 
 
+@service
 def get(actor: Actor, services: Services, event: str, realm: str = REAL) -> dict[str, Any] | None:
     """One event by id; None when there is none or it is not the actor's to see."""
     held = store(services, realm)
     return next(iter(held.get([event], actor.scope)), None) if held else None
 
 
+@service
 def aggregate(actor: Actor, services: Services, query: Query, field: str, realm: str = REAL,
               limit: int = 10) -> list[Bucket]:
     """The most frequent values of a field. Raises QueryError."""
@@ -40,6 +44,7 @@ def aggregate(actor: Actor, services: Services, query: Query, field: str, realm:
     return held.aggregate(query, actor.scope, field, max(1, min(limit, LIMIT))) if held else []
 
 
+@service
 def histogram(actor: Actor, services: Services, query: Query, realm: str = REAL, buckets: int = 60) -> list[Bucket]:
     """Events over time in equal intervals. Raises QueryError."""
     held = store(services, realm)

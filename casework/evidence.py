@@ -16,17 +16,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from casework import incidents
-from casework.alerts import JUDGES
+from casework.rights import service
 from casework.services import NotFound, Services, now
 from soc_core import audit
-from soc_core.access import Actor, Role, require
+from soc_core.access import Actor
 from soc_core.clock import Micros
 from soc_core.state import incidents as state
 from soc_core.state.case_tables import CustodyRow, EvidenceRow
 from soc_core.state.tables import UserRow
 
 LARGEST = 256 << 20
-KEEPERS = (*JUDGES, Role.SECURITY_AUDITOR)
 
 
 class Tampered(OSError):
@@ -63,10 +62,10 @@ def path(services: Services, sha256: str) -> Path:
     return services.settings.data / "evidence" / sha256[:2] / sha256
 
 
+@service
 def add(actor: Actor, services: Services, incident: str, name: str, body: bytes,
         media: str = "application/octet-stream", note: str = "") -> Evidence:
     """Take a file in. Raises ValueError on one without a name or too large, NotFound."""
-    require(actor, *JUDGES)
     name = name.strip().replace("\\", "/").rsplit("/", 1)[-1]
     if not name.isprintable() or not name:
         raise ValueError("evidence has a file name of printable characters")
@@ -85,6 +84,7 @@ def add(actor: Actor, services: Services, incident: str, name: str, body: bytes,
         return shown(row)
 
 
+@service
 def snapshot(actor: Actor, services: Services, incident: str, note: str = "") -> Evidence:
     """The records of the incident's alerts, as they came in, as one file of NDJSON. Raises ValueError without any."""
     found = incidents.detail(actor, services, incident)
@@ -116,6 +116,7 @@ def keep(services: Services, body: bytes) -> str:
     return sha256
 
 
+@service
 def listing(actor: Actor, services: Services, incident: str) -> list[Evidence]:
     """What an incident has, oldest first. Raises NotFound."""
     with services.database.read() as session:
@@ -124,18 +125,19 @@ def listing(actor: Actor, services: Services, incident: str) -> list[Evidence]:
         return [shown(row) for row in rows]
 
 
+@service
 def read(actor: Actor, services: Services, evidence: int, note: str = "") -> tuple[Evidence, bytes]:
     """The bytes, checked against their hash; a line of custody. Raises Tampered, NotFound."""
-    return look(actor, services, evidence, "read", note)
+    return look(services, actor, evidence, "read", note)
 
 
+@service
 def verify(actor: Actor, services: Services, evidence: int) -> Evidence:
     """Check it, and say so in its custody. Raises Tampered, which is noted too; NotFound."""
-    return look(actor, services, evidence, "verified", "")[0]
+    return look(services, actor, evidence, "verified", "")[0]
 
 
-def look(actor: Actor, services: Services, evidence: int, act: str, note: str) -> tuple[Evidence, bytes]:
-    require(actor, *KEEPERS)
+def look(services: Services, actor: Actor, evidence: int, act: str, note: str) -> tuple[Evidence, bytes]:
     with services.database.begin() as session:
         row = one(session, actor, evidence)
         found = shown(row)
@@ -150,9 +152,9 @@ def look(actor: Actor, services: Services, evidence: int, act: str, note: str) -
     return found, body
 
 
+@service
 def hand_over(actor: Actor, services: Services, evidence: int, to: str, note: str = "") -> None:
     """It goes into another account's hands. Raises ValueError on an unknown one, NotFound."""
-    require(actor, *JUDGES)
     with services.database.begin() as session:
         row = one(session, actor, evidence)
         if session.get(UserRow, to) is None:
@@ -160,6 +162,7 @@ def hand_over(actor: Actor, services: Services, evidence: int, to: str, note: st
         hand(session, actor, row, "handed", row.sha256, f"{to}: {note}" if note else to)
 
 
+@service
 def custody(actor: Actor, services: Services, evidence: int) -> list[Hand]:
     """Every hand it went through, oldest first. Raises NotFound."""
     with services.database.read() as session:

@@ -8,28 +8,29 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from casework import incidents
+from casework.rights import service
 from casework.services import NotFound, Services, now
 from soc_core import audit, clock
-from soc_core.access import Actor, Role, require
+from soc_core.access import Actor
 from soc_core.clock import Micros
 from soc_core.models import REAL
 from soc_core.state import holds as state
 from soc_core.state import incidents as incident_state
 from soc_core.state.holds import Hold
 
-HOLDERS = (Role.SHIFT_LEAD, Role.COMMANDER)
 AROUND = clock.DAY  # before the first and after the last event of an incident
 
 
+@service
 def listing(actor: Actor, services: Services, standing: bool = True) -> list[Hold]:
     """Holds in the actor's scope."""
     with services.database.read() as session:
         return state.listing(session, actor.scope, standing)
 
 
+@service
 def hold_incident(actor: Actor, services: Services, incident: str, reason: str) -> Hold:
     """Keep an incident's events, and a day around them. Raises ValueError without a reason, NotFound."""
-    require(actor, *HOLDERS)
     reasoned(reason)
     with services.database.begin() as session:
         found = incidents.seen(session, actor, incident)
@@ -40,13 +41,13 @@ def hold_incident(actor: Actor, services: Services, incident: str, reason: str) 
         return made
 
 
+@service
 def hold_events(actor: Actor, services: Services, organisation: str, since: Micros, until: Micros, reason: str,
                 realm: str = REAL) -> Hold:
     """Keep the events of an organisation ("" is everyone: for those who see the whole city) with times in a span.
 
     Raises ValueError without a reason or span, NotFound for an organisation that is not the actor's to see.
     """
-    require(actor, *HOLDERS)
     reasoned(reason)
     if until <= since:
         raise ValueError("a hold ends after it begins")
@@ -58,9 +59,9 @@ def hold_events(actor: Actor, services: Services, organisation: str, since: Micr
         return made
 
 
+@service
 def lift(actor: Actor, services: Services, hold: int, reason: str) -> Hold:
     """End a hold. Raises ValueError without a reason, NotFound for one that is not there or is lifted."""
-    require(actor, *HOLDERS)
     reasoned(reason)
     with services.database.begin() as session:
         found = state.get(session, hold, actor.scope)

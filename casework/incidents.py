@@ -13,12 +13,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from casework import alerts
-from casework.alerts import JUDGES, Row
+from casework.alerts import Row
 from casework.classes import classes, proposed
 from casework.machine import Undrawn, machine
+from casework.rights import service
 from casework.services import Conflict, Listing, NotFound, Services, now
 from soc_core import audit
-from soc_core.access import EVERYTHING, Actor, require
+from soc_core.access import EVERYTHING, Actor
 from soc_core.clock import Micros
 from soc_core.models import ENDED, Incident
 from soc_core.state import alerts as alert_state
@@ -56,6 +57,7 @@ class Detail:
     as_of: Micros
 
 
+@service
 def listing(actor: Actor, services: Services, wanted: Filter = Filter(), after: str = "",  # noqa: B008
             limit: int = 50) -> Listing[Line]:
     """A page of the incidents in the actor's scope, the riskiest first. Raises ValueError on another list's key."""
@@ -71,6 +73,7 @@ def listing(actor: Actor, services: Services, wanted: Filter = Filter(), after: 
     return Listing(lines, total, True, key, hidden, now())
 
 
+@service
 def get(actor: Actor, services: Services, incident: str) -> Incident:
     """One incident. Raises NotFound, also for one that is not the actor's to see."""
     with services.database.read() as session:
@@ -85,6 +88,7 @@ def seen(session: Session, actor: Actor, incident: str) -> Incident:
     return found
 
 
+@service
 def detail(actor: Actor, services: Services, incident: str) -> Detail:
     """One incident with its alerts, the reason of each, and its ledger. Raises NotFound."""
     with services.database.read() as session:
@@ -108,6 +112,7 @@ def detail(actor: Actor, services: Services, incident: str) -> Detail:
 # ---------------------------------------------------------------- changes
 
 
+@service
 def change(actor: Actor, services: Services, incident: str, version: int, action: str, note: str = "",
            kind: str = "") -> Incident:
     """Take an incident a step further. Raises Undrawn on a step that is not drawn or lacks what it asks for, Refused
@@ -148,9 +153,9 @@ def made(session: Session, actor: Actor, services: Services, incident: str, vers
     return answer
 
 
+@service
 def assign(actor: Actor, services: Services, incident: str, version: int, who: str, note: str = "") -> Incident:
     """Give it to an account; "" takes it away. Raises ValueError on an unknown account, NotFound, Conflict."""
-    require(actor, *JUDGES)
     with services.database.begin() as session:
         seen(session, actor, incident)
         if who and session.get(UserRow, who) is None:
@@ -158,9 +163,9 @@ def assign(actor: Actor, services: Services, incident: str, version: int, who: s
         return made(session, actor, services, incident, version, "incident.assign", {"assignee": who}, note)
 
 
+@service
 def comment(actor: Actor, services: Services, incident: str, note: str) -> None:
     """A remark in the ledger. Raises ValueError on an empty one, NotFound."""
-    require(actor, *JUDGES)
     if not note.strip():
         raise ValueError("a comment says something")
     with services.database.begin() as session:
@@ -169,12 +174,12 @@ def comment(actor: Actor, services: Services, incident: str, note: str) -> None:
         audit.append(session, actor, "incident.comment", f"incident:{incident}", {"note": note})
 
 
+@service
 def split(actor: Actor, services: Services, incident: str, version: int, alerts: Sequence[str], note: str) -> Incident:
     """These alerts out of it into an incident of their own, which stands where the old one does.
 
     Raises ValueError when they are not all of it, or all there are; Undrawn on one that ended; NotFound, Conflict.
     """
-    require(actor, *JUDGES)
     chosen = list(dict.fromkeys(alerts))
     with services.database.begin() as session:
         found = seen(session, actor, incident)
@@ -195,11 +200,11 @@ def split(actor: Actor, services: Services, incident: str, version: int, alerts:
         return seen(session, actor, fresh)
 
 
+@service
 def merge(actor: Actor, services: Services, incident: str, version: int, others: Sequence[tuple[str, int]],
           note: str) -> Incident:
     """Others, by (id, version), into this one. Raises ValueError on one of another organisation or realm; Undrawn,
     NotFound, Conflict: then none is merged."""
-    require(actor, *JUDGES)
     with services.database.begin() as session:
         into = seen(session, actor, incident)
         if into.status in ENDED:
@@ -226,10 +231,10 @@ def merge(actor: Actor, services: Services, incident: str, version: int, others:
 Target = tuple[str, int]
 
 
+@service
 def bulk(actor: Actor, services: Services, action: str, value: str, items: Sequence[Target],
          note: str = "") -> list[Incident | Conflict | NotFound | Undrawn]:
     """One action (or "assign") on several incidents, an answer for each; those that cannot be leave the others."""
-    require(actor, *JUDGES)
     answers: list[Incident | Conflict | NotFound | Undrawn] = []
     for incident, version in items:
         try:
@@ -242,6 +247,7 @@ def bulk(actor: Actor, services: Services, action: str, value: str, items: Seque
     return answers
 
 
+@service
 def similar(actor: Actor, services: Services, incident: str, limit: int = 5) -> list[Incident]:
     """Others in the actor's scope whose alerts are of the same rules, most in common first."""
     with services.database.read() as session:

@@ -21,6 +21,7 @@ from typing import Literal
 from sqlalchemy import select
 
 from casework.classes import classes
+from casework.rights import service
 from casework.services import Services
 from soc_core.access import Actor
 from soc_core.clock import Micros
@@ -69,6 +70,7 @@ class Course:
     counts: frozenset[str]
 
 
+@service
 def times(actor: Actor, services: Services, by: By = "all", since: Micros | None = None, until: Micros | None = None,
           realm: str = REAL) -> list[Times]:
     """The four times of the incidents raised in [since, until), in the actor's scope, most incidents first."""

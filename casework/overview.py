@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, distinct, func, select
 
 from casework import quarantine, sources
+from casework.rights import service
 from casework.services import Services, now
 from soc_core import clock
 from soc_core.access import Actor
@@ -55,6 +56,7 @@ class Overview:
     as_of: Micros
 
 
+@service
 def overview(actor: Actor, services: Services) -> Overview:
     """Everything in the actor's scope, now."""
     at = now()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from casework import sources
+from casework.rights import service
 from casework.services import Services, now
 from casework.sources import Source
 from soc_core.access import Actor
@@ -47,6 +48,7 @@ class Pipeline:
     as_of: Micros
 
 
+@service
 def pipeline(actor: Actor, services: Services) -> Pipeline:
     """received = stored + duplicate + merged + quarantined + shed + pending, per source in scope.
 

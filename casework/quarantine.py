@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from casework.rights import service
 from casework.services import Listing, Services, now
 from soc_core.access import Actor
 from soc_core.clock import Micros
@@ -40,6 +41,7 @@ class Sample:
     size: int
 
 
+@service
 def groups(actor: Actor, services: Services, limit: int = 200) -> Listing[Group]:
     """Reasons by source, the largest first."""
     query = select(
@@ -52,6 +54,7 @@ def groups(actor: Actor, services: Services, limit: int = 200) -> Listing[Group]
     return Listing(found, len(found), len(found) < limit, "", 0, now())
 
 
+@service
 def total(actor: Actor, services: Services) -> int:
     """How many records wait."""
     query = select(func.count()).select_from(QuarantineRow).where(QuarantineRow.replayed.is_(None))
@@ -59,6 +62,7 @@ def total(actor: Actor, services: Services) -> int:
         return int(session.scalar(scoped(actor, query)) or 0)
 
 
+@service
 def samples(actor: Actor, services: Services, reason: str, source: str, limit: int = 20) -> list[Sample]:
     """The latest records of one group; none for a group out of scope."""
     query = select(QuarantineRow).where(

@@ -7,6 +7,7 @@ from typing import Literal
 
 from sqlalchemy import select
 
+from casework.rights import service
 from casework.services import Listing, Services, now
 from soc_core.access import Actor, Scope
 from soc_core.clock import Micros
@@ -83,12 +84,14 @@ def rows(services: Services, scope: Scope) -> list[Source]:
     return sorted(found, key=lambda item: (item.health != "silent", item.realm != "real", item.source))
 
 
+@service
 def listing(actor: Actor, services: Services, show: Literal["all", "silent"] = "all") -> Listing[Source]:
     """Sources that the actor may see. A source belongs to its owner; one without an owner is the centre's."""
     found = [item for item in rows(services, actor.scope) if show == "all" or item.health == "silent"]
     return Listing(found, len(found), True, "", 0, now())
 
 
+@service
 def tally(actor: Actor, services: Services) -> tuple[int, int, int]:
     """(sources, of them sending in time or without a limit, silent)."""
     found = rows(services, actor.scope)

@@ -11,15 +11,13 @@ from typing import Literal
 
 from casework import feeds
 from casework.feeds import Refusal
+from casework.rights import service
 from casework.services import Listing, NotFound, Services, now
 from soc_core import audit
-from soc_core.access import Actor, Role, require
+from soc_core.access import Actor
 from soc_core.models import LEVELS, Indicator, Level
 from soc_core.state import alerts as alert_state
 from soc_core.state import indicators as state
-
-READERS = (Role.ANALYST, Role.SHIFT_LEAD, Role.COMMANDER, Role.RULE_AUTHOR, Role.REGULATOR, Role.SECURITY_AUDITOR)
-WRITERS = (Role.ANALYST, Role.SHIFT_LEAD, Role.RULE_AUTHOR)
 
 
 @dataclass(frozen=True)
@@ -32,13 +30,13 @@ class Taken:
     refused: list[Refusal]
 
 
+@service
 def take(actor: Actor, services: Services, body: str, form: Literal["stix", "csv"], feed: str,
          level: Level = "high") -> Taken:
     """A feed's document in. What is new or says something new is matched back over stored events soon after.
 
     Raises ValueError on a document that cannot be read at all.
     """
-    require(actor, *WRITERS)
     feed = feed.strip()
     if not feed or not feed.isprintable() or len(feed) > 100:
         raise ValueError("a feed has a name of at most 100 printable characters")
@@ -53,10 +51,10 @@ def take(actor: Actor, services: Services, body: str, form: Literal["stix", "csv
     return Taken(saved.new, saved.changed, saved.known, found.refused)
 
 
+@service
 def listing(actor: Actor, services: Services, kind: str = "", feed: str = "", text: str = "", after: str = "",
             limit: int = 50) -> Listing[Indicator]:
     """A page of the indicators, the latest changed first. Raises ValueError on a key that is not of this list."""
-    require(actor, *READERS)
     limit = max(1, min(limit, 500))
     if after and not after.isdecimal():
         raise ValueError(f"not the key of a page of this list: {after!r}")
@@ -66,17 +64,17 @@ def listing(actor: Actor, services: Services, kind: str = "", feed: str = "", te
     return Listing(rows[:limit], total, True, following, 0, now())
 
 
+@service
 def sightings(actor: Actor, services: Services, indicator: str, limit: int = 50) -> list[str]:
     """Ids of alerts in the actor's scope that an indicator raised, the latest first."""
-    require(actor, *READERS)
     with services.database.read() as session:
         wanted = alert_state.Filter(rule=f"indicator:{indicator}")
         return [alert.id for alert in alert_state.find(session, actor.scope, wanted, limit=limit)[0]]
 
 
+@service
 def revoke(actor: Actor, services: Services, ids: Sequence[str], note: str) -> int:
     """They match nothing from now on; how many did. Raises NotFound when none of them did."""
-    require(actor, *WRITERS)
     with services.database.begin() as session:
         done = state.revoke(session, ids, now())
         if not done:

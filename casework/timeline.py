@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from casework import incidents
+from casework.rights import service
 from casework.services import Services
 from soc_core.access import Actor
 from soc_core.clock import Micros
@@ -33,6 +34,7 @@ class Entry:
     object: str
 
 
+@service
 def timeline(actor: Actor, services: Services, incident: str) -> list[Entry]:
     """Oldest first; at one moment, what was seen before what was done. Raises NotFound."""
     with services.database.read() as session:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
+from casework.rights import service
 from casework.services import Services
 from soc_core.access import Actor
 from soc_core.clock import Micros
@@ -50,6 +51,7 @@ def wilson(hits: int, n: int, z: float = Z) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+@service
 def precision(actor: Actor, services: Services, since: Micros | None = None, rule: str = "") -> list[Precision]:
     """Every rule with alerts in the actor's scope, the surely worst first, those without a verdict last."""
     row = AlertRow

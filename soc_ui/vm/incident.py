@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from casework import evidence, incidents, timeline
-from casework.alerts import JUDGES
 from casework.classes import classes
 from casework.incidents import Detail
 from casework.machine import machine
+from casework.rights import JUDGE
 from casework.services import Services
 from casework.timeline import Entry
 from soc_core.access import Actor
@@ -49,7 +49,7 @@ def incident_page(actor: Actor, services: Services, language: str, incident: str
     """One incident. Raises NotFound."""
     found = incidents.detail(actor, services, incident)
     held = found.incident
-    may = actor.has(*JUDGES) and held.status not in ENDED
+    may = actor.has(*JUDGE) and held.status not in ENDED
     zone = services.settings.timezone
     kind = classes().get(held.kind)
     status = state(held.status, language)["text"]

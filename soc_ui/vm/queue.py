@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from casework import alerts
-from casework.alerts import JUDGES, Row
+from casework.alerts import Row
+from casework.rights import JUDGE
 from casework.services import Services
 from soc_core import clock
 from soc_core.access import Actor
@@ -168,4 +169,4 @@ def alert_peek(actor: Actor, services: Services, language: str, alert: str) -> A
 
 
 def may_judge(actor: Actor) -> bool:
-    return actor.has(*JUDGES)
+    return actor.has(*JUDGE)
