@@ -12,14 +12,14 @@ the same findings in any order, however they are cut into batches; later ones ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from detections.sigma import bounds
-from detections.sigma.finding import OWNER, Event, make_known, title
-from detections.sigma.judge import number
+from detections.sigma.finding import OWNER, Event, Hits, make_known, title
+from detections.sigma.judge import Value, number
 from detections.sigma.map import Mapping, Reader
 from detections.sigma.rule import Correlation, Rule, RuleSet
 from detections.sigma.windows import Mark, Series, Spec
@@ -127,22 +127,29 @@ class Correlator:
 
     def _feed(self, watch: Watch, base: str, rule: Rule, event: Event) -> tuple[Key, Any] | None:
         """The key and the counted value of a match for one correlation; None when a group-by field is absent."""
-        grouping, counted = self._readers(watch, base, rule)
-        key = [event.text("soc.realm"), event.text("soc.zone")]
-        for reader in grouping:
-            found = event.value(reader)
-            if found is None:
-                return None
-            key.append(found if isinstance(found, str) else "\x1f".join(found))
-        value: Any = watch.slot
-        if counted:
-            values = [event.value(reader) for reader in counted]
-            if any(each is None for each in values):
-                return None
-            value = "\x1f".join(each if isinstance(each, str) else "\x1e".join(each or ()) for each in values)
-            if watch.spec.numeric:
-                value = number(value)
-        return tuple(key), value
+        name = (watch.name, base, rule.head.id)
+        known = event.hits.feeds.get(name)
+        if known is None:
+            known = event.hits.feeds[name] = self._feeds(watch, base, rule, event.hits)
+        return known[event.place]
+
+    def _feeds(self, watch: Watch, base: str, rule: Rule, hits: Hits) -> list[tuple[Key, Any] | None]:
+        """The same for all hits at once: columns are read, not rows."""
+        grouping, counted = ([hits.read(reader) for reader in readers] for readers in self._readers(watch, base, rule))
+        height = len(hits.plain)
+        if any(column is None for column in (*grouping, *counted)):
+            return [None] * height
+        where = [[_text(facts.get(name)) for facts in hits.plain] for name in ("soc.realm", "soc.zone")]
+        keys = list(zip(*where, *(_joined(column, "\x1f") for column in grouping), strict=True))
+        if not counted:
+            return [None if None in key else (key, watch.slot) for key in keys]
+        values = zip(*(_joined(column, "\x1e") for column in counted), strict=True)
+        told: Iterable[Any] = [None if None in value else "\x1f".join(value) for value in values]
+        numeric = watch.spec.numeric
+        return [
+            None if None in key or value is None else (key, number(value) if numeric else value)
+            for key, value in zip(keys, told, strict=True)
+        ]
 
     def _readers(self, watch: Watch, base: str, rule: Rule) -> tuple[tuple[Reader, ...], tuple[Reader, ...]]:
         """Where the group-by fields and the counted fields of a correlation are read in a rule's matches."""
@@ -332,6 +339,15 @@ def _inner_first(correlations: dict[str, Correlation]) -> list[str]:
     for name in correlations:
         visit(name)
     return list(out)
+
+
+def _text(found: Any) -> str:
+    return "" if found is None else str(found)
+
+
+def _joined(column: Sequence[Value] | None, between: str) -> list[str | None]:
+    """Each value as one text."""
+    return [each if each is None or isinstance(each, str) else between.join(each) for each in column or ()]
 
 
 def _place(event: Event) -> tuple[int, int]:

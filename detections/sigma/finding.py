@@ -43,6 +43,7 @@ class Hits:
     def __init__(self, table: Table, rows: Sequence[int], wanted: Collection[str]) -> None:
         self.table = table.select(wanted).pick(np.array(rows, dtype=np.int64))
         self.known: dict[Reader, Sequence[Any] | None] = {}
+        self.feeds: dict[Any, list[Any]] = {}  # what correlations take of them, column by column (correlate.py)
         plain = [column for column in self.table.held.values() if column.name in FACTS]
         values = [_facts(column) for column in plain]
         names = [column.name for column in plain]
