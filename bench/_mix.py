@@ -56,7 +56,7 @@ def mix() -> dict[str, Kind]:
 def _values(draw: Draw) -> dict[str, object]:
     bits = draw.getrandbits(64)
     return {
-        "n": bits & 0xFFFFFFFF, "few": bits >> 32 & 0xFFF, "port": 1024 + (bits >> 44 & 0x7FFF),
+        "n": bits & 0xFFFFFFFF, "few": bits >> 32 & 0xFFFF, "port": 1024 + (bits >> 44 & 0x7FFF),
         "ip": f"10.{bits >> 8 & 255}.{bits >> 24 & 255}.{1 + (bits >> 40 & 127)}",
     }
 
