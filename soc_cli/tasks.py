@@ -10,7 +10,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from detections.rhythm import Calendar
 from detections.silence import Listener
 from playbooks import engine
-from soc_cli import retro
+from soc_cli import projecting, retro
 from soc_cli.wiring import Platform
 from soc_core import clock, engines
 from soc_core.models import DEMO, REAL
@@ -29,7 +29,7 @@ class Tasks:
         with platform.state.read() as session:
             self.listener = Listener(session, Calendar(platform.inventory.city.holidays))
         self.scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(1)},
+            executors={"default": ThreadPoolExecutor(1), "cluster": ThreadPoolExecutor(1)},  # the latter may wait long
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600},
             timezone="UTC",
         )
@@ -38,6 +38,9 @@ class Tasks:
         self.scheduler.add_job(self.keep_order, "interval", seconds=30)
         self.scheduler.add_job(self.match_back, "interval", seconds=30)
         self.scheduler.add_job(self.prune, "interval", hours=6)
+        self.projector = projecting.projector(platform.settings, platform.state)
+        if self.projector:
+            self.scheduler.add_job(self.project, "interval", seconds=2, executor="cluster")
         self.scheduler.start()
 
     def respond(self) -> None:
@@ -60,6 +63,14 @@ class Tasks:
         """New indicators over the events that were stored before them."""
         retro.run_once(self.platform, clock.now())
 
+    def project(self) -> None:
+        """Alerts into the cluster, as far as it answers."""
+        try:
+            if self.projector:
+                self.projector.run_once()
+        except OSError as error:
+            log.warning("alerts wait for their index: %s", error)
+
     def prune(self) -> None:
         """Remove events past the retention of their realm, but for what is under a legal hold."""
         for realm, age in RETENTION.items():
@@ -68,11 +79,15 @@ class Tasks:
                     held = holds.spans(session, realm)
                 removed = self.platform.store(realm).expire(clock.now() - age, held)
                 log.info("retention: %d events of realm %s removed", removed, realm)
+        if self.projector:
+            self.projector.expire(clock.now())
         with self.platform.state.begin() as session:
             outbox.prune(session)
 
     def close(self) -> None:
         """Let the running job finish, and stop."""
         self.scheduler.shutdown(wait=True)
+        if self.projector:
+            self.projector.close()
         with self.platform.state.begin() as session:
             self.listener.save(session, clock.now())

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from soc_core.access import Scope
 from soc_core.clock import Micros, now
 from soc_core.models import LEVELS, Alert, Level
+from soc_core.state import outbox
 from soc_core.state.database import chunks, insert
 from soc_core.state.queue import Place, place
 from soc_core.state.tables import AlertChangeRow, AlertRow
@@ -23,6 +24,7 @@ from soc_core.state.tables import AlertChangeRow, AlertRow
 Status = Literal["new", "open", "closed"]
 Verdict = Literal["", "true", "benign", "false", "test"]
 Order = Literal["latest", "queue"]
+CHANGED = "alert.changed"  # topic of the outbox: anything of an alert is other than it was
 
 
 @dataclass(slots=True)
@@ -244,6 +246,7 @@ def _change(session: Session, alert: str, version: int, actor: str, changes: dic
     row.version += 1
     row.priority, row.due, row.step = place(row.risk, LEVELS[row.severity], row.raised, row.status, at)
     session.flush()
+    outbox.renew(session, CHANGED, [alert])
     return Done(shown(row))
 
 
@@ -276,6 +279,7 @@ def save(session: Session, new: Sequence[Episode], changed: Sequence[Episode], a
         ]
         table = cast(Table, AlertRow.__table__)  # not the mapped class: its UPDATE by many rows wants the key itself
         session.connection().execute(update(table).where(table.c.id == bindparam("known")).values(values), rows)
+    outbox.renew(session, CHANGED, [each.id for each in (*new, *changed)])
 
 
 def placed(episode: Episode, at: Micros) -> dict[str, Any]:
@@ -292,7 +296,7 @@ def relate(session: Session, ids: Sequence[str], incident: str) -> None:
     """Say that these alerts belong to an incident."""
     for some in chunks(ids):
         session.execute(update(AlertRow).where(AlertRow.id.in_(some)).values(incident=incident))
-
+    outbox.renew(session, CHANGED, ids)
 
 
 class Brief(NamedTuple):

@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from soc_core.access import Scope
 from soc_core.clock import Micros
 from soc_core.models import ENDED, LEVELS, Incident, Level
-from soc_core.state.alerts import Change
+from soc_core.state import outbox
+from soc_core.state.alerts import CHANGED, Change
 from soc_core.state.case_tables import IncidentChangeRow, LinkRow
 from soc_core.state.database import chunks, insert
 from soc_core.state.tables import AlertRow, IncidentRow
@@ -231,6 +232,7 @@ def move(session: Session, alerts: Sequence[str], to: str, actor: str) -> None:
         session.execute(update(LinkRow).where(LinkRow.alert.in_(some)).values(incident=to))
         known = set(session.scalars(select(LinkRow.alert).where(LinkRow.alert.in_(some))))
         link(session, [Link(each, to, "", "moved", value=actor) for each in some if each not in known])
+    outbox.renew(session, CHANGED, alerts)
     session.flush()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy import and_, bindparam, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from soc_core.clock import DAY, HOUR, MINUTE, SECOND, Micros, now
@@ -42,6 +42,36 @@ def put_all(session: Session, items: Iterable[tuple[str, str, dict[str, Any]]]) 
     if rows:
         statement = insert(session, OutboxRow).on_conflict_do_nothing(index_elements=["topic", "key"])
         session.execute(statement, rows)
+
+
+def renew(session: Session, topic: str, subjects: Sequence[str]) -> None:
+    """Say that these changed, where anybody reads the topic; an older word of the same subject goes.
+
+    Keys are SUBJECT:NUMBER. Ids still rise, so a reader that holds the older item sees the newer one all the same.
+    """
+    if not subjects or not watched(session, topic):
+        return
+    last = session.scalar(select(func.max(OutboxRow.id))) or 0
+    each = list(dict.fromkeys(subjects))
+    put_all(session, [(topic, f"{subject}:{last}", {"id": subject}) for subject in each])
+    older = delete(OutboxRow).where(
+        OutboxRow.topic == topic, OutboxRow.key > bindparam("low"), OutboxRow.key < bindparam("high"),
+        OutboxRow.id <= last)
+    session.connection().execute(older, [{"low": f"{subject}:", "high": f"{subject};"} for subject in each])
+
+
+def watched(session: Session, topic: str) -> bool:
+    """Whether anybody reads a topic."""
+    return session.scalar(select(OutboxCursorRow.consumer).where(OutboxCursorRow.topic == topic).limit(1)) is not None
+
+
+def watch(session: Session, consumer: str, topic: str) -> bool:
+    """Begin to read a topic; True the first time: whoever wants what was before must put it now."""
+    if session.get(OutboxCursorRow, (consumer, topic)):
+        return False
+    session.add(OutboxCursorRow(consumer=consumer, topic=topic, position=0))
+    session.flush()
+    return True
 
 
 def claim(session: Session, consumer: str, topics: Sequence[str], limit: int = 100, lease: Micros = LEASE,
@@ -97,6 +127,13 @@ def failed(session: Session, consumer: str, item: int, error: str, at: Micros | 
     held.due = None if held.attempts >= ATTEMPTS else (now() if at is None else at) + wait
 
 
+def postpone(session: Session, consumer: str, item: int, why: str, at: Micros | None = None) -> None:
+    """The item could not even be tried: claimed again in a while, however often."""
+    held = session.get(OutboxDeliveryRow, (consumer, item))
+    if held is not None:
+        held.error, held.due = why, (now() if at is None else at) + 2 * SECOND
+
+
 def given_up(session: Session) -> list[Failure]:
     """Items that no longer are tried."""
     found = session.execute(
@@ -124,12 +161,16 @@ def waiting(session: Session, consumer: str, topics: Sequence[str]) -> int:
 
 
 def prune(session: Session, before: Micros | None = None) -> int:
-    """Drop old items that every consumer of their topic has dealt with; returns how many."""
+    """Drop old items that every consumer of their topic has dealt with; returns how many.
+
+    The newest stays: SQLite numbers on from the highest there is, and a number must never come twice.
+    """
     before = now() - 30 * DAY if before is None else before
     behind = select(func.min(OutboxCursorRow.position)).where(OutboxCursorRow.topic == OutboxRow.topic)
     result = session.execute(delete(OutboxRow).where(
         OutboxRow.created < before,
         OutboxRow.id <= behind.scalar_subquery(),
+        OutboxRow.id < select(func.max(OutboxRow.id)).scalar_subquery(),
         OutboxRow.id.not_in(select(OutboxDeliveryRow.item)),
     ).returning(OutboxRow.id))
     return len(result.all())
