@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from operator import itemgetter
+from operator import itemgetter, methodcaller
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +28,7 @@ from soc_core.table import Column, Single, Spread, Texts
 
 DATA = derive.DATA
 CHUNK = 1024
+XML = methodcaller("startswith", b"<")
 Key = tuple[str, str]  # channel and event id
 Row = tuple[Any, ...]
 Kinds = dict[tuple[Any, ...], tuple[list[int], list[Row]]]
@@ -127,7 +128,7 @@ def _read(lines: Sequence[bytes], encoding: str) -> tuple[Kinds, list[Fault]]:
 
 
 def _records(lines: Sequence[bytes], encoding: str) -> tuple[list[Record | None], list[Fault]]:
-    if not any(line[:1] == b"<" for line in lines):
+    if not any(map(XML, lines)):
         return records(lines, encoding)
     found: list[Record | None] = [None] * len(lines)
     rest = [n for n, line in enumerate(lines) if line[:1] != b"<"]
