@@ -97,13 +97,14 @@ class Judge:
             self._text(unquote(once, errors="replace"), out)
 
     def _text(self, text: str, out: list[int]) -> None:
-        data = text.encode("utf-8", "replace")
         low = fold(text)
-        self.plain.find(low, data.lower() if text.isascii() else low.encode("utf-8", "replace"), out)
-        if self.cased is not None:
-            self.cased.find(text, data, out)
-        if self.regexes is not None:
-            out += [self.regex_numbers[n] for n in self.regexes.scan(data)]
+        self.plain.find(low, low.encode("utf-8", "replace"), out)
+        if self.cased is not None or self.regexes is not None:
+            data = text.encode("utf-8", "replace")
+            if self.cased is not None:
+                self.cased.find(text, data, out)
+            if self.regexes is not None:
+                out += [self.regex_numbers[n] for n in self.regexes.scan(data)]
         if self.networks or self.compares or self.times:
             self._typed(text, out)
 

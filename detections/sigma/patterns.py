@@ -25,37 +25,36 @@ class Ends:
     def __init__(self, tail: bool) -> None:
         self.tail = tail
         self.by_length: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        self.short: list[int] = []
-        self.lengths: dict[str, list[int]] = {}
+        self.short: list[tuple[slice, dict[str, list[int]]]] = []
+        self.long: dict[str, list[tuple[slice, dict[str, list[int]]]]] = {}
+        self.key = self._end(KEY)
 
     def add(self, number: int, literal: str) -> None:
         self.by_length[len(literal)][literal].append(number)
 
-    def _cut(self, text: str, size: int) -> str:
-        return text[-size:] if self.tail else text[:size]
+    def _end(self, size: int) -> slice:
+        """Of a text that is shorter, the whole: no literal of that size is equal to it."""
+        return slice(-size, None) if self.tail else slice(size)
 
     def close(self) -> None:
         """Make the index; after the last `add`."""
-        grouped: dict[str, set[int]] = defaultdict(set)
-        for size, table in self.by_length.items():
-            for literal in table if size >= KEY else ():
-                grouped[self._cut(literal, KEY)].add(size)
-        self.short = sorted(size for size in self.by_length if size < KEY)
-        self.lengths = {key: sorted(sizes) for key, sizes in grouped.items()}
-        self.by_length = {size: dict(table) for size, table in self.by_length.items()}
+        for size, literals in sorted(self.by_length.items()):
+            table = (self._end(size), dict(literals))
+            if size < KEY:
+                self.short.append(table)
+                continue
+            for key in {literal[self.key] for literal in literals}:
+                self.long.setdefault(key, []).append(table)
 
     def find(self, text: str, out: list[int]) -> None:
-        length = len(text)
-        for size in self.short:
-            if size <= length:
-                hit = self.by_length[size].get(self._cut(text, size))
-                if hit:
-                    out += hit
-        for size in self.lengths.get(self._cut(text, KEY), ()):
-            if size <= length:
-                hit = self.by_length[size].get(self._cut(text, size))
-                if hit:
-                    out += hit
+        for end, table in self.short:
+            hit = table.get(text[end])
+            if hit:
+                out += hit
+        for end, table in self.long.get(text[self.key], ()) if self.long else ():
+            hit = table.get(text[end])
+            if hit:
+                out += hit
 
 
 class Shape:
