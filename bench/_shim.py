@@ -13,11 +13,14 @@ from pathlib import Path
 
 CODE = r"""
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 static long none[2];
@@ -48,6 +51,25 @@ time_t time(time_t *at) {
     if (at) *at = now.tv_sec;
     return now.tv_sec;
 }
+int timespec_get(struct timespec *at, int base) { return clock_gettime(CLOCK_REALTIME, at) ? 0 : base; }
+// Waits until a moment of the clock: the kernel knows of no jump.
+static struct timespec kernels(const struct timespec *at) {
+    struct timespec own = *at;
+    own.tv_sec -= page[0];
+    return own;
+}
+int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock, const struct timespec *at) {
+    static int (*real)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+    if (!real) *(void **)&real = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+    struct timespec own = kernels(at);
+    return real(cond, lock, &own);
+}
+int cnd_timedwait(cnd_t *cond, mtx_t *lock, const struct timespec *at) {
+    static int (*real)(cnd_t *, mtx_t *, const struct timespec *);
+    if (!real) *(void **)&real = dlsym(RTLD_NEXT, "cnd_timedwait");
+    struct timespec own = kernels(at);
+    return real(cond, lock, &own);
+}
 static void wait_for_disk(void) { if (page[1] > 0) usleep((useconds_t)page[1]); }
 int fsync(int file) { wait_for_disk(); return (int)syscall(SYS_fsync, file); }
 int fdatasync(int file) { wait_for_disk(); return (int)syscall(SYS_fdatasync, file); }
@@ -68,7 +90,7 @@ class Shim:
             return
         (folder / "shim.c").write_text(CODE)
         library = folder / "shim.so"
-        done = subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(folder / "shim.c")])
+        done = subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(folder / "shim.c"), "-ldl"])
         if done.returncode == 0:
             self.environment = {"LD_PRELOAD": str(library), "SOC_BENCH_SHIM": str(self._page)}
 

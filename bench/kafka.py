@@ -1,4 +1,4 @@
-"""The journal on Kafka, beside a bare producer and a bare consumer with the same messages on the same broker.
+"""The journal on Kafka, beside a bare producer and a bare consumer with the same messages; and workers, 1 and 2.
 
 The broker is one node on this machine and takes its share of the same cores. SOC_TEST_KAFKA names another one.
 """
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from bench import _workers
 from soc_core.journal import kafka_frames
 from soc_core.journal.kafka import KafkaJournal
 from soc_core.journal.kafka_reader import AHEAD_KB
@@ -33,8 +34,9 @@ Messages = list[tuple[bytes, bytes, int]]
 
 
 def figures() -> list[dict[str, Any]]:
-    with broker() as address:
+    with broker() as (address, process):
         rounds = [once(address) for _ in range(ROUNDS)]
+        shared = _workers.figures(address, process)
     found = []
     for name, ours, peer, theirs in (
         ("append, acknowledged", "append", "bare producer", "produce"),
@@ -46,18 +48,19 @@ def figures() -> list[dict[str, Any]]:
                           "peer": f"{peer}, same messages", "peer_value": round(other),
                           "ratio": round(value / other, 2)})
     one = max(each["one"][0] for each in rounds)
-    return [*found, {"name": "Kafka journal append of one record", "value": round(1e3 / one, 2), "unit": "ms"}]
+    return [*found, {"name": "Kafka journal append of one record", "value": round(1e3 / one, 2), "unit": "ms"}, *shared]
 
 
 @contextmanager
-def broker() -> Iterator[str]:
+def broker() -> Iterator[tuple[str, int | None]]:
+    """Its address, and its process where it is ours."""
     if given := os.environ.get("SOC_TEST_KAFKA"):
-        yield given
+        yield given, None
         return
     with tempfile.TemporaryDirectory(prefix="soc-kafka-") as folder:
         started = new_broker(Path(folder), quick=False)
         try:
-            yield started.address
+            yield started.address, started.process.pid
         finally:
             started.stop()
 

@@ -48,6 +48,7 @@ class Member:
         self._balanced = 0.0
         self._pause = RETRY[0]
         self._ended = threading.Event()
+        self._pulse = threading.Thread(target=self._beat, name="beat", daemon=True)
 
     @staticmethod
     def named() -> str:
@@ -61,15 +62,12 @@ class Member:
         mine = self._folder / self.id
         handle = os.open(mine, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(handle, fcntl.LOCK_EX)
-        beat = threading.Thread(target=self._beat, name="beat", daemon=True)
         try:
             self._appear()
-            beat.start()
+            self._pulse.start()
             yield self
         finally:
-            self._ended.set()
-            if beat.ident:
-                beat.join()
+            self.silence()
             with suppress(OSError):
                 self._leave()
             mine.unlink(missing_ok=True)
@@ -137,6 +135,12 @@ class Member:
             self._running = _Nothing()
 
     # ------------------------------------------------------------ life
+
+    def silence(self) -> None:
+        """Give no more signs of life: in a while others take us for dead."""
+        self._ended.set()
+        if self._pulse.ident:
+            self._pulse.join()
 
     def _appear(self) -> None:
         with self.state.begin() as session:

@@ -11,6 +11,7 @@ from soc_cli.supervise import Child
 from soc_cli.tasks import Tasks
 from soc_cli.wiring import Platform
 from soc_core.config import Settings
+from soc_core.state import commits
 
 log = logging.getLogger(__name__)
 
@@ -18,12 +19,25 @@ IDLE = 0.1  # seconds between looks at an empty journal
 LOCK_PATIENCE = 20.0  # seconds to wait for an ./soc ingest that works on the same data
 
 
-def run(settings: Settings, drain: bool = False) -> int:
+def accept(platform: Platform) -> None:
+    """Take journals that were made anew for ours: what the old ones still held is lost, what was stored is not."""
+    journals = {commits.EPOCH: platform.journal, commits.SHARED_EPOCH: platform.shared}
+    with platform.state.begin() as session:
+        for name, journal in journals.items():
+            if commits.epoch(session, name) not in ("", journal.epoch):
+                log.warning("%s: a journal made anew is accepted", name)
+                commits.replace_epoch(session, journal.epoch, name)
+
+
+def run(settings: Settings, drain: bool = False, accept_journal: bool = False) -> int:
     """One worker, until SIGTERM or SIGINT, or until nothing that is ours is pending."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # else two lines every two seconds, for years
+    for chatty in ("apscheduler", "elastic_transport"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)  # else some lines a second, for years
     stopping = stop_signals()
     with Platform(settings) as platform, platform.working(LOCK_PATIENCE, alone=False):
+        if accept_journal:
+            accept(platform)
         member = platform.member(tasks=None if drain else lambda: Tasks(platform))
         with member.working():
             log.info("worker %s on %s", member.id, settings.data)

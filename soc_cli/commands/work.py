@@ -16,6 +16,8 @@ def work(
     city: Annotated[Path | None, typer.Option(help="city pack")] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="so many processes; more may join anywhere, at any "
                                          "time")] = 1,
+    accept_journal: Annotated[bool, typer.Option("--accept-journal", help="go on with a journal that was made anew")]
+    = False,
     drain: Annotated[bool, typer.Option("--drain", help="stop when nothing is pending")] = False,
 ) -> None:
     """Take every record in the journal through the whole path, and respond to what follows from it.
@@ -30,4 +32,4 @@ def work(
     from soc_core.config import load
 
     settings = load(data, city=city)
-    raise typer.Exit(run(settings, drain) if workers == 1 else run_many(settings, workers, drain))
+    raise typer.Exit(run(settings, drain, accept_journal) if workers == 1 else run_many(settings, workers, drain))

@@ -174,6 +174,7 @@ class Crew:
         self.settings, self.draw = settings, draw
         self.members: list[tuple[Member, ExitStack, Platform]] = []
         self.zombies: list[Member] = []
+        self.graves = ExitStack()
 
     def join(self) -> None:
         stack = ExitStack()
@@ -190,11 +191,13 @@ class Crew:
         self.members.pop(number)[1].close()
 
     def vanish(self, number: int) -> None:
-        """Others take it for dead; it goes on all the same."""
-        member, _, platform = self.members.pop(number)
+        """Others take it for dead; it goes on all the same, without a sign of life."""
+        member, stack, platform = self.members.pop(number)
+        member.silence()
         with platform.state.begin() as session:
             claims.leave(session, member.id)
         self.zombies.append(member)
+        self.graves.callback(stack.close)
 
     def haunt(self) -> None:
         for member in self.zombies:
@@ -203,6 +206,7 @@ class Crew:
     def close(self) -> None:
         while self.members:
             self.leave(0)
+        self.graves.close()
 
 
 @pytest.fixture

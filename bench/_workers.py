@@ -1,0 +1,139 @@
+"""How two workers do beside one, over a topic that was filled before, and beside pure computing in the same run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bench.ingest import sshd
+from soc_core import clock
+from soc_core.config import ROOT, load
+from soc_core.journal.kafka import KafkaJournal
+from soc_core.protocols import Origin, Raws
+from soc_core.state import claims, commits
+from soc_core.state.claims import SHARED
+from soc_core.state.database import Database
+
+RECORDS = int(os.environ.get("SOC_BENCH_RECORDS", "200000"))
+PARTITIONS, SOURCES, APPEND = 8, 32, 2000
+PATIENCE = 900.0
+TICKS = os.sysconf("SC_CLK_TCK")
+SPIN = """
+import time
+end, n = time.monotonic() + 8, 0
+while time.monotonic() < end:
+    sum(range(20000))
+    n += 1
+print(n)
+"""
+
+
+class Run(NamedTuple):
+    """Records a second (of the wall and of the workers' processors), and the broker's share of one processor."""
+
+    rate: float
+    of_cpu: float
+    broker: float
+
+
+def figures(address: str, broker: int | None) -> list[dict[str, Any]]:
+    """`broker` is the process id of the broker, where it is ours."""
+    with tempfile.TemporaryDirectory(prefix="soc-workers-") as folder:
+        topic = f"bench-{os.getpid()}"
+        fill(address, topic)
+        (cache := Path(folder) / "cache").mkdir()
+        one, two = (run(Path(folder), cache, address, topic, count, broker) for count in (1, 2))
+        alone, both = spin(1), spin(2)
+    control, scaling = both / alone, two.rate / one.rate
+    return [
+        {"name": "Kafka path, 1 worker", "value": round(one.rate), "unit": "records/s"},
+        {"name": "Kafka path, 2 workers", "value": round(two.rate), "unit": "records/s"},
+        {"name": "Kafka path, workers 1 → 2", "value": round(scaling, 2), "unit": "times",
+         "peer": "pure computing, processes 1 → 2", "peer_value": round(control, 2),
+         "ratio": round(scaling / control, 2), "target": 0.8, "met": scaling >= 0.8 * control},
+        {"name": "Kafka path, records a second of the workers' CPU, 1 → 2", "value": round(two.of_cpu),
+         "unit": "records/s of CPU", "peer": "1 worker", "peer_value": round(one.of_cpu),
+         "ratio": round(two.of_cpu / one.of_cpu, 2)},
+        {"name": "Kafka path, the broker's CPU beside 2 workers", "value": round(100 * two.broker),
+         "unit": "% of a core", "peer": "beside 1 worker", "peer_value": round(100 * one.broker)},
+    ]
+
+
+def fill(address: str, topic: str) -> None:
+    """RECORDS lines of many sources into the topic."""
+    journal = KafkaJournal(address, topic, PARTITIONS)
+    lines = list(sshd(RECORDS, 7))
+    for at in range(0, RECORDS, APPEND):
+        number = at // APPEND
+        places = np.arange(APPEND, dtype=np.int64) + number * APPEND
+        origin = Origin(source=f"gate-{number % SOURCES}", format="syslog")
+        journal.append([Raws(origin, lines[at : at + APPEND], clock.now(), places[: len(lines[at : at + APPEND])])])
+    journal.close()
+
+
+def run(folder: Path, cache: Path, address: str, topic: str, count: int, broker: int | None) -> Run:
+    """So many workers over the whole topic, measured from when all of them work until nearly all is done."""
+    data = folder / f"workers-{count}"
+    data.mkdir()
+    (data / "cache").symlink_to(cache)
+    (data / "soc.yaml").write_text(f"journal: {{kafka: {{servers: '{address}', topic: {topic}, keep: true}}}}\n"
+                                   f"partitions: {PARTITIONS}\n")
+    settings = load(data)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    with (data / "log").open("wb") as out:
+        command = [sys.executable, "-m", "soc_cli", "work", "--data", str(data)]
+        workers = [subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)
+                   for _ in range(count)]
+    try:
+        state = Database(settings.state_url)
+        state.migrate()
+        began = next(each for each in watched(state) if each[1] == count)
+        at, used, spent = time.monotonic(), sum(cpu(each.pid) for each in workers), cpu(broker)
+        done = next(each for each in watched(state) if each[0] >= 0.95 * RECORDS)
+        seconds = time.monotonic() - at
+        used = sum(cpu(each.pid) for each in workers) - used
+        spent = cpu(broker) - spent
+        state.close()
+        records = done[0] - began[0]
+        return Run(records / seconds, records / used, spent / seconds)
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.wait(60)
+        shutil.rmtree(data, ignore_errors=True)
+
+
+def watched(state: Database) -> Iterator[tuple[int, int]]:
+    """(records committed, workers that have their part of the lanes), again and again."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        with state.read() as session:
+            done = sum(mark for lane, mark in commits.marks(session).items() if lane < SHARED)
+            held = [sum(0 <= lane < SHARED for lane in each.lanes) for each in claims.listing(session)]
+        yield done, len(held) if held and min(held) >= PARTITIONS // len(held) and done else 0
+        time.sleep(0.1)
+    raise TimeoutError("the workers did not get through the topic")
+
+
+def cpu(process: int | None) -> float:
+    """Seconds of processor time that a process has used."""
+    if process is None:
+        return 0.0
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def spin(count: int) -> float:
+    """What so many processes that only compute get done together."""
+    running = [subprocess.Popen([sys.executable, "-c", SPIN], stdout=subprocess.PIPE) for _ in range(count)]
+    return float(sum(int(each.communicate()[0]) for each in running))
