@@ -126,13 +126,26 @@ def _sane(times: pl.Series) -> bool:
 
 def _originals(known: Records, record: Ints, joined: Sequence[Sequence[tuple[int, int]]]) -> pl.Series:
     """The text of each event's record; of a joined event all of its lines."""
-    lines: list[str] = []
-    for frame in known.frames:
-        lines += decode_all(frame.raws.lines, frame.raws.origin.encoding)
-    for places in joined:
-        rows = [int(known.start[frame]) + line for frame, line in places]
-        lines[rows[0]] = "\n".join([lines[row] for row in rows])
-    whole = pl.Series("event.original", lines, dtype=pl.String)
+    whole = None if joined else _plain(known.frames)
+    if whole is None:
+        lines: list[str] = []
+        for frame in known.frames:
+            lines += decode_all(frame.raws.lines, frame.raws.origin.encoding)
+        for places in joined:
+            rows = [int(known.start[frame]) + line for frame, line in places]
+            lines[rows[0]] = "\n".join([lines[row] for row in rows])
+        whole = pl.Series("event.original", lines, dtype=pl.String)
     if len(record) == len(whole) and np.array_equal(record, np.arange(len(record))):
         return whole
     return whole.gather(record)
+
+
+def _plain(frames: Sequence[Frame]) -> pl.Series | None:
+    """All records as they are, where all are UTF-8 and nothing else is said of them."""
+    if any(frame.raws.origin.encoding for frame in frames):
+        return None
+    lines = [line for frame in frames for line in frame.raws.lines]
+    try:
+        return pl.Series("event.original", lines, dtype=pl.Binary).cast(pl.String)
+    except pl.exceptions.PolarsError:
+        return None
