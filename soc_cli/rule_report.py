@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,17 @@ def check(folders: Sequence[Path], tuned: Path | None = None) -> dict[str, Any]:
     }
 
 
+def health(folders: Sequence[Path], tuned: Path | None) -> dict[str, Any]:
+    """What the console shows of the rules: which can see, what was set aside, who excepted what until when."""
+    changes = tuning.read(tuned)
+    known = check(folders, tuned)
+    return {
+        **{name: known[name] for name in ("rules", "loaded", "failed", "blind", "partly_blind", "warnings")},
+        "exceptions": [_exception(each) for each in changes.entries if isinstance(each.entry, tuning.Except)],
+        "at": clock.now(),
+    }
+
+
 def _exception(placed: tuning.Placed) -> dict[str, Any]:
     """An exception that has ended or soon will, with whom to ask."""
     entry = placed.entry
@@ -106,22 +118,47 @@ def show(report: dict[str, Any], as_json: bool) -> None:
           f"{len(report['blind'])} blind here, {len(report['partly_blind'])} partly")
 
 
-def catalogue(folders: Sequence[Path], as_json: bool) -> None:
-    """One line a rule."""
+def catalogue(folders: Sequence[Path], as_json: bool, settings: Settings | None = None) -> None:
+    """One line a rule; as JSON with its health, and what a data directory knows of it (`settings`)."""
     found = load_rules(folders, cache=cache.default())
+    verdicts = {verdict.rule.id: verdict for verdict in Sight(Mapper()).verdicts(found.rules)} if as_json else {}
+    changes = tuning.read(settings.data / "tuning" if settings else None)
+    fired, suppressed = _known(settings) if settings else ({}, {})
+    exceptions = [{**_exception(each), "suppressed": suppressed.get(f"{each.path}:{each.line}", 0)}
+                  for each in changes.entries if isinstance(each.entry, tuning.Except)]
     rows = [
         {
             "id": item.id, "level": item.head.level, "title": title(item.head), "path": item.head.path,
             "logsource": str(item.logsource) if isinstance(item, Rule) else item.kind,
             "techniques": list(techniques(item.head.tags)), "author": item.head.author, "license": item.head.license,
+            "sight": "" if item.id not in verdicts else "blind" if verdicts[item.id].blind else "partly blind",
+            "missing": list(verdicts[item.id].missing) if item.id in verdicts else [],
+            "exceptions": [each for each in exceptions if each["rule"] in (item.id, item.head.name)],
+            **fired.get(item.id, {"alerts": 0, "last_fired": None, "judged": 0, "precision": None}),
         }
         for item in sorted(found.items, key=lambda item: (item.head.path, item.head.line))
     ]
     if as_json:
-        print(orjson.dumps({"rules": rows}).decode())
+        failed = [failure.as_dict() for failure in [*found.failed, *changes.failed]]
+        print(orjson.dumps({"rules": rows, "failed": failed, "exceptions": exceptions}).decode())
         return
     for row in rows:
         print(f"{row['id']}  {row['level']:<13} {row['logsource']:<30} {row['title']}")
+
+
+def _known(settings: Settings) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
+    """By rule, what its alerts came to; by exception (file:line), how often it held. Nothing where no data is."""
+    from casework import rule_health
+    from casework.services import open_services
+    from soc_core.access import PLATFORM
+
+    if not settings.data.is_dir():
+        return {}, {}
+    with closing(open_services(settings)) as services:
+        found = rule_health.health(PLATFORM, services)
+    return ({each.rule: {"alerts": each.alerts, "last_fired": clock.to_text(each.last), "judged": each.judged,
+                         "precision": each.precision} for each in found.fired},
+            {f"{each['path']}:{each['line']}": each["suppressed"] for each in found.exceptions})
 
 
 def tests(folders: Sequence[Path], as_json: bool) -> int:

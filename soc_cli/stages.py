@@ -13,7 +13,7 @@ from soc_core.access import EVERYTHING
 from soc_core.config import Settings
 from soc_core.models import DEMO, LEVELS, REAL
 from soc_core.protocols import Query
-from soc_core.state import alerts, claims, commits, failures, quarantine
+from soc_core.state import alerts, claims, commits, failures, quarantine, rulings
 from soc_core.state.claims import SHARED
 
 FATES = ("stored", "duplicate", "merged", "quarantined", "shed", "pending")
@@ -27,6 +27,7 @@ def stages(settings: Settings) -> dict[str, Any]:
             known = {(row.source, row.realm): row for row in commits.fates(session)}
             marks = {p: commits.mark(session, p) for p in platform.journal.partitions()}
             raised = {realm: alerts.counts(session, EVERYTHING, realm) for realm in (REAL, DEMO)}
+            excused = rulings.suppressed(session)
             waiting = sum(group.count for group in quarantine.groups(session))
             at = clock.now()
             workers = [_worker(each, at) for each in claims.listing(session)]
@@ -56,6 +57,7 @@ def stages(settings: Settings) -> dict[str, Any]:
         "lag": sum(each["lag"] for each in journal.values()),
         "workers": workers,
         "detectors_failed": broken,
+        "suppressed": excused,
         "events": stored,
         "quarantine": waiting,
         "alerts": raised,
@@ -122,6 +124,8 @@ def show(whole: dict[str, Any]) -> None:
         if counts["total"]:
             console.print(f"{realm}: {counts['total']} alerts, {counts['waiting']} waiting: {levels or 'none open'}")
     console.print(f"quarantine: {whole['quarantine']:,} records; events: {whole['events']}", highlight=False)
+    for name, count in whole["suppressed"].items():
+        console.print(f"suppressed by the exception at {name}: {count:,}", highlight=False)
     show_workers(console, whole)
     if not whole["balanced"]:
         console.print("[red]the fates of a source do not add up: see the red line[/red]")

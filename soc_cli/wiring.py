@@ -86,6 +86,15 @@ class Platform:
         plain = [registry.get(STREAM, name).detector(self.settings, self.state) for name in registry.names(STREAM)]
         return [*sigma, *learn.detectors(self.settings), *plain]
 
+    def _tell(self, rules: list[Path]) -> None:
+        """Leave the report of the rules where the console finds it."""
+        from soc_cli import rule_report
+        from soc_core.state import rulings
+
+        report = rule_report.health(rules, self.settings.data / "tuning")
+        with self.state.begin() as session:
+            rulings.note(session, report)
+
     @cached_property
     def triage(self) -> Triage:
         """Findings → alerts, with the weight of each system."""
@@ -108,6 +117,7 @@ class Platform:
         from soc_core.worker import Worker
 
         detectors = self.detectors(rules)
+        self._tell(list(rules) or self.settings.rules)
         alone = [each for each in detectors if not isinstance(each, Sharing)]
         parts = Parts(
             journal=self.journal,

@@ -6,7 +6,7 @@ out among keepers, keepers among workers; so any number of workers find what one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from soc_core.clock import Micros
@@ -34,6 +34,13 @@ class Keeper(Protocol):
     def tick(self, now: Micros) -> list[Finding]: ...
     def snapshot(self) -> bytes: ...
     def restore(self, state: bytes) -> None: ...
+
+
+@runtime_checkable
+class Excusing(Protocol):
+    """A detector with exceptions: which held, and how often, since it was asked last."""
+
+    def passed_over(self) -> Mapping[str, int]: ...
 
 
 @runtime_checkable

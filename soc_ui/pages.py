@@ -46,6 +46,7 @@ PLACES = (
     Place("sources", "operate", OPERATE | AGENCY),
     Place("pipeline", "operate", OPERATE),
     Place("quarantine", "operate", OPERATE),
+    Place("rules", "operate", OPERATE | {Role.RULE_AUTHOR}),
     Place("drill", "train", TRIAGE | EXERCISE),
 )
 

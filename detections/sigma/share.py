@@ -63,6 +63,12 @@ class SharingSigma(SigmaDetector):
             key = CHAIN if name in self.chained else "\x1f".join((name, *feed[0]))
             yield Partial(key, f"{name}/{watch.slot}/{facts[1]}", [name, watch.slot, feed[0], feed[1], facts, info])
 
+    def passed_over(self) -> dict[str, int]:
+        """Exceptions and how often they held since this was asked last."""
+        found = dict(self.suppressed)
+        self.suppressed.clear()
+        return found
+
     def keeper(self) -> Keeper:
         """An empty memory for some of the keys."""
         return Windows(Correlator(self.rules, self.mapping))

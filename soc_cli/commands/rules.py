@@ -32,11 +32,20 @@ def check(
 
 
 @app.command("list")
-def list_(folders: Folders = None, as_json: Json = False) -> None:
-    """Every rule: id, level, log source and title."""
-    from soc_cli import rule_report
+def list_(
+    folders: Folders = None,
+    data: Annotated[Path | None, typer.Option(help="data directory: exceptions, what alerts came to")] = None,
+    as_json: Json = False,
+) -> None:
+    """Every rule: id, level, log source and title; with --json also its health.
 
-    rule_report.catalogue(folders or rule_report.ours(), as_json)
+    Health: blind or partly blind with the missing fields, exceptions with owner and last day and how often they held,
+    alerts, when it last fired, precision. What was set aside stands beside, with file, line and reason.
+    """
+    from soc_cli import rule_report
+    from soc_core.config import load
+
+    rule_report.catalogue(folders or rule_report.ours(), as_json, load(data) if as_json else None)
 
 
 @app.command("test")
