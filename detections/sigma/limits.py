@@ -6,7 +6,7 @@ Each has a test that shows it (tests/detections/sigma/test_push.py), and docs/ru
 DIFFERENCES = {
     "letters": "a letter that folds otherwise than it is made small (ſ and s, ς and σ, µ and μ, İ) is its own letter",
     "long patterns": "of a text of more than 8,191 characters, a pattern must lie within 1,000 characters; "
-                     "a regular expression does not see it",
+                     "a regular expression about case, or with an anchor, does not see it",
     "overflow": "a field that is not declared is found by its name as written, upper and lower case apart, and only "
                 "where it holds a plain value",
     "ipv6 text": "in a column of text, an IPv6 network is recognised by the way addresses are usually written",

@@ -7,6 +7,7 @@ written, LEAF for what no field of its own can hold.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -36,6 +37,7 @@ from soc_core.store.elastic_leaf import NUL, WHOLE
 from soc_core.store.mapping import LEAF, LEAF_RAW, LONGEST_REGEX, MICROS, ODD, searched_whole
 
 OVERFLOW = "overflow"
+LETTERS = re.compile(r"[^\W\d_]")
 NOWHERE = "soc.store.nowhere"  # a field that no event has
 OCTET = "([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
 JSON_ESCAPED = {"\\": "[\\\\][\\\\]?", '"': '[\\\\]?\\"'}
@@ -114,7 +116,7 @@ def column(source: Source, test: Test) -> Condition:
         case "cased":
             return eq(raw, _pattern(test.value, literal))
         case "regex":
-            return eq(raw, regex(lucene.translated(*test.value)))
+            return _expression(source.column, raw, *test.value)
         case "cidr" if known.kind == "ip":
             return eq(source.column, SigmaCIDRExpression(test.value[0]))
         case "cidr":
@@ -134,6 +136,16 @@ def _text(name: str, raw: str, parts: Sequence[Part]) -> Condition:
     else:
         own = eq(name, _string_of(parts) if any(parts) else regex("()"))
     return either([own, _leaf_pattern(name, parts)]) if ANY in parts and ".hash." not in name else own
+
+
+def _expression(name: str, raw: str, expression: str, flags: str) -> Condition:
+    """An expression that is looked for. One that is not about case nor anchored is so in pieces of long texts too."""
+    wanted = lucene.translated(expression, flags)
+    own = eq(raw, regex(wanted))
+    caseless = "i" in flags or not LETTERS.search(re.sub(r"\\[dDsSwW]", "", expression))
+    if caseless and wanted.startswith(".*") and wanted.endswith(".*"):
+        return either([own, eq(LEAF, regex(f"{literal(name + NUL)}.{wanted}"))])
+    return own
 
 
 def _leaf_pattern(path: str, parts: Sequence[Part]) -> Condition:

@@ -19,11 +19,13 @@ from detections.sigma.lucene import Inconvertible
 from detections.sigma.map import Mapper
 from detections.sigma.push import Pushed, Pusher
 from detections.sigma.rule import RuleSet
+from detections.sigma.terms import leaves
 from soc_cli import reading
 from soc_core.access import EVERYTHING, Scope
 from soc_core.events import EventBatch
 from soc_core.protocols import Query
 from soc_core.store.elastic import ElasticSettings, ElasticStore, open_store
+from soc_core.store.mapping import LONGEST
 from tests.corpora import corpus
 from tests.detections.sigma.conftest import some
 
@@ -83,7 +85,8 @@ RULES: list[str] = [
     "[mimikatz]", "['\"quoted\\path\"']", "['c:\\users\\x \"SAY\"']", "['*say*katz']", "{some.Deep: 'value 7'}",
     "{some.Deep|endswith: ' 7'}", "{some.list: B}", "{some.n: 5}", "{other: 'true'}", "{some.Deep: null}",
     "{some.Deep|exists: true}", f"{{'{CL}|contains': 'xxxx needle'}}", f"{{'{CL}|endswith': 'MORE'}}",
-    f"{{'{CL}|startswith': xxx}}", "{some.Deep|re: 'Value \\d'}", "{some.Deep|cased: 'Value 7'}",
+    f"{{'{CL}|startswith': xxx}}", f"{{'{CL}|re': '.{{500,}}'}}", f"{{'{CL}|re|i': 'x+ needle'}}",
+    "{some.Deep|re: 'Value \\d'}", "{some.Deep|cased: 'Value 7'}",
 ]
 HASHES = ["{Hashes|contains: 'MD5=ABAB'}", "{Hashes|contains: ['SHA256=cdcd', 'IMPHASH=00']}",
           "{Hashes|contains: cdcd}", "{Hashes: null}", "{Hashes|startswith: 'md5=abab'}"]
@@ -245,6 +248,8 @@ def test_the_same_pairs_as_the_stream_on_recordings(elastic_url: str, public: Ru
     for batch in batches:
         for match in fast.matches(batch):
             want.setdefault(match.rule.id, set()).add(match.event.text("event.id"))
+    odd = {row["event.id"] for batch in batches for row in batch.frame().to_dicts()
+           if any(isinstance(text, str) and len(text) > LONGEST for text in row.values())}
     live = [rule for rule in public.rules if not unfilled(rule)]
     others = [rule for rule in live if rule.id not in want and rule.logsource.product == "windows"]
     pushed, left = Pusher().split([*(rule for rule in live if rule.id in want), *rnd.sample(others, OTHERS)])
@@ -255,8 +260,10 @@ def test_the_same_pairs_as_the_stream_on_recordings(elastic_url: str, public: Ru
             opened.write(batch)
         got = asked(opened, pushed)
     drop(elastic_url, realm)
-    assert {rule: ids for rule, ids in got.items() if ids} == {
-        rule: ids for rule, ids in want.items() if rule in got}, f"seed {TODAY}"
+    looking = {rule.id for rule in live if any(leaf.test.kind == "regex" for leaf in leaves(rule.tree))}
+    for rule, ids in got.items():  # a stated difference: DIFFERENCES["long patterns"]
+        passed = odd if rule in looking else set()
+        assert ids - passed == want.get(rule, set()) - passed, f"{rule}, seed {TODAY}"
     assert any(got.values())
 
 
