@@ -33,7 +33,7 @@ def listing() -> list[str]:
 
 def run(wanted: list[str]) -> list[Figure]:
     """The figures of the named benches, in order. Raises LookupError on an unknown name."""
-    modules = [(name, registry.get("bench", name)) for name in wanted]
+    modules = [(name, registry.get("bench", name.replace("-", "_"))) for name in wanted]
     found = []
     for name, module in modules:
         for figure in module.figures():
