@@ -1,7 +1,8 @@
 """Which rules cannot fire here, or only in part, because nobody fills a column they read, and which columns those are.
 
-produced.yml declares, by log-source tag, what our formats fill. A test on a column that is not filled is false (and
-a test for its absence true); a rule whose condition then cannot be met is blind, one that has any such test partly.
+The files of produced/ declare, by log-source tag, what formats fill: a new format brings a new file. A test on a column
+that is not filled is false (and a test for its absence true); a rule whose condition then cannot be met is blind, one
+that has any such test partly.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from detections.sigma.rule import LogSource, Rule
 from detections.sigma.terms import And, Leaf, Not, Tree, leaves
 from soc_core import documents
 
-PRODUCED = Path(__file__).with_name("produced.yml")
+PRODUCED = Path(__file__).with_name("produced")
 
 
 class Produced(BaseModel):
@@ -34,12 +35,12 @@ class Produced(BaseModel):
 
 
 class Document(BaseModel):
-    """produced.yml: columns of every event, and by log source."""
+    """A file of produced/: columns of every event, and by log source."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     about: str
-    everywhere: list[str]
+    everywhere: list[str] = []
     sources: list[Produced]
 
 
@@ -54,9 +55,11 @@ class Verdict(NamedTuple):
 class Sight:
     """What is filled, and so what rules can see."""
 
-    def __init__(self, mapping: Mapping, path: Path = PRODUCED) -> None:
+    def __init__(self, mapping: Mapping, folder: Path = PRODUCED) -> None:
         self.mapping = mapping
-        self.document = documents.read(path, Document)
+        found = [documents.read(path, Document) for path in sorted(folder.glob("*.yml"))]
+        self.everywhere = [column for document in found for column in document.everywhere]
+        self.sources = [source for document in found for source in document.sources]
         self.filled = lru_cache(maxsize=65536)(self._filled)
 
     def verdict(self, rule: Rule) -> Verdict | None:
@@ -64,7 +67,7 @@ class Sight:
         names = unfilled(rule)
         if names:
             return Verdict(rule, True, tuple(f"placeholder %{name}%" for name in names))
-        feeding = [each for each in self.document.sources if rule.logsource.takes(LogSource.parse(each.logsource))]
+        feeding = [each for each in self.sources if rule.logsource.takes(LogSource.parse(each.logsource))]
         if not feeding:
             return Verdict(rule, True, (f"log source {rule.logsource}",))
         missing = {leaf: name for leaf in leaves(rule.tree) if (name := self._lacks(rule.logsource, leaf))}
@@ -86,9 +89,9 @@ class Sight:
         return ""
 
     def _filled(self, source: LogSource, column: str) -> bool:
-        if any(fnmatchcase(column, each) for each in self.document.everywhere):
+        if any(fnmatchcase(column, each) for each in self.everywhere):
             return True
-        feeding = [each for each in self.document.sources if source.takes(LogSource.parse(each.logsource))]
+        feeding = [each for each in self.sources if source.takes(LogSource.parse(each.logsource))]
         return any(
             any(fnmatchcase(column, each) for each in produced.columns)
             and not any(fnmatchcase(column, each) for each in produced.without)

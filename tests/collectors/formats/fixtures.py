@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -45,3 +46,10 @@ def observed(name: str, log: Path) -> dict[str, Any]:
     events = [{"line": int(line) + 1, **row} for line, row in zip(parsed.line_no, rows(parsed.batch), strict=True)]
     faults = {str(fault.line + 1): fault.reason for fault in parsed.faults}
     return {"events": events, "faults": faults, "merged": [line + 1 for line in parsed.merged]}
+
+
+if __name__ == "__main__":  # python -m tests.collectors.formats.fixtures NAME: what comes now, to be checked by eye
+    for log in sorted((HERE / sys.argv[1]).glob("*.log")):
+        found = json.dumps(observed(sys.argv[1], log), ensure_ascii=False, indent=1)
+        log.with_suffix(".json").write_text(found + "\n", encoding="utf-8")
+        print(log.with_suffix(".json"))
