@@ -94,7 +94,7 @@ function take(s, ui, rows) {
 
 function count(s, ui) {
   const w = s.data.words
-  ui.total.textContent = w.total.replace("{n}", number(s.total ?? s.data.total))
+  ui.total.textContent = w.total.replace("{n}", number(s.total ?? s.data.total) + ((s.atLeast ?? s.data.at_least) ? "+" : ""))
   ui.fresh.hidden = !s.waiting.length
   ui.fresh.textContent = w.fresh.replace("{n}", s.waiting.length)
   ui.empty.hidden = s.order.length > 0
@@ -195,7 +195,7 @@ async function refresh(s, ui) {
   if (reply.status === 304) return
   const got = await reply.json()
   if (got.filter !== s.filter) return
-  s.etag = reply.headers.get("ETag") || ""; s.total = got.total; s.offset = got.as_of - Date.now() * 1000
+  s.etag = reply.headers.get("ETag") || ""; s.total = got.total; s.atLeast = got.at_least; s.offset = got.as_of - Date.now() * 1000
   const here = new Set(got.rows.map(r => r.id)), known = new Set(s.waiting.map(r => r.id))
   const last = got.rows.length ? got.rows[got.rows.length - 1] : null
   for (const data of got.rows) {

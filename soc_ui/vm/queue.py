@@ -91,10 +91,11 @@ class AlertRow:
 
 @dataclass(frozen=True)
 class QueuePage:
-    """A page of the queue; `hidden` rows match but belong to others."""
+    """A page of the queue; `hidden` rows match but belong to others. `total` may be told as at least so many."""
 
     rows: list[AlertRow]
     total: int
+    at_least: bool
     next: str
     hidden: int
     filter: str
@@ -141,8 +142,8 @@ def queue_page(actor: Actor, services: Services, wanted: QueueFilter, after: str
     """A page of the actor's queue. Raises ValueError on a key of another list."""
     at = clock.now()
     found = alerts.queue(actor, services, wanted.of(actor, at), after, limit)
-    return QueuePage([grid_row(row) for row in found.rows], found.total, found.next, found.hidden_by_scope,
-                     wanted.query(), found.as_of)
+    return QueuePage([grid_row(row) for row in found.rows], found.total, not found.total_is_exact, found.next,
+                     found.hidden_by_scope, wanted.query(), found.as_of)
 
 
 def entity_name(language: str, name: str) -> str:
