@@ -72,7 +72,7 @@ QUESTION = (("dns", "queries"), ("dns", "query"))  # versions 3, and 2 inside al
 # event_type → (kind, categories, types, Sigma log sources)
 NETWORK = ("network",)
 TYPES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
-    "alert": ("alert", ("network", "intrusion_detection"), ("info",), ()),
+    "alert": ("alert", ("network", "intrusion_detection"), ("info",), ("suricata//alert",)),
     "drop": ("event", NETWORK, ("denied",), ("/firewall/",)),
     "dns": ("event", NETWORK, ("protocol", "info"), ("/dns/",)),
     "mdns": ("event", NETWORK, ("protocol", "info"), ()),

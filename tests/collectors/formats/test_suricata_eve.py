@@ -49,7 +49,7 @@ def test_answers_of_both_shapes(dns: dict[str, Any]) -> None:
 def test_an_alert_says_whether_it_was_stopped(action: str, types: list[str]) -> None:
     event = one({"event_type": "alert", "alert": {"action": action, "signature": "x", "signature_id": 7,
         "severity": 1}})
-    assert event["event.kind"] == "alert"
+    assert (event["event.kind"], event["sigma.logsource"]) == ("alert", ["suricata//alert"])
     assert event["event.type"] == types
     assert (event["rule.name"], event["rule.id"], event["event.severity"]) == ("x", "7", 1)
 
