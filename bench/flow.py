@@ -11,6 +11,7 @@ from __future__ import annotations
 import bisect
 import multiprocessing
 import os
+import queue
 import random
 import shutil
 import tempfile
@@ -295,8 +296,12 @@ def _run(context: SpawnContext, folder: Path) -> dict[Any, Any]:
     told: dict[Any, Any] = {}
     try:
         while len(told) < len(each):
-            who, facts = shared.told.get(timeout=120 + 4 * SECONDS)
-            told[who] = facts
+            try:
+                who, facts = shared.told.get(timeout=1)
+                told[who] = facts
+            except queue.Empty:
+                if any(process.exitcode for process in each):
+                    raise RuntimeError("a process of the bench failed") from None
         for number in range(WORKERS):
             told[number]["done"] = shared.done[number].value
     finally:
