@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from casework import lookers, masking
 from casework.machine import Undrawn, machine
 from casework.rights import service
 from casework.services import Conflict, Listing, NotFound, Services, now
@@ -83,15 +84,21 @@ def queue(actor: Actor, services: Services, wanted: Filter, after: str = "", lim
         most = WORDS_COUNTED if wanted.text else COUNTED
         found, total = state.find(session, actor.scope, wanted, after, limit + 1, "queue", most)
         hidden = 0
-        if actor.scope.organisations is not None:
+        if actor.scope.organisations is not None and not asks(wanted):
             hidden = state.count(session, EVERYTHING, wanted, most) - total
     page = found[:limit]
     key = state.cursor(page[-1], "queue") if len(found) > limit else ""
     return Listing([line(services, item) for item in page], total, total < most, key, hidden, now())
 
 
+def asks(wanted: Filter) -> bool:
+    """Whether a count beyond the scope would answer a question about others: does anybody else see this address?"""
+    return any((wanted.text, wanted.rule, wanted.organisation, wanted.system, wanted.assignee, wanted.incident))
+
+
 def line(services: Services, alert: Alert) -> Row:
-    """An alert with names."""
+    """An alert with names, and without what is personal in it."""
+    alert = masking.alert(alert)
     named = next((alert.entities[name] for name in MAIN_ENTITIES if alert.entities.get(name)), None)
     named = named or next((values for values in alert.entities.values() if values), [""])
     more = f" +{len(named) - 1}" if len(named) > 1 else ""
@@ -126,7 +133,8 @@ def events(actor: Actor, services: Services, alert: Alert, limit: int = EVENTS) 
     if store is None or not alert.events:
         return []
     rows = store.get(alert.events[:limit], actor.scope)
-    return sorted((event(row) for row in rows), key=lambda item: (item.at, item.id))
+    lookers.note(services, actor, "alert.events", f"alert:{alert.id}", lookers.owners(rows))
+    return sorted((event(row) for row in masking.rows(rows)), key=lambda item: (item.at, item.id))
 
 
 def event(row: Mapping[str, Any]) -> Event:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from casework import lookers, masking
 from casework.rights import service
 from casework.services import Services
 from soc_core.access import Actor
@@ -26,14 +27,20 @@ def search(actor: Actor, services: Services, query: Query, realm: str = REAL, pa
     held = store(services, realm)
     page = page or Page()
     page = page._replace(limit=max(1, min(page.limit, LIMIT)))
-    return held.search(query, actor.scope, page) if held else Hits([], 0, "")
+    if held is None:
+        return Hits([], 0, "")
+    found = held.search(query, actor.scope, page)
+    lookers.note(services, actor, "events.search", f"events:{realm}:{query.text[:500]}", lookers.owners(found.rows))
+    return found._replace(rows=masking.rows(found.rows))
 
 
 @service
 def get(actor: Actor, services: Services, event: str, realm: str = REAL) -> dict[str, Any] | None:
     """One event by id; None when there is none or it is not the actor's to see."""
     held = store(services, realm)
-    return next(iter(held.get([event], actor.scope)), None) if held else None
+    found = held.get([event], actor.scope) if held else []
+    lookers.note(services, actor, "events.get", f"event:{event}", lookers.owners(found))
+    return next(iter(masking.rows(found)), None)
 
 
 @service
@@ -41,7 +48,8 @@ def aggregate(actor: Actor, services: Services, query: Query, field: str, realm:
               limit: int = 10) -> list[Bucket]:
     """The most frequent values of a field. Raises QueryError."""
     held = store(services, realm)
-    return held.aggregate(query, actor.scope, field, max(1, min(limit, LIMIT))) if held else []
+    found = held.aggregate(query, actor.scope, field, max(1, min(limit, LIMIT))) if held else []
+    return masking.buckets(found, field)
 
 
 @service

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from casework import alerts
+from casework import alerts, masking
 from casework.alerts import Row
 from casework.classes import classes, proposed
 from casework.machine import Undrawn, machine
@@ -65,11 +65,12 @@ def listing(actor: Actor, services: Services, wanted: Filter = Filter(), after: 
     with services.database.read() as session:
         found, total = state.find(session, actor.scope, wanted, limit + 1, after)
         hidden = 0
-        if actor.scope.organisations is not None:
+        if actor.scope.organisations is not None and not wanted.organisation and not wanted.assignee:
             hidden = state.find(session, EVERYTHING, wanted, 1)[1] - total
     page = found[:limit]
     key = state.cursor(page[-1]) if len(found) > limit else ""
-    lines = [Line(item, services.organisation_name(item.organisation), len(item.alerts)) for item in page]
+    lines = [Line(masking.incident(item), services.organisation_name(item.organisation), len(item.alerts))
+             for item in page]
     return Listing(lines, total, True, key, hidden, now())
 
 
@@ -98,13 +99,14 @@ def detail(actor: Actor, services: Services, incident: str) -> Detail:
         links, ledger = state.chain(session, incident), state.history(session, incident)
     rows.sort(key=lambda row: (row.first_seen, row.id))
     entities: dict[str, dict[str, None]] = {}
-    for row in rows:
-        for field, values in row.entities.items():
+    lines = [alerts.line(services, row) for row in rows]
+    for line in lines:
+        for field, values in line.alert.entities.items():
             entities.setdefault(field, {}).update(dict.fromkeys(values))
     steps = [part for link in links for part in link.stage.replace("<", ">").split(">") if part]
     actions = [name for name in machine("incident").actions(found.status, actor) if name != "merge"]
     return Detail(
-        found, services.organisation_name(found.organisation), [alerts.line(services, row) for row in rows], total,
+        masking.incident(found), services.organisation_name(found.organisation), lines, total,
         links, ledger, {field: list(values) for field, values in entities.items()}, actions,
         found.kind or proposed(steps), now())
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from casework import lookers
 from casework.rights import service
 from casework.services import Listing, Services, now
 from soc_core.access import Actor
 from soc_core.clock import Micros
+from soc_core.personal import masked
 from soc_core.state.tables import QuarantineRow, SourceRow
 
 SAMPLE_BYTES = 4_096
@@ -69,11 +71,15 @@ def samples(actor: Actor, services: Services, reason: str, source: str, limit: i
         QuarantineRow.replayed.is_(None), QuarantineRow.reason == reason, QuarantineRow.source == source,
     ).order_by(QuarantineRow.received.desc(), QuarantineRow.id).limit(limit)
     with services.database.read() as session:
-        return [
+        owner = session.scalar(select(SourceRow.organisation).where(SourceRow.source == source).limit(1))
+        found = [
             Sample(row.id, row.source, row.format, row.received, row.reason,
-                   row.raw[:SAMPLE_BYTES].decode("utf-8", "backslashreplace"), row.size)
+                   masked(row.raw[:SAMPLE_BYTES].decode("utf-8", "backslashreplace")), row.size)
             for row in session.scalars(scoped(actor, query))
         ]
+    if found:
+        lookers.note(services, actor, "quarantine.samples", f"source:{source}", {owner or ""})
+    return found
 
 
 def scoped(actor: Actor, query: Any) -> Any:

@@ -33,6 +33,11 @@ SYSTEM = frozenset({Role.SYSTEM_ADMIN})
 EVERYONE = frozenset(Role)
 
 RIGHTS: dict[str, frozenset[Role]] = {
+    "account.begin_factor": EVERYONE, "account.confirm_factor": EVERYONE, "account.issue": EVERYONE,
+    "account.own_tokens": EVERYONE, "account.revoke_own": EVERYONE,
+    "accounts.create": SECURITY, "accounts.disable": SECURITY, "accounts.grant": SECURITY,
+    "accounts.listing": SECURITY | AUDIT, "accounts.machine_tokens": SECURITY | AUDIT, "accounts.reset": SECURITY,
+    "accounts.revoke": SECURITY,
     "agency.choices": READ, "agency.status": READ,
     "alerts.change": JUDGE, "alerts.comment": JUDGE, "alerts.detail": RAW, "alerts.events": RAW, "alerts.get": READ,
     "alerts.neighbours": READ, "alerts.queue": READ, "alerts.restore": JUDGE,
@@ -44,9 +49,12 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "incidents.assign": JUDGE, "incidents.bulk": JUDGE, "incidents.change": JUDGE | LEAD, "incidents.comment": JUDGE,
     "incidents.detail": READ, "incidents.get": READ, "incidents.listing": READ, "incidents.merge": JUDGE,
     "incidents.similar": READ, "incidents.split": JUDGE,
+    "ledger.check": AUDIT, "ledger.heads": AUDIT, "ledger.listing": AUDIT,
+    "lookers.listing": AUDIT | {Role.AGENCY_ADMIN, Role.REGULATOR},
+    "masking.reveal": JUDGE | {Role.AGENCY_ADMIN},
     "metrics.times": READ, "overview.overview": NUMBERS, "pipeline.pipeline": NUMBERS,
     "quarantine.groups": NUMBERS, "quarantine.samples": OPERATE | {Role.AGENCY_ADMIN}, "quarantine.total": NUMBERS,
-    "sources.listing": NUMBERS, "sources.tally": NUMBERS,
+    "rule_health.health": READ, "sources.listing": NUMBERS, "sources.tally": NUMBERS,
     "threats.listing": DESK | {Role.REGULATOR} | AUDIT, "threats.revoke": JUDGE | {Role.RULE_AUTHOR},
     "threats.sightings": DESK | {Role.REGULATOR} | AUDIT, "threats.take": JUDGE | {Role.RULE_AUTHOR},
     "timeline.timeline": READ, "verdicts.precision": READ,

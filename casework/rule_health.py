@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import case, func, select
 
+from casework.rights import service
 from casework.services import Services, now
 from soc_core.access import Actor
 from soc_core.clock import Micros
@@ -43,6 +44,7 @@ class RuleHealth:
     as_of: Micros
 
 
+@service
 def health(actor: Actor, services: Services) -> RuleHealth:
     """Of all rules; the alerts that they are measured by are those in the actor's scope."""
     with services.database.read() as session:

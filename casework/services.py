@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import select
@@ -16,6 +17,7 @@ from soc_core.clock import Micros
 from soc_core.config import Settings
 from soc_core.inventory import Inventory
 from soc_core.protocols import EventStore, Journal
+from soc_core.sealed import Box
 from soc_core.state.database import Database
 from soc_core.state.tables import MarkRow
 
@@ -89,6 +91,12 @@ class Services:
     inventory: Inventory
     backlog: Callable[[], Mapping[tuple[str, str], int]]
     recent: Recent[Any] = field(default_factory=lambda: Recent(20.0))
+    looks: Recent[int] = field(default_factory=lambda: Recent(600.0, 10_000))  # those told (lookers.py)
+
+    @cached_property
+    def box(self) -> Box:
+        """Seals and opens small secrets with the key of this data directory."""
+        return Box(self.settings.data)
 
     def organisation_name(self, organisation: str) -> str:
         """The name of an organisation; "" for an event whose owner nobody knows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from casework.rights import service
 from casework.services import Listing, Services, now
@@ -88,7 +88,11 @@ def rows(services: Services, scope: Scope) -> list[Source]:
 def listing(actor: Actor, services: Services, show: Literal["all", "silent"] = "all") -> Listing[Source]:
     """Sources that the actor may see. A source belongs to its owner; one without an owner is the centre's."""
     found = [item for item in rows(services, actor.scope) if show == "all" or item.health == "silent"]
-    return Listing(found, len(found), True, "", 0, now())
+    hidden = 0
+    if actor.scope.organisations is not None and show == "all":
+        with services.database.read() as session:
+            hidden = (session.scalar(select(func.count()).select_from(SourceRow)) or 0) - len(found)
+    return Listing(found, len(found), True, "", hidden, now())
 
 
 @service

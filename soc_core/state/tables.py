@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from soc_core.state import case_tables
+from soc_core.state import access_tables, case_tables
 from soc_core.state.base import Base, Serial, where
 
-__all__ = ["Base", "case_tables"]  # casework's tables are of the same schema
+__all__ = ["Base", "access_tables", "case_tables"]  # their tables are of the same schema
 
 # ---------------------------------------------------------------- the loop's own
 
@@ -310,6 +310,9 @@ class UserRow(Base):
     locked_until: Mapped[int] = mapped_column(default=0)
     last_login: Mapped[int] = mapped_column(default=0)
     session_version: Mapped[int] = mapped_column(default=1)
+    person: Mapped[str] = mapped_column(default="", server_default=text("''"))  # whose account it is, as a staff number
+    totp: Mapped[str] = mapped_column(default="", server_default=text("''"))  # sealed; "" without a second factor
+    totp_step: Mapped[int] = mapped_column(default=0, server_default="0")  # of the last code that was taken
 
 
 class TokenRow(Base):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from soc_core.access import Role
 from soc_core.clock import MINUTE, Micros, now
+from soc_core.state import totp
 from soc_core.state.tables import UserRow
 
 FIRST = "soc"
@@ -25,6 +26,7 @@ ADMINISTRATORS = frozenset({Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN, Role.SECURIT
 FAILURES = 5  # wrong passwords in a row
 LOCKED = 15 * MINUTE
 SHORTEST = 12
+PENDING = "?"  # before a second factor that was shown and not yet proved
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that reads like something else
 
 HASHER = PasswordHasher()  # RFC 9106, second recommendation: 64 MiB, 3 passes
@@ -42,17 +44,20 @@ class Account(NamedTuple):
     locked_until: Micros
     last_login: Micros
     session_version: int
+    person: str = ""  # whose it is, as a staff number: one person may have several accounts
+    second_factor: bool = False
 
 
 def create(session: Session, name: str, password: str, roles: Iterable[Role], organisation: str = "",
-           display: str = "", must_change: bool = False) -> Account:
-    """A new account. Raises ValueError on a name in use, a short password, or administrators in one."""
-    name = name.strip()
+           display: str = "", must_change: bool = False, person: str = "") -> Account:
+    """A new account. Raises ValueError on a name in use, a short password, or administrators in one hand."""
+    name, wanted = name.strip(), _checked(roles)
+    apart(session, name, wanted, person)
     known = session.get(UserRow, name)
     if known or not name:
         raise ValueError(f"the account name {name!r} is empty or in use")
-    row = UserRow(name=name, display=display or name, password=_hash(name, password), roles=_checked(roles),
-                  organisation=organisation, created=now(), must_change=must_change)
+    row = UserRow(name=name, display=display or name, password=_hash(name, password), roles=wanted,
+                  organisation=organisation, created=now(), must_change=must_change, person=person.strip())
     session.add(row)
     session.flush()
     return _made(row)
@@ -68,7 +73,7 @@ def one_time_password(session: Session) -> str | None:
         return None
     if row is not None and not row.must_change:
         return None
-    password = "-".join("".join(secrets.choice(ALPHABET) for _ in range(4)) for _ in range(4))
+    password = drawn()
     if row is None:
         create(session, FIRST, password, FIRST_ROLES, display="值班", must_change=True)
     else:
@@ -77,16 +82,26 @@ def one_time_password(session: Session) -> str | None:
     return password
 
 
-def check_password(session: Session, name: str, password: str, at: Micros | None = None) -> Account | None:
+def drawn() -> str:
+    """A password to be used once: 80 bits, easy to read out."""
+    return "-".join("".join(secrets.choice(ALPHABET) for _ in range(4)) for _ in range(4))
+
+
+def check_password(session: Session, name: str, password: str, at: Micros | None = None, code: str = "",
+                   unseal: Callable[[str], str] | None = None) -> Account | None:
     """The account when the password is right and it is neither disabled nor locked; needs a write transaction.
 
-    Five wrong ones in a row lock it for a quarter of an hour. An unknown name costs the same time as a known one.
+    With a second factor the code must be right, too, and none is taken twice. Five wrong ones in a row lock it for a
+    quarter of an hour. An unknown name costs the same time as a known one.
     """
     at = now() if at is None else at
     row = session.get(UserRow, name)
     right = _verify(row.password if row else _nobody(), password)
     if row is None or row.disabled or row.locked_until > at:
         return None
+    if right and row.totp and not row.totp.startswith(PENDING):
+        step = totp.check(unseal(row.totp), code, at, row.totp_step) if unseal else None
+        right, row.totp_step = step is not None, step or row.totp_step
     if not right:
         row.failures += 1
         if row.failures >= FAILURES:
@@ -113,6 +128,7 @@ def set_roles(session: Session, name: str, roles: Iterable[Role], organisation: 
     """Change roles (and place); the account's sessions end. Raises LookupError, ValueError."""
     row = _row(session, name)
     row.roles = _checked(roles)
+    apart(session, name, row.roles, row.person)
     row.organisation = row.organisation if organisation is None else organisation
     row.session_version += 1
     return _made(row)
@@ -124,6 +140,48 @@ def disable(session: Session, name: str, disabled: bool = True) -> Account:
     row.disabled = disabled
     row.session_version += 1
     return _made(row)
+
+
+def reset_password(session: Session, name: str) -> str:
+    """A one-time password in place of the account's own, shown once; locks and sessions end. Raises LookupError."""
+    row, password = _row(session, name), drawn()
+    row.password, row.must_change, row.failures, row.locked_until = HASHER.hash(password), True, 0, 0
+    row.session_version += 1
+    return password
+
+
+def begin_factor(session: Session, name: str, sealed: str) -> None:
+    """Remember a second factor's secret, sealed, until the account proves that it has it. Raises LookupError."""
+    _row(session, name).totp = PENDING + sealed
+
+
+def confirm_factor(session: Session, name: str, code: str, unseal: Callable[[str], str], at: Micros) -> Account:
+    """From now on the account needs its codes; its sessions end. Raises ValueError on a wrong code."""
+    row = _row(session, name)
+    step = totp.check(unseal(row.totp.removeprefix(PENDING)), code, at) if row.totp.startswith(PENDING) else None
+    if step is None:
+        raise ValueError("that is not the code of now")
+    row.totp, row.totp_step = row.totp.removeprefix(PENDING), step
+    row.session_version += 1
+    return _made(row)
+
+
+def drop_factor(session: Session, name: str) -> None:
+    """Without a second factor again (a lost phone); its sessions end. Raises LookupError."""
+    row = _row(session, name)
+    row.totp, row.totp_step = "", 0
+    row.session_version += 1
+
+
+def apart(session: Session, name: str, roles: Iterable[str], person: str) -> None:
+    """三员分立 in one hand, not only in one account: raises ValueError when a person would be two administrators."""
+    mine = {Role(role) for role in roles} & ADMINISTRATORS
+    if not mine or not person.strip():
+        return
+    for other in session.scalars(select(UserRow).where(UserRow.person == person.strip(), UserRow.name != name)):
+        if both := {Role(role) for role in other.roles} & ADMINISTRATORS - mine:
+            raise ValueError(f"the person of account {other.name!r} is {sorted(both)[0]} already: "
+                             "the administrators are three people")
 
 
 def get(session: Session, name: str) -> Account | None:
@@ -175,4 +233,5 @@ def _row(session: Session, name: str) -> UserRow:
 
 def _made(row: UserRow) -> Account:
     return Account(row.name, row.display, frozenset(map(Role, row.roles)), row.organisation, row.must_change,
-                   row.disabled, row.locked_until, row.last_login, row.session_version)
+                   row.disabled, row.locked_until, row.last_login, row.session_version, row.person,
+                   bool(row.totp) and not row.totp.startswith(PENDING))

@@ -1,0 +1,63 @@
+"""Names, telephones and identity numbers: hidden from everybody, shown to who says why. 脱敏
+
+Everything that services tell of events and alerts goes through here; `reveal` is the one way to one event as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from casework import lookers
+from casework.rights import service
+from casework.services import NotFound, Services
+from soc_core import personal
+from soc_core.access import Actor
+from soc_core.models import REAL, Alert, Incident
+from soc_core.personal import masked
+from soc_core.protocols import Bucket
+
+SHORTEST = 4  # a reason in fewer letters is none
+
+
+def alert(found: Alert) -> Alert:
+    """An alert as it may be shown."""
+    changes: dict[str, Any] = {
+        "title": masked(found.title), "explanation": masked(found.explanation),
+        "group": {name: masked(value, personal.PERSONAL.get(name)) for name, value in found.group.items()},
+        "entities": {name: [masked(value, personal.PERSONAL.get(name)) for value in values]
+                     for name, values in found.entities.items()},
+    }
+    return found.model_copy(update=changes)
+
+
+def incident(found: Incident) -> Incident:
+    """An incident as it may be shown."""
+    return found.model_copy(update={"title": masked(found.title)})
+
+
+def rows(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Stored events as they may be shown."""
+    return [personal.without(row) for row in found]
+
+
+def buckets(found: Iterable[Bucket], field: str) -> list[Bucket]:
+    """Counts by a field's values, which may be personal."""
+    kind = personal.PERSONAL.get(field)
+    return [each._replace(key=masked(each.key, kind)) if isinstance(each.key, str) else each for each in found]
+
+
+@service
+def reveal(actor: Actor, services: Services, event: str, reason: str, realm: str = REAL) -> dict[str, Any]:
+    """One event as it came, with what is personal in it. Raises ValueError without a reason, NotFound."""
+    from casework import events
+
+    reason = reason.strip()
+    if len(reason) < SHORTEST:
+        raise ValueError(f"say in at least {SHORTEST} letters why you need to see it")
+    held = events.store(services, realm)
+    found = next(iter(held.get([event], actor.scope)), None) if held else None
+    if found is None:
+        raise NotFound(f"no event {event!r}")
+    lookers.note(services, actor, "reveal", f"event:{event}", lookers.owners([found]), reason)
+    return dict(found)
