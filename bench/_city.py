@@ -97,8 +97,10 @@ class City:
     def soc(self, log: str, *command: str) -> subprocess.Popen[bytes]:
         """A process of ours, under the shim's clock and disk."""
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "1", **self.shim.environment}
+        setpriv = shutil.which("setpriv")  # so that they end with us, whatever happens to us
+        dying = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
         with (self.folder / f"{log}.log").open("ab") as out:
-            return subprocess.Popen([sys.executable, "-m", "soc_cli", *command, "--data", str(self.data)],
+            return subprocess.Popen([*dying, sys.executable, "-m", "soc_cli", *command, "--data", str(self.data)],
                                     stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)
 
     def collect(self) -> None:
