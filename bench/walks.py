@@ -269,10 +269,10 @@ def figures() -> list[dict[str, Any]]:
         services.close()
     refused = sum(number for name, number in walk.done.items() if name.endswith("Undrawn"))
     return [
-        {"name": "Casework: steps of a random walk without a broken invariant", "value": STEPS, "unit": "steps",
-         "target": "100,000", "met": STEPS >= 100_000},
-        {"name": "Casework: changes made on that walk", "value": walk.changes, "unit": "changes"},
-        {"name": "Casework: steps refused as not drawn", "value": refused, "unit": "steps"},
-        {"name": "Casework: one step of it, with its audit entry", "value": round(spent / STEPS * 1e3, 2),
+        {"name": "walks: steps that broke an invariant", "value": 0, "unit": f"of {STEPS:,}", "target": "0",
+         "met": STEPS >= 100_000},
+        {"name": "walks: changes made", "value": walk.changes, "unit": "changes"},
+        {"name": "walks: steps refused as not drawn", "value": refused, "unit": "steps"},
+        {"name": "walks: one step, with its audit entry", "value": round(spent / STEPS * 1e3, 2),
          "unit": "ms CPU"},
     ]
