@@ -165,7 +165,8 @@ def lost(url: str, done: int) -> int:
     database = Database(url)
     with database.read() as session:
         versions = int(session.scalar(select(func.sum(AlertRow.version - 1))) or 0)
-        entries = session.scalar(select(func.count()).select_from(AuditRow)) or 0
+        made = AuditRow.action.startswith("alert.")
+        entries = session.scalar(select(func.count()).select_from(AuditRow).where(made)) or 0
         told = session.scalar(select(func.count(func.distinct(AlertChangeRow.alert)))) or 0
         touched = session.scalar(select(func.count()).select_from(AlertRow).where(AlertRow.version > 1)) or 0
         whole = audit.verify(session) is None
