@@ -30,6 +30,7 @@ NUMBERS = READ | OPERATE
 SECURITY = frozenset({Role.SECURITY_ADMIN})
 AUDIT = frozenset({Role.SECURITY_AUDITOR})
 SYSTEM = frozenset({Role.SYSTEM_ADMIN})
+HOOKS = frozenset({Role.SHIFT_LEAD, Role.AGENCY_ADMIN})
 EVERYONE = frozenset(Role)
 
 RIGHTS: dict[str, frozenset[Role]] = {
@@ -58,6 +59,7 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "threats.listing": DESK | {Role.REGULATOR} | AUDIT, "threats.revoke": JUDGE | {Role.RULE_AUTHOR},
     "threats.sightings": DESK | {Role.REGULATOR} | AUDIT, "threats.take": JUDGE | {Role.RULE_AUTHOR},
     "timeline.timeline": READ, "verdicts.precision": READ,
+    "webhooks.end": HOOKS, "webhooks.listing": HOOKS, "webhooks.subscribe": HOOKS,
 }
 CALLS: dict[str, Callable[..., object]] = {}  # every service by its name, as they are imported
 

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from casework.services import Services
-from soc_core import clock
+from soc_core import audit, clock, sealed
 from soc_core.access import NOTHING, Actor, Role, Scope
 from soc_core.clock import Micros
 from soc_core.state import tokens, users
@@ -95,25 +93,34 @@ class Logins:
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        self._key = key(services.settings.data / "keys" / "session.key")
+        self._key = sealed.key(services.settings.data / "keys" / "session.key")
         self._signer = URLSafeTimedSerializer(self._key, salt="soc-session-1")
         self._names = Throttle(NAME_TRIES, NAME_SECONDS)
         self._peers = Throttle(PEER_TRIES, PEER_SECONDS)
 
     # ---------------------------------------------------------------- coming in
 
-    def sign_in(self, name: str, password: str, peer: str) -> SignedIn:
-        """A session for the right password. Raises Denied, with the same words whether the account exists or not."""
-        name = name.strip()[:200]
-        account = self._checked(name, password, peer)
+    def sign_in(self, name: str, password: str, peer: str, code: str = "") -> SignedIn:
+        """A session for the right password (and code). Raises Denied, in the same words whatever was wrong."""
+        return self.enter(self.check(name, password, peer, code), peer)
+
+    def enter(self, account: Account, peer: str) -> SignedIn:
+        """A session for somebody who proved who he is."""
+        with self.services.database.begin() as session:
+            audit.append(session, account.name, "account.sign_in", f"account:{account.name}", {"peer": peer})
         return self._issue(account)
 
-    def _checked(self, name: str, password: str, peer: str) -> Account:
+    def check(self, name: str, password: str, peer: str, code: str = "") -> Account:
+        """The account for the right password (and code). Raises Denied."""
+        name = name.strip()[:200]
         wait = max(self._names.wait(name), self._peers.wait(peer))
         if wait:
             raise Denied("slow", f"too many attempts; try again in {wait} seconds", wait)
         with self.services.database.begin() as session:
-            account = users.check_password(session, name, password[:1000])
+            account = users.check_password(session, name, password[:1000], code=code[:20], unseal=self._unseal)
+            if account is None:  # a name that is none may be a password in the wrong field: it is not written down
+                known = name if users.get(session, name) else ""
+                audit.append(session, known, "account.refused", f"account:{known}", {"peer": peer})
         if account is None:
             self._names.failed(name)
             self._peers.failed(peer)
@@ -121,17 +128,21 @@ class Logins:
         self._names.clear(name)
         return account
 
+    def _unseal(self, sealed: str) -> str:
+        return self.services.box.open(sealed)
+
     def _issue(self, account: Account) -> SignedIn:
         made = self._signer.dumps({"n": account.name, "v": account.session_version, "s": secrets.token_hex(12)})
         token = made if isinstance(made, str) else made.decode()
         return SignedIn(token, clock.now() + SESSION_SECONDS * clock.SECOND, account.must_change)
 
-    def change_password(self, who: Entry, current: str, fresh: str, peer: str) -> SignedIn:
+    def change_password(self, who: Entry, current: str, fresh: str, peer: str, code: str = "") -> SignedIn:
         """Set one's own password; other sessions end and a new one begins. Raises Denied."""
-        self._checked(who.actor.name, current, peer)
+        self.check(who.actor.name, current, peer, code)
         try:
             with self.services.database.begin() as session:
                 account = users.set_password(session, who.actor.name, fresh[:1000])
+                audit.append(session, who.actor, "account.password", f"account:{account.name}", {"peer": peer})
         except ValueError as error:
             raise Denied("weak", str(error)) from None
         return self._issue(account)
@@ -142,6 +153,7 @@ class Logins:
             row = session.get(UserRow, who.actor.name)
             if row is not None:
                 row.session_version += 1
+                audit.append(session, who.actor, "account.sign_out", f"account:{who.actor.name}")
 
     # ---------------------------------------------------------------- being in
 
@@ -168,10 +180,14 @@ class Logins:
             return self.entry(secret)
         with self.services.database.read() as session:
             token = tokens.check(session, secret, "api")
-        if token is None:
+            maker = users.get(session, token.creator) if token else None
+        if token is None or (maker is not None and maker.disabled):
             return None
-        actor = Actor(f"token:{token.name}", token.roles, self._scope(token.roles, token.organisation),
-                      token.organisation)
+        roles = token.roles if maker is None else token.roles & maker.roles  # what its maker lost, it lost
+        scope = self._scope(token.roles, token.organisation)
+        if maker is not None and not self._scope(maker.roles, maker.organisation).allows(token.organisation):
+            scope = NOTHING
+        actor = Actor(f"token:{token.name}", roles, scope, token.organisation)
         return Entry(actor, token.name, False, "")
 
     def _scope(self, roles: frozenset[Role], organisation: str) -> Scope:
@@ -188,26 +204,6 @@ class Logins:
 
     def csrf_is_ours(self, who: Entry, given: str) -> bool:
         return hmac.compare_digest(self.csrf(who).encode(), given.encode())
-
-
-def key(path: Path) -> str:
-    """The signing key of this data directory: made once, readable by its owner only, shared by our processes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = secrets.token_hex(32)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(fresh)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(draft, path)  # fails when another process was first: then its key holds
-    except FileExistsError:
-        fresh = path.read_text(encoding="ascii").strip()
-    finally:
-        draft.unlink()
-    if len(fresh) < 32:
-        raise OSError(f"{path} is no signing key; delete it, and everybody signs in again")
-    return fresh
 
 
 def same_origin(origin: str, host: str) -> bool:

@@ -30,11 +30,13 @@ class Body(BaseModel):
 class Login(Body):
     name: str = Field(max_length=200)
     password: str = Field(max_length=1_000)
+    code: str = Field(default="", max_length=20)  # of the second factor, where the account has one
 
 
 class NewPassword(Body):
     current: str = Field(max_length=1_000)
     fresh: str = Field(max_length=1_000)
+    code: str = Field(default="", max_length=20)
 
 
 class Target(Body):
@@ -54,6 +56,15 @@ class Change(Body):
     alerts: list[Target] = Field(min_length=1, max_length=500)
     value: str = Field(max_length=200)
     note: str = Field(default="", max_length=2_000)
+
+
+class Before(Body):
+    """How an alert was, and the version that the caller last saw."""
+
+    version: int
+    status: Literal["new", "open", "closed"]
+    verdict: Literal["", "true", "benign", "false", "test"] = ""
+    assignee: str = Field(default="", max_length=200)
 
 
 # ---------------------------------------------------------------- who asks
@@ -116,7 +127,7 @@ def login(request: Request, given: Login) -> Response:
     if not same_origin(request.headers.get("origin", ""), request.headers.get("host", "")):
         raise Refused("a login must come from a page of this host")
     logins = logins_of(request)
-    made = logins.sign_in(given.name, given.password, request.client.host if request.client else "")
+    made = logins.sign_in(given.name, given.password, request.client.host if request.client else "", given.code)
     return session(request, made.token, made.expires, made.must_change)
 
 
@@ -126,7 +137,7 @@ def password(request: Request, given: NewPassword, who: Annotated[Entry, Depends
     if not who.session:
         raise Refused("a machine's token has no password")
     peer = request.client.host if request.client else ""
-    made = logins_of(request).change_password(who, given.current, given.fresh, peer)
+    made = logins_of(request).change_password(who, given.current, given.fresh, peer, given.code)
     return session(request, made.token, made.expires, made.must_change)
 
 
@@ -220,6 +231,25 @@ def remark(actor: Who, services: Here, alert: str, given: Remark) -> Response:
     """A remark in its history."""
     alerts.comment(actor, services, alert, given.note)
     return reply({"noted": True})
+
+
+@router.post("/alerts/{alert}/restore")
+def restore(actor: Who, services: Here, alert: str, given: Before) -> Response:
+    """Take a change back, if nobody else changed it since; else 409."""
+    before = alerts.get(actor, services, alert).alert.model_copy(update=given.model_dump(exclude={"version"}))
+    made = alerts.restore(actor, services, before, given.version)
+    if isinstance(made, Conflict):
+        raise made
+    return reply(made)
+
+
+@router.get("/alerts/{alert}/neighbours")
+def neighbours(actor: Who, services: Here, alert: str, realm: Text = "", level: Level | Literal[""] = "",
+               status: Literal["", "waiting", "new", "open", "closed"] = "waiting") -> Response:
+    """Ids of the alerts before and after it in the queue."""
+    found = alerts.get(actor, services, alert).alert
+    before, after = alerts.neighbours(actor, services, found, Filter(realm, level, status=status))
+    return reply({"before": before, "after": after})
 
 
 # ---------------------------------------------------------------- events

@@ -7,12 +7,14 @@ import logging
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from casework import telling
+from casework.services import open_services
 from detections.rhythm import Calendar
 from detections.silence import Listener
 from playbooks import engine
 from soc_cli import projecting, retro
 from soc_cli.wiring import Platform
-from soc_core import clock, engines
+from soc_core import clock, engines, seals
 from soc_core.models import DEMO, REAL
 from soc_core.state import holds, outbox, queue
 
@@ -26,6 +28,7 @@ class Tasks:
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
+        self.services = open_services(platform.settings)
         with platform.state.read() as session:
             self.listener = Listener(session, Calendar(platform.inventory.city.holidays))
         self.scheduler = BackgroundScheduler(
@@ -38,6 +41,8 @@ class Tasks:
         self.scheduler.add_job(self.keep_order, "interval", seconds=30)
         self.scheduler.add_job(self.match_back, "interval", seconds=30)
         self.scheduler.add_job(self.prune, "interval", hours=6)
+        self.scheduler.add_job(self.tell, "interval", seconds=2)
+        self.scheduler.add_job(self.seal, "interval", hours=1)
         self.projector = projecting.projector(platform.settings, platform.state)
         if self.projector:
             self.scheduler.add_job(self.project, "interval", seconds=2, executor="cluster")
@@ -46,6 +51,15 @@ class Tasks:
     def respond(self) -> None:
         """Run the playbooks that the outbox asks for."""
         engine.run_once(self.platform.state, self.platform.settings)
+
+    def tell(self) -> None:
+        """Tell subscribers what is due to them."""
+        telling.run_once(self.services)
+
+    def seal(self) -> None:
+        """A Merkle head over the audit chain, which the security auditor takes away."""
+        with self.platform.state.begin() as session:
+            seals.seal(session, clock.now())
 
     def listen_for_silence(self) -> None:
         """Each source's habit is learned; one that stays silent beyond its own limit raises an alert."""
@@ -87,6 +101,7 @@ class Tasks:
     def close(self) -> None:
         """Let the running job finish, and stop."""
         self.scheduler.shutdown(wait=True)
+        self.services.close()
         if self.projector:
             self.projector.close()
         with self.platform.state.begin() as session:

@@ -160,6 +160,19 @@ def waiting(session: Session, consumer: str, topics: Sequence[str]) -> int:
     return fresh + (session.scalar(held) or 0)
 
 
+def skip(session: Session, consumer: str, topics: Sequence[str]) -> None:
+    """A new consumer begins with what comes from now on."""
+    for topic in topics:
+        last = session.scalar(select(func.max(OutboxRow.id)).where(OutboxRow.topic == topic)) or 0
+        session.merge(OutboxCursorRow(consumer=consumer, topic=topic, position=last))
+
+
+def forget(session: Session, consumer: str) -> None:
+    """A consumer that is no more holds nothing back."""
+    session.execute(delete(OutboxDeliveryRow).where(OutboxDeliveryRow.consumer == consumer))
+    session.execute(delete(OutboxCursorRow).where(OutboxCursorRow.consumer == consumer))
+
+
 def prune(session: Session, before: Micros | None = None) -> int:
     """Drop old items that every consumer of their topic has dealt with; returns how many.
 

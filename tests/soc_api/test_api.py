@@ -9,9 +9,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from casework.services import Services
-from soc_api import auth
 from soc_api.app import BODY_LIMIT, create
 from soc_api.auth import COOKIE
+from soc_core import sealed
 from soc_core.access import Role
 from soc_core.state import tokens, users
 from tests.soc_ui.prepared import EDU, PASSWORD, Prepared, another
@@ -220,9 +220,9 @@ def test_the_signing_key_is_made_once_and_private(tmp_path: object) -> None:
     from pathlib import Path
 
     path = Path(str(tmp_path)) / "keys" / "session.key"
-    first = auth.key(path)
-    assert auth.key(path) == first
+    first = sealed.key(path)
+    assert sealed.key(path) == first
     assert path.stat().st_mode & 0o077 == 0
     path.write_text("x")
-    with pytest.raises(OSError, match="no signing key"):
-        auth.key(path)
+    with pytest.raises(OSError, match="is no key"):
+        sealed.key(path)
