@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import orjson
 
 from soc_core import clock
+from soc_core.canaries import is_ours
 from soc_core.models import REAL
 from soc_core.protocols import Journal, Raws, Source
 
@@ -157,7 +158,7 @@ class Collector:
 
     def _count(self, name: str, raws: Sequence[Raws]) -> None:
         self._counts[name] += sum(len(batch.lines) for batch in raws)
-        if not self._real and any(batch.origin.realm == REAL for batch in raws):
+        if not self._real and any(batch.origin.realm == REAL and not all(map(is_ours, batch.lines)) for batch in raws):
             self._real = True
             self._on_real()
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from collectors.canary import Door, Sender
 from collectors.collect import Collector
 from collectors.parse import detect
 from collectors.sources._streams import context as server_side
@@ -27,7 +28,9 @@ from soc_cli.wiring import Platform, held
 from soc_core.config import Settings
 from soc_core.models import REAL
 from soc_core.protocols import Source
+from soc_core.state import canaries as canary_state
 from soc_core.state import commits
+from soc_core.state.canaries import Canary
 
 log = logging.getLogger(__name__)
 SEED = 1  # of the demo traffic
@@ -52,12 +55,43 @@ def run(settings: Settings, demo: bool) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: collector.ended.set())
         collector.start()
+        canaries = _canaries(settings, platform)
         log.info("collecting into %s: %s", settings.journal, ", ".join([*sources, *shows]))
         collector.ended.wait()
         log.info("stopping")
+        _silent(canaries, platform)
         collector.stop()
         log.info("stopped")
     return 1 if collector.failure else 0
+
+
+def _canaries(settings: Settings, platform: Platform) -> Sender | None:
+    """What sends marked records through our own doors; None where that is off, or nothing listens."""
+    listen, found = settings.listen, dict[str, Door]()
+    ports = {"syslog-udp": listen.syslog_udp, "syslog-tcp": listen.syslog_tcp, "http": listen.http,
+             "relp": listen.relp, "syslog-tls": listen.syslog_tls, "relp-tls": listen.relp_tls}
+    for kind, port in ports.items():
+        if port and not (kind.endswith("-tls") and (listen.tls is None or listen.tls.clients)):
+            host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104
+            found[f"{kind}:{port}"] = Door(kind, host, port, ingest_token(settings.data) if kind == "http" else "")
+    if not found or not settings.canary_minutes:
+        return None
+
+    def tell(sent: list[Canary]) -> None:
+        with platform.state.begin() as session:
+            canary_state.note(session, sent)
+
+    sender = Sender(found, platform.canary_key, 60 * settings.canary_minutes, tell)
+    sender.start()
+    return sender
+
+
+def _silent(sender: Sender | None, platform: Platform) -> None:
+    """End it, and let nobody wait for what it no longer sends."""
+    if sender is not None:
+        sender.close()
+        with suppress(OSError), platform.state.begin() as session:
+            canary_state.leave(session, sender.collector)
 
 
 def _shed(platform: Platform, door: str, count: int) -> None:

@@ -9,18 +9,23 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from casework import telling
 from casework.services import open_services
+from detections.canaries import arrived
+from detections.canaries import findings as canary_findings
+from detections.gaps import Gaps
 from detections.rhythm import Calendar
 from detections.silence import Listener
 from playbooks import engine
 from soc_cli import projecting, retro
 from soc_cli.wiring import Platform
-from soc_core import clock, engines, seals
+from soc_core import canaries, clock, engines, seals
 from soc_core.models import DEMO, REAL
+from soc_core.state import canaries as canary_state
 from soc_core.state import holds, outbox, queue
 
 log = logging.getLogger(__name__)
 
-RETENTION = {REAL: 190 * clock.DAY, DEMO: 2 * clock.DAY}  # logs are kept six months by law, and some days
+# logs are kept six months by law, and some days
+RETENTION = {REAL: 190 * clock.DAY, DEMO: 2 * clock.DAY, canaries.REALM: 2 * clock.DAY}
 
 
 class Tasks:
@@ -31,6 +36,7 @@ class Tasks:
         self.services = open_services(platform.settings)
         with platform.state.read() as session:
             self.listener = Listener(session, Calendar(platform.inventory.city.holidays))
+        self.gaps = Gaps(platform.inventory.systems)
         self.scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(1), "cluster": ThreadPoolExecutor(1)},  # the latter may wait long
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600},
@@ -38,6 +44,7 @@ class Tasks:
         )
         self.scheduler.add_job(self.respond, "interval", seconds=2)
         self.scheduler.add_job(self.listen_for_silence, "interval", seconds=60)
+        self.scheduler.add_job(self.await_canaries, "interval", seconds=60)
         self.scheduler.add_job(self.keep_order, "interval", seconds=30)
         self.scheduler.add_job(self.match_back, "interval", seconds=30)
         self.scheduler.add_job(self.prune, "interval", hours=6)
@@ -65,7 +72,20 @@ class Tasks:
         """Each source's habit is learned; one that stays silent beyond its own limit raises an alert."""
         now = clock.now()
         with self.platform.state.begin() as session:
-            if findings := self.listener.look(session, now):
+            if findings := [*self.listener.look(session, now), *self.gaps.look(session, now)]:
+                self.platform.triage(session, findings, now)
+
+    def await_canaries(self) -> None:
+        """What was sent through the doors must be in the store; where it is not, an alert says which way is broken."""
+        now, key = clock.now(), self.platform.canary_key
+        with self.platform.state.read() as session:
+            open_ = canary_state.waiting(session)
+        there = set[str]()
+        if open_ and canaries.REALM in engines.realms(self.platform.settings):
+            there = arrived(self.platform.store(canaries.REALM), key, open_[0].sent)
+        with self.platform.state.begin() as session:
+            canary_state.came(session, [one.id for one in open_ if one.id in there], now)
+            if findings := canary_findings(session, now):
                 self.platform.triage(session, findings, now)
 
     def keep_order(self) -> None:

@@ -70,6 +70,14 @@ class Platform:
     def inventory(self) -> Inventory:
         return load_inventory(self.settings.city)
 
+    @cached_property
+    def canary_key(self) -> bytes:
+        """With which canaries are signed (soc_core/canaries.py)."""
+        from soc_core.canaries import secret
+
+        with self.state.begin() as session:
+            return secret(session)
+
     def store(self, realm: str) -> EventStore:
         """The event store of one realm, opened at first use."""
         if realm not in self._stores:
@@ -111,6 +119,7 @@ class Platform:
         from collectors.parse import parse
         from collectors.processes import Processes
         from collectors.skew import Skew
+        from soc_core.canaries import Canaries
         from soc_core.lanes import unguarded
         from soc_core.pipeline import Parts
         from soc_core.sharing import Sharing
@@ -124,7 +133,7 @@ class Platform:
             state=self.state,
             stores=self.store,
             parse=parse,
-            enrichers=[Processes(), Enricher(self.inventory), Skew()],
+            enrichers=[Processes(), Enricher(self.inventory), Skew(), Canaries(self.canary_key)],
             detectors=lambda: copy.deepcopy(alone),
             triage=self.triage,
             sharing=[each for each in detectors if isinstance(each, Sharing)],

@@ -129,6 +129,34 @@ class Kafka(Section):
     options: dict[str, str | int | float | bool] = {}
 
 
+class Probe(Section):
+    """One host that may be asked, and what: `url` answers, its `content` stays as it is, `dns` gives these addresses.
+
+    Nothing is ever asked of a host that is not named here. A certificate is looked at where the URL is https.
+    """
+
+    url: str = Field(default="", pattern=r"^(https?://[^\s/?#@]+([/?#]\S*)?)?$")
+    content: bool = False
+    dns: str = Field(default="", max_length=253, pattern=r"^[A-Za-z0-9_.-]*$")
+    zone: str = "city"
+    system: str = ""
+
+    @model_validator(mode="after")
+    def _something(self) -> Probe:
+        if not (self.url or self.dns):
+            raise ValueError("a probe needs a url or a dns name")
+        return self
+
+
+class Probes(Section):
+    """What is asked from here, the list of all that may be. Off until `on` is true."""
+
+    on: bool = False
+    every: float = Field(default=300.0, ge=60)  # seconds between two looks at one host
+    a_second: float = Field(default=1.0, gt=0, le=10)  # questions at most, over all hosts
+    allow: list[Probe] = []
+
+
 class Events(Section):
     """Where events are kept: nothing said is the embedded store in the data directory."""
 
@@ -164,6 +192,8 @@ class Settings(Section):
     event_engine: Events = Field(default=Events(), alias="events")
     journal_engine: Stream = Field(default=Stream(), alias="journal")
     state: str = ""  # SQLAlchemy URL; "" is SQLite in the data directory
+    canary_minutes: float = Field(default=5.0, ge=0)  # between two marked records through each door; 0: none
+    probes: Probes = Probes()
     timezone: Timezone = "Asia/Shanghai"
     language: Literal["zh", "en"] = "zh"
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import polars as pl
 from sqlalchemy.orm import Session
 
-from soc_core import clock, held
+from soc_core import canaries, clock, held
 from soc_core.events import EventBatch
 from soc_core.held import NOTHING, Held
 from soc_core.identify import Records, identify, record_ids, records
@@ -135,7 +135,8 @@ class Partition(Lane):
             self._count(fresh, record[kept], step)
             if (canary := (fresh.column("soc.realm") == canaries.REALM).to_numpy()).any():
                 fresh = fresh.take(~canary)  # what only proves the way is not judged
-            self._detect(fresh, step)
+            if fresh.height:
+                self._detect(fresh, step)
         return step
 
     def _store(self, batch: EventBatch, record: Ints, step: Step) -> npt.NDArray[np.bool_]:
