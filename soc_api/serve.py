@@ -6,6 +6,7 @@ import argparse
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from soc_core import config
@@ -44,17 +45,14 @@ def listen(host: str, port: int) -> socket.socket:
     return door
 
 
-def arguments(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m soc_api.serve", description="The HTTP API.")
+def command(main: Callable[[Path, str, int, Path | None], None], what: str, port: int) -> None:
+    """Run one of the two servers from its command line; what is wrong is one sentence and exit status 2."""
+    parser = argparse.ArgumentParser(description=what)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8502)
+    parser.add_argument("--port", type=int, default=port)
     parser.add_argument("--city", type=Path, default=None)
-    return parser.parse_args(argv)
-
-
-if __name__ == "__main__":
-    given = arguments(sys.argv[1:])
+    given = parser.parse_args()
     try:
         main(given.data, given.host, given.port, given.city)
     except KeyboardInterrupt:
@@ -62,3 +60,7 @@ if __name__ == "__main__":
     except (OSError, ValueError) as error:
         print(f"soc: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    command(main, "The HTTP API.", 8502)

@@ -6,17 +6,17 @@ session) and beside our JSON routes (live.py), on one port. SIGTERM ends it clea
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import gc
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+
+from soc_api.serve import command
 
 MAIN = Path(__file__).with_name("main.py")
 COLLECT_SECONDS = 60.0
@@ -69,21 +69,5 @@ def refuse_taken(host: str, port: int) -> None:
             raise OSError(f"the console cannot listen on {host}:{port}: {error.strerror}") from None
 
 
-def arguments(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m soc_ui.serve", description="The console.")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8501)
-    parser.add_argument("--city", type=Path, default=None)
-    return parser.parse_args(argv)
-
-
 if __name__ == "__main__":
-    given = arguments(sys.argv[1:])
-    try:
-        main(given.data, given.host, given.port, given.city)
-    except KeyboardInterrupt:
-        sys.exit(0)
-    except (OSError, ValueError) as error:
-        print(f"soc: {error}", file=sys.stderr)
-        sys.exit(2)
+    command(main, "The console.", 8501)

@@ -20,23 +20,8 @@ from soc_core import clock
 from soc_core.access import Scope
 from soc_core.clock import Micros
 from soc_core.schema import SCHEMA
+from soc_core.store import tree
 from soc_core.store.literals import number
-from soc_core.store.tree import (
-    And,
-    Between,
-    Contains,
-    Equal,
-    Everything,
-    Exists,
-    Inside,
-    Like,
-    Node,
-    Not,
-    Or,
-    Pattern,
-    Value,
-    fields,
-)
 
 OWNER, TIME, ID, OVERFLOW = "organization.id", "@timestamp", "event.id", "overflow"
 EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 and 9999
@@ -44,26 +29,26 @@ INT64 = (-(1 << 63), (1 << 63) - 1)
 Leaf = Callable[[pl.Expr], pl.Expr]
 
 
-def columns(node: Node) -> set[str]:
+def columns(node: tree.Node) -> set[str]:
     """Columns that the expression of this tree reads."""
-    names = set(fields(node))
+    names = set(tree.fields(node))
     return names | {OVERFLOW} if any(SCHEMA.get(name) is None for name in names) else names
 
 
-def predicate(node: Node) -> pl.Expr:
+def predicate(node: tree.Node) -> pl.Expr:
     """The tree as one boolean expression."""
     match node:
-        case Everything():
+        case tree.Everything():
             return pl.lit(True)
-        case And(parts):
+        case tree.And(parts):
             return reduce(operator.and_, map(predicate, parts))
-        case Or(parts):
+        case tree.Or(parts):
             return reduce(operator.or_, _alternatives(parts))
-        case Not(part):
+        case tree.Not(part):
             return ~predicate(part)
-        case Contains(names, pattern):
+        case tree.Contains(names, pattern):
             return reduce(operator.or_, (_on(name, _containing(pattern)) for name in names))
-        case Exists(name):
+        case tree.Exists(name):
             return _exists(name)
         case _:
             return _on(node.field, _test(node))
@@ -93,18 +78,18 @@ def moment(at: Micros) -> pl.Expr:
     return pl.lit(clock.to_datetime(min(max(at, EARLIEST), LATEST)), dtype=pl.Datetime("us", "UTC"))
 
 
-def _alternatives(parts: Iterable[Node]) -> list[pl.Expr]:
+def _alternatives(parts: Iterable[tree.Node]) -> list[pl.Expr]:
     """Expressions of the parts of an OR; many values of one text column become one set."""
     sets: dict[str, list[str]] = {}
     rest = []
     for part in parts:
-        if isinstance(part, Equal) and isinstance(part.value, str):
+        if isinstance(part, tree.Equal) and isinstance(part.value, str):
             sets.setdefault(part.field, []).append(part.value.lower())
         else:
             rest.append(predicate(part))
     for name, values in sets.items():
         if len(values) == 1:
-            rest.append(predicate(Equal(name, values[0])))
+            rest.append(predicate(tree.Equal(name, values[0])))
         else:
             rest.append(_on(name, _among(values)))
     return rest
@@ -140,24 +125,24 @@ def _exists(name: str) -> pl.Expr:
     return _on(name, lambda value: value.is_not_null())
 
 
-def _test(node: Equal | Like | Between | Inside) -> Leaf:
+def _test(node: tree.Equal | tree.Like | tree.Between | tree.Inside) -> Leaf:
     column = SCHEMA.get(node.field)
     kind = column.kind if column else "keyword"
     match node:
-        case Like(_, pattern):
+        case tree.Like(_, pattern):
             return _fitting(pattern)
-        case Inside(_, network):
+        case tree.Inside(_, network):
             first, last = number(network.network_address), number(network.broadcast_address)
             return _addresses(lambda at: first <= at <= last)
-        case Equal(_, value):
+        case tree.Equal(_, value):
             return _same(value, kind)
-        case Between() if kind == "ip":
+        case tree.Between() if kind == "ip":
             return _address_range(node)
-        case Between():
+        case tree.Between():
             return _range(node, kind)
 
 
-def _same(value: Value, kind: str) -> Leaf:
+def _same(value: tree.Value, kind: str) -> Leaf:
     if isinstance(value, str):
         return _same_text(value.lower())
     if kind == "long" and not INT64[0] <= int(value) <= INT64[1]:
@@ -181,7 +166,7 @@ def _same_text(value: str) -> Leaf:
     return lambda text: (text >= value.upper()) & (text < above) & (text.str.to_lowercase() == value)
 
 
-def _fitting(pattern: Pattern) -> Leaf:
+def _fitting(pattern: tree.Pattern) -> Leaf:
     """The whole text fits the pattern."""
     literal = pattern.literal
     if literal is not None:
@@ -201,7 +186,7 @@ def _fitting(pattern: Pattern) -> Leaf:
     return lambda text: text.str.to_lowercase().str.contains(f"^{pattern.regex()}$")
 
 
-def _containing(pattern: Pattern) -> Leaf:
+def _containing(pattern: tree.Pattern) -> Leaf:
     """The pattern stands anywhere in the text."""
     literal = pattern.literal
     if literal is None:
@@ -223,10 +208,10 @@ def _any_case(literal: str) -> str:
     )
 
 
-def _range(node: Between, kind: str) -> Leaf:
+def _range(node: tree.Between, kind: str) -> Leaf:
     low, high = node.low, node.high
 
-    def bound(value: Value) -> pl.Expr:
+    def bound(value: tree.Value) -> pl.Expr:
         if kind == "date":
             return moment(int(value))
         if kind == "long" and not INT64[0] <= int(value) <= INT64[1]:
@@ -246,7 +231,7 @@ def _range(node: Between, kind: str) -> Leaf:
     return leaf
 
 
-def _address_range(node: Between) -> Leaf:
+def _address_range(node: tree.Between) -> Leaf:
     low = -1 if node.low is None else number(node.low) + (not node.with_low)  # type: ignore[arg-type]
     high = 1 << 128 if node.high is None else number(node.high) - (not node.with_high)  # type: ignore[arg-type]
     return _addresses(lambda at: low <= at <= high)
@@ -294,11 +279,11 @@ def path_values(overflow: pl.Series, name: str) -> tuple[pl.Series, pl.Series]:
 def values_at(overflow: str, name: str) -> list[str]:
     """Texts of the leaves at a dotted path of one overflow object; what is not JSON has none."""
     try:
-        tree = orjson.loads(overflow)
+        whole = orjson.loads(overflow)
     except orjson.JSONDecodeError:
         return []
     found: list[str] = []
-    _descend(tree, name, found)
+    _descend(whole, name, found)
     return found
 
 

@@ -15,25 +15,10 @@ from typing import Any
 from soc_core.access import Scope
 from soc_core.protocols import QueryError
 from soc_core.schema import SCHEMA
-from soc_core.store import elastic_leaf
+from soc_core.store import elastic_leaf, tree
 from soc_core.store.elastic_leaf import NUL, WHOLE
 from soc_core.store.literals import number
 from soc_core.store.mapping import LEAF, LONGEST, LONGEST_REGEX, MICROS, ODD, searched_whole
-from soc_core.store.tree import (
-    And,
-    Between,
-    Contains,
-    Equal,
-    Everything,
-    Exists,
-    Inside,
-    Like,
-    Node,
-    Not,
-    Or,
-    Pattern,
-    Wild,
-)
 
 Dsl = dict[str, Any]
 TIME, OWNER = "@timestamp", "organization.id"
@@ -45,7 +30,7 @@ ALL: Dsl = {"match_all": {}}
 NONE: Dsl = {"match_none": {}}
 
 
-def question(node: Node, since: int | None, until: int | None, scope: Scope) -> Dsl:
+def question(node: tree.Node, since: int | None, until: int | None, scope: Scope) -> Dsl:
     """Time, scope and text as one query. Raises QueryError where the tree is nested too deep for the server."""
     if depth(node) > DEEPEST:
         raise QueryError(f"nested more than {DEEPEST} deep, which Elasticsearch does not take", 0)
@@ -66,47 +51,47 @@ def owned(scope: Scope) -> Dsl:
     return {"terms": {f"{OWNER}.raw": sorted(scope.organisations)}}
 
 
-def query(node: Node) -> Dsl:
+def query(node: tree.Node) -> Dsl:
     """The query of one tree."""
     match node:
-        case Everything():
+        case tree.Everything():
             return ALL
-        case And(parts):
+        case tree.And(parts):
             return _all(map(query, parts))
-        case Or(parts):
+        case tree.Or(parts):
             return _any(_alternatives(parts))
-        case Not(part):
+        case tree.Not(part):
             return {"bool": {"must_not": [query(part)]}}
-        case Contains(names, pattern):
+        case tree.Contains(names, pattern):
             return _any(_contains(name, pattern) for name in names)
-        case Exists(name):
+        case tree.Exists(name):
             return _exists(name)
-        case Equal(name, value):
+        case tree.Equal(name, value):
             return _same(name, [value.lower()]) if isinstance(value, str) else _number(name, value)
-        case Like(name, pattern):
+        case tree.Like(name, pattern):
             return _like(name, pattern)
-        case Inside(name, network):
+        case tree.Inside(name, network):
             return _addresses(name, number(network.network_address), number(network.broadcast_address))
-        case Between():
+        case tree.Between():
             return _between(node)
 
 
-def depth(node: Node) -> int:
+def depth(node: tree.Node) -> int:
     """How many boolean queries stand within each other."""
     match node:
-        case And(parts) | Or(parts):
+        case tree.And(parts) | tree.Or(parts):
             return 1 + max(depth(part) for part in parts)
-        case Not(part):
+        case tree.Not(part):
             return 1 + depth(part)
     return 1
 
 
-def _alternatives(parts: Iterable[Node]) -> list[Dsl]:
+def _alternatives(parts: Iterable[tree.Node]) -> list[Dsl]:
     """Queries of the parts of an OR; many values of one column become one set."""
     sets: dict[str, list[str]] = {}
     rest = []
     for part in parts:
-        if isinstance(part, Equal) and isinstance(part.value, str):
+        if isinstance(part, tree.Equal) and isinstance(part.value, str):
             sets.setdefault(part.field, []).append(part.value.lower())
         else:
             rest.append(query(part))
@@ -138,7 +123,7 @@ def _same(name: str, values: list[str]) -> Dsl:
     return _with_leaf(name, _terms(f"{name}.raw" if column.kind == "ip" else name, values), leaf)
 
 
-def _contains(name: str, pattern: Pattern) -> Dsl:
+def _contains(name: str, pattern: tree.Pattern) -> Dsl:
     """The pattern stands anywhere in the text; the fields that this is asked of are not indexed as a whole."""
     if not pattern.pieces:
         return _exists(name)
@@ -146,11 +131,11 @@ def _contains(name: str, pattern: Pattern) -> Dsl:
     return _with_leaf(name, _regexp(name, f".*{_expression(pattern, classes)}.*"), leaf)
 
 
-def _like(name: str, pattern: Pattern) -> Dsl:
+def _like(name: str, pattern: tree.Pattern) -> Dsl:
     """The whole value fits the pattern."""
     first, last = pattern.pieces[0], pattern.pieces[-1]
-    begin = "." if first is Wild.MANY else WHOLE  # a piece from within a long text has another mark
-    end = "" if last is Wild.MANY else NUL
+    begin = "." if first is tree.Wild.MANY else WHOLE  # a piece from within a long text has another mark
+    end = "" if last is tree.Wild.MANY else NUL
     leaf = _regexp(LEAF, f"{literal(name + NUL)}{begin}{_expression(pattern, literal)}{end}")
     column = SCHEMA.columns.get(name)
     lowered = column is None or searched_whole(name, column)
@@ -177,7 +162,7 @@ def _number(name: str, value: int | float | bool) -> Dsl:
     return _term(name, value)
 
 
-def _between(node: Between) -> Dsl:
+def _between(node: tree.Between) -> Dsl:
     name, low, high = node.field, node.low, node.high
     column = SCHEMA.get(name)
     kind = column.kind if column else "keyword"
@@ -222,12 +207,12 @@ def _addresses(name: str, first: int, last: int) -> Dsl:
 # ---------------------------------------------------------------- patterns
 
 
-def _expression(pattern: Pattern, form: Callable[[str], str]) -> str:
+def _expression(pattern: tree.Pattern, form: Callable[[str], str]) -> str:
     """A pattern as a regular expression (Lucene's), its texts written by `literal` or `classes`."""
     if sum(len(piece) if isinstance(piece, str) else 1 for piece in pattern.pieces) > LONGEST_PATTERN:
         raise QueryError(f"a pattern has at most {LONGEST_PATTERN} characters in Elasticsearch", 0)
-    kinds = {Wild.MANY: ".*", Wild.ONE: "."}
-    return "".join(kinds[p] if isinstance(p, Wild) else form(p.lower()) for p in pattern.pieces)
+    kinds = {tree.Wild.MANY: ".*", tree.Wild.ONE: "."}
+    return "".join(kinds[p] if isinstance(p, tree.Wild) else form(p.lower()) for p in pattern.pieces)
 
 
 def literal(text: str) -> str:

@@ -28,23 +28,7 @@ from typing import TypeVar
 
 from soc_core.protocols import QueryError
 from soc_core.schema import SCHEMA
-from soc_core.store import literals
-from soc_core.store.tree import (
-    And,
-    Between,
-    Contains,
-    Equal,
-    Everything,
-    Exists,
-    Inside,
-    Like,
-    Node,
-    Not,
-    Or,
-    Pattern,
-    Value,
-    Wild,
-)
+from soc_core.store import literals, tree
 
 T = TypeVar("T")
 ANYWHERE = ("message", "event.original")
@@ -59,11 +43,11 @@ WANTED = {"long": "whole numbers", "double": "numbers", "boolean": "true or fals
 
 
 @lru_cache(maxsize=256)
-def _parse(text: str) -> Node:
+def _parse(text: str) -> tree.Node:
     return Parser(text).whole()
 
 
-def parse(text: str) -> Node:
+def parse(text: str) -> tree.Node:
     """The tree of a query text; an empty text is everything. Raises QueryError with the place of the fault."""
     if "now" in text:  # means another moment each time
         return Parser(text).whole()
@@ -80,12 +64,12 @@ class Word:
 
     __slots__ = ("at", "pattern", "quoted")
 
-    def __init__(self, pattern: Pattern, at: int, quoted: bool) -> None:
+    def __init__(self, pattern: tree.Pattern, at: int, quoted: bool) -> None:
         self.pattern, self.at, self.quoted = pattern, at, quoted
 
     @property
     def unbounded(self) -> bool:
-        return self.pattern.pieces == (Wild.MANY,)
+        return self.pattern.pieces == (tree.Wild.MANY,)
 
 
 class Parser:
@@ -96,10 +80,10 @@ class Parser:
             raise QueryError(f"a query has at most {MAX_LENGTH} characters", MAX_LENGTH)
         self.text, self.at, self.depth, self.terms = text, 0, 0, 0
 
-    def whole(self) -> Node:
+    def whole(self) -> tree.Node:
         self._space()
         if self.at == len(self.text):
-            return Everything()
+            return tree.Everything()
         node = self._disjunction("")
         if self.at < len(self.text):
             raise QueryError('")" without "("', self.at)
@@ -107,19 +91,19 @@ class Parser:
 
     # ------------------------------------------------------------ operators
 
-    def _disjunction(self, field: str) -> Node:
+    def _disjunction(self, field: str) -> tree.Node:
         parts = [self._conjunction(field)]
         while self._take("OR"):
             parts.append(self._conjunction(field))
-        return parts[0] if len(parts) == 1 else Or(tuple(parts))
+        return parts[0] if len(parts) == 1 else tree.Or(tuple(parts))
 
-    def _conjunction(self, field: str) -> Node:
+    def _conjunction(self, field: str) -> tree.Node:
         parts = [self._clause(field)]
         while self._take("AND") or not self._at_end_of_group():
             parts.append(self._clause(field))
-        return parts[0] if len(parts) == 1 else And(tuple(parts))
+        return parts[0] if len(parts) == 1 else tree.And(tuple(parts))
 
-    def _clause(self, field: str) -> Node:
+    def _clause(self, field: str) -> tree.Node:
         self._space()
         self.depth += 1
         if self.depth > MAX_DEPTH:
@@ -128,7 +112,7 @@ class Parser:
         if operator and operator != "NOT":
             raise QueryError(f"{operator} needs a term before it", self.at)
         if self._take("NOT") or self._prefix("!") or self._prefix("-"):
-            node: Node = Not(self._clause(field))
+            node: tree.Node = tree.Not(self._clause(field))
         elif self._prefix("+"):
             node = self._clause(field)
         else:
@@ -136,7 +120,7 @@ class Parser:
         self.depth -= 1
         return node
 
-    def _atom(self, field: str) -> Node:
+    def _atom(self, field: str) -> tree.Node:
         if self._peek() == "(":
             return self._group(field)
         found = None if field else FIELD.match(self.text, self.at)
@@ -146,10 +130,10 @@ class Parser:
             return self._value(name)
         if self.text.startswith("*:*", self.at):
             self.at += 3
-            return Everything()
+            return tree.Everything()
         return self._term(field, self._word(bare=not field))
 
-    def _group(self, field: str) -> Node:
+    def _group(self, field: str) -> tree.Node:
         opened = self.at
         self.at += 1
         self._space()
@@ -163,7 +147,7 @@ class Parser:
 
     # ------------------------------------------------------------ values
 
-    def _value(self, field: str) -> Node:
+    def _value(self, field: str) -> tree.Node:
         self._space()
         first = self._peek()
         if self._operator():
@@ -181,7 +165,7 @@ class Parser:
             return self._between(field, None, word, True, found[1] == "<=")
         return self._term(field, self._word(bare=False))
 
-    def _range(self, field: str) -> Node:
+    def _range(self, field: str) -> tree.Node:
         opened = self.at
         with_low = self.text[opened] == "["
         self.at += 1
@@ -207,7 +191,7 @@ class Parser:
         begin = self.at
         if self._peek() == '"':
             return self._phrase()
-        pieces: list[str | Wild] = []
+        pieces: list[str | tree.Wild] = []
         while self.at < len(self.text):
             char = self.text[self.at]
             if char.isspace() or char in '()"' + stops:
@@ -217,15 +201,15 @@ class Parser:
                 self.at += 1
                 self._add(pieces, follower)
             elif char in "*?":
-                pieces.append(Wild(char))
-            elif bare and char == ":" and any(isinstance(piece, Wild) for piece in pieces):
+                pieces.append(tree.Wild(char))
+            elif bare and char == ":" and any(isinstance(piece, tree.Wild) for piece in pieces):
                 raise QueryError("a field name takes no wildcard", begin)
             else:
                 self._add(pieces, char)
             self.at += 1
         if self.at == begin:
             raise QueryError("missing a term" if bare else "missing a value", begin)
-        return Word(Pattern(tuple(pieces)), begin, quoted=False)
+        return Word(tree.Pattern(tuple(pieces)), begin, quoted=False)
 
     def _phrase(self) -> Word:
         begin = self.at
@@ -235,7 +219,7 @@ class Parser:
             char = self.text[self.at]
             if char == '"':
                 self.at += 1
-                return Word(Pattern(("".join(text),) if text else ()), begin, quoted=True)
+                return Word(tree.Pattern(("".join(text),) if text else ()), begin, quoted=True)
             if char == "\\" and self.text[self.at + 1 : self.at + 2] in ('"', "\\"):
                 self.at += 1
                 char = self.text[self.at]
@@ -245,45 +229,45 @@ class Parser:
 
     # ------------------------------------------------------------ leaves
 
-    def _term(self, field: str, word: Word) -> Node:
+    def _term(self, field: str, word: Word) -> tree.Node:
         self._count(word)
         pattern = word.pattern
         if not field:
-            return Everything() if word.unbounded else Contains(ANYWHERE, pattern.stripped())
+            return tree.Everything() if word.unbounded else tree.Contains(ANYWHERE, pattern.stripped())
         if field == "_exists_":
             if pattern.literal is None:
                 raise QueryError("_exists_ takes the name of one field", word.at)
-            return Exists(field_name(pattern.literal))
+            return tree.Exists(field_name(pattern.literal))
         if word.unbounded:
-            return Exists(field)
+            return tree.Exists(field)
         column = SCHEMA.get(field)
         kind = column.kind if column else "keyword"
         if kind in TEXTS:
-            return Contains((field,), pattern.stripped())
+            return tree.Contains((field,), pattern.stripped())
         if kind == "ip":
             return self._read(lambda text: _address_leaf(field, text), word, as_written(pattern))
         literal = pattern.literal
         if kind not in WANTED:
-            return Like(field, pattern) if literal is None else Equal(field, literal)
+            return tree.Like(field, pattern) if literal is None else tree.Equal(field, literal)
         if literal is None:
             raise QueryError(f"{field} holds {WANTED[kind]}, which take no wildcard", word.at)
         if kind == "date":
             start, end = self._read(literals.moment, word, literal)
-            return Between(field, start, end, True, False)
+            return tree.Between(field, start, end, True, False)
         readers: dict[str, Callable[[str], int | float | bool]] = {
             "long": literals.whole, "double": literals.real, "boolean": literals.truth,
         }
-        return Equal(field, self._read(readers[kind], word, literal))
+        return tree.Equal(field, self._read(readers[kind], word, literal))
 
-    def _between(self, field: str, low: Word | None, high: Word | None, with_low: bool, with_high: bool) -> Node:
+    def _between(self, field: str, low: Word | None, high: Word | None, with_low: bool, with_high: bool) -> tree.Node:
         if low is None and high is None:
-            return Exists(field)
+            return tree.Exists(field)
         self._count(low or high)
         column = SCHEMA.get(field)
         kind = column.kind if column else "keyword"
         if kind in TEXTS or kind == "boolean":
             raise QueryError(f"{field} takes no range", (low or high).at)  # type: ignore[union-attr]
-        bounds: list[Value | None] = []
+        bounds: list[tree.Value | None] = []
         for word, inclusive, end in ((low, with_low, 0), (high, with_high, 1)):
             if word is None:
                 bounds.append(None)
@@ -295,13 +279,13 @@ class Parser:
                 span = self._read(literals.moment, word, literal)
                 bounds.append(span[end] if inclusive else span[1 - end])
                 continue
-            readers: dict[str, Callable[[str], Value]] = {
+            readers: dict[str, Callable[[str], tree.Value]] = {
                 "long": literals.whole, "double": literals.real, "ip": literals.address,
             }
             bounds.append(self._read(readers.get(kind, str), word, literal))
         if kind == "date":  # spans are half-open already
-            return Between(field, bounds[0], bounds[1], True, False)
-        return Between(field, bounds[0], bounds[1], with_low, with_high)
+            return tree.Between(field, bounds[0], bounds[1], True, False)
+        return tree.Between(field, bounds[0], bounds[1], with_low, with_high)
 
     def _read(self, reader: Callable[[str], T], word: Word, text: str) -> T:
         try:
@@ -352,29 +336,29 @@ class Parser:
         return self.at == len(self.text) or self._peek() == ")" or self._operator() == "OR"
 
     @staticmethod
-    def _add(pieces: list[str | Wild], char: str) -> None:
-        last = pieces[-1] if pieces else Wild.MANY
+    def _add(pieces: list[str | tree.Wild], char: str) -> None:
+        last = pieces[-1] if pieces else tree.Wild.MANY
         if isinstance(last, str):
             pieces[-1] = last + char
         else:
             pieces.append(char)
 
 
-def as_written(pattern: Pattern) -> str:
+def as_written(pattern: tree.Pattern) -> str:
     """The pattern with its wildcards as characters."""
-    return "".join(piece.value if isinstance(piece, Wild) else piece for piece in pattern.pieces)
+    return "".join(piece.value if isinstance(piece, tree.Wild) else piece for piece in pattern.pieces)
 
 
-def _address_leaf(field: str, text: str) -> Node:
+def _address_leaf(field: str, text: str) -> tree.Node:
     """An address, a network in CIDR form, or whole octets (`10.1.*`)."""
     if "*" in text or "?" in text:
         meant = literals.octets(text)
         if meant is None:
             raise ValueError(f"{text!r} is not an address (wildcards stand for whole octets at the end: 10.1.*)")
-        return Inside(field, meant)
+        return tree.Inside(field, meant)
     if "/" in text:
-        return Inside(field, literals.network(text))
+        return tree.Inside(field, literals.network(text))
     given = literals.address(text)
     if given.version == 4:
-        return Equal(field, str(given))
-    return Inside(field, literals.network(text))
+        return tree.Equal(field, str(given))
+    return tree.Inside(field, literals.network(text))

@@ -16,8 +16,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from collectors.sources.mqtt import MqttSource
 from soc_core.journal.files import FileJournal
-from soc_core.protocols import Raws
 from tests.collectors.sources.certificates import Authority
+from tests.collectors.sources.taking import take
 from tests.soc_core.journal.suite import lines_of
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/sbin:/bin")
@@ -83,20 +83,6 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     made = Broker(tmp_path)
     yield made
     made.end()
-
-
-def take(source: MqttSource, count: int, patience: float = 10.0) -> tuple[list[Raws], list[object]]:
-    """Batches until so many records are there, not yet acknowledged."""
-    found: list[Raws] = []
-    positions: list[object] = []
-    until = time.monotonic() + patience
-    while sum(len(raws.lines) for raws in found) < count and time.monotonic() < until:
-        raws, position = source.next_batch()
-        found += raws
-        if raws:
-            positions.append(position)
-        time.sleep(0.002)
-    return found, positions
 
 
 def pump(source: MqttSource, journal: FileJournal, count: int) -> int:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from collectors.sources._streams import context
 from collectors.sources.relp import Frame, Frames, RelpSource
 from soc_core.journal.files import FileJournal
-from soc_core.protocols import Raws
 from tests.collectors.sources.certificates import Authority
+from tests.collectors.sources.taking import take
 from tests.soc_core.journal.suite import lines_of
 
 OPEN = b"1 open 50 relp_version=0\nrelp_software=test\ncommands=syslog\n\n"
@@ -56,20 +56,6 @@ class Client:
             self.got += data
         heard, self.got = self.got, b""
         return heard
-
-
-def take(source: RelpSource, count: int, patience: float = 10.0) -> tuple[list[Raws], list[object]]:
-    """Batches until so many records are there, not yet acknowledged."""
-    found: list[Raws] = []
-    positions: list[object] = []
-    until = time.monotonic() + patience
-    while sum(len(raws.lines) for raws in found) < count and time.monotonic() < until:
-        raws, position = source.next_batch()
-        found += raws
-        if raws:
-            positions.append(position)
-        time.sleep(0.002)
-    return found, positions
 
 
 def syslog(number: int, text: bytes) -> bytes:
