@@ -19,6 +19,7 @@ from soc_core.schema import SCHEMA
 
 Rows = npt.NDArray[np.int64]
 Texts = Sequence[str | None]
+FEW = 32  # rows that are quicker read one by one
 
 
 class Column:
@@ -68,7 +69,17 @@ class Column:
 
     def pick(self, rows: Rows) -> Column:
         """These rows of the column, in this order."""
-        return Lazy(self.name, len(rows), lambda: self.series.gather(rows))
+        return Lazy(self.name, len(rows), lambda: self.series[rows])
+
+    def at(self, rows: Sequence[int]) -> list[Any]:
+        """The values of a few rows, moments as microseconds; the others are not looked at."""
+        if self._texts is None and (self._series is not None or self.dtype != pl.String):
+            series = self.series.to_physical()
+            if len(rows) > FEW or isinstance(series.dtype, pl.List):
+                return series[rows].to_list()
+            return [series.item(row) for row in rows]
+        texts = self.texts
+        return [texts[row] for row in rows]
 
     def named(self, name: str) -> Column:
         """The same values under another name; of a text column only."""
@@ -96,6 +107,9 @@ class Alias(Column):
 
     def pick(self, rows: Rows) -> Column:
         return Alias(self.name, self._of.pick(rows))
+
+    def at(self, rows: Sequence[int]) -> list[Any]:
+        return self._of.at(rows)
 
 
 class Single(Column):

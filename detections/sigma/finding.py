@@ -11,7 +11,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from detections import attack
 from detections.sigma.columns import Rows
@@ -21,7 +20,7 @@ from detections.sigma.rule import Head, LogSource, Rule, RuleSet
 from soc_core.clock import Micros
 from soc_core.events import Part
 from soc_core.models import REAL, Finding
-from soc_core.table import Column, Table
+from soc_core.table import Table
 
 ENTITIES = (
     "source.ip", "user.name", "host.name", "destination.ip", "destination.domain", "process.executable",
@@ -31,7 +30,6 @@ OWNER = ("organization.id", "soc.system.id")
 META = (
     "event.id", "event.ingested", "@timestamp", "soc.realm", "soc.partition", "soc.offset", "soc.source", "soc.zone",
 )
-TIMES = ("@timestamp", "event.ingested")
 FACTS = frozenset((*META, *OWNER, *ENTITIES))
 BLANK = frozenset({"", "-", "::", "0.0.0.0", "localhost"})  # noqa: S104 - values that name nobody
 LONGEST = 512
@@ -44,9 +42,8 @@ class Hits:
         self.table = table.select(wanted).pick(np.array(rows, dtype=np.int64))
         self.known: dict[Reader, Sequence[Any] | None] = {}
         self.feeds: dict[Any, list[Any]] = {}  # what correlations take of them, column by column (correlate.py)
-        plain = [column for column in self.table.held.values() if column.name in FACTS]
-        values = [_facts(column) for column in plain]
-        names = [column.name for column in plain]
+        names = [name for name in table.held if name in FACTS]
+        values = [table.held[name].at(rows) for name in names]
         self.plain = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)] or [{} for _ in rows]
         self.rows: Rows | None = None
 
@@ -55,12 +52,6 @@ class Hits:
             self.rows = self.rows or Rows(self.table)
             self.known[reader] = self.rows.read(reader)
         return self.known[reader]
-
-
-def _facts(column: Column) -> Sequence[Any]:
-    if column.dtype == pl.String:
-        return column.texts
-    return (column.series.cast(pl.Int64) if column.name in TIMES else column.series).to_list()
 
 
 class Event:
