@@ -3,7 +3,8 @@
 Every convertible public rule is put as a query (detections/sigma/push.py) to a node that holds the recordings; the
 node is the one of the tests (tests/servers/elastic.py) or the one that SOC_TEST_ELASTIC names. A share of the
 recordings is drawn by seed: SOC_PUSHDOWN_EVENTS (default 20,000) events at least, SOC_PUSHDOWN_SEED (default: the
-date). Alone: `python -m bench.pushdown [--events N] [--seed TEXT] [--all]`.
+date). Rules that fire are asked first, then others as the seed has them, for SOC_BENCH_SECONDS (default: all).
+Alone: `python -m bench.pushdown [--events N] [--seed TEXT] [--all] [--seconds N]`.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ def streamed(detector: SigmaDetector, given: Iterable[EventBatch]) -> Pairs:
     return found
 
 
-def compare(store: ElasticStore, detector: SigmaDetector, pushed: Sequence[Pushed], given: Iterable[EventBatch]
-            ) -> Outcome:
-    """Store the batches; then each rule's pairs from the store beside the stream's."""
+def compare(store: ElasticStore, detector: SigmaDetector, pushed: Sequence[Pushed], given: Iterable[EventBatch],
+            limit: float = float("inf"), seed: str = "") -> Outcome:
+    """Store the batches; then each rule's pairs from the store beside the stream's, for so many seconds."""
     wanted: Pairs = defaultdict(set)
     held = 0
     for batch in given:
@@ -80,14 +81,19 @@ def compare(store: ElasticStore, detector: SigmaDetector, pushed: Sequence[Pushe
     gates = {each.gate: {"gate": query(each.gate)} for each in pushed}
     idle = {gate for gate, asked in gates.items() if next(store.matching(asked, Query(), EVERYTHING), None) is None}
     live = [each for each in pushed if each.gate not in idle]  # of the others no event can be found
+    random.Random(seed).shuffle(live)
+    live.sort(key=lambda each: each.rule.id not in wanted)
+    asked = {each.rule.id for each in pushed if each.gate in idle}
     for at in range(0, len(live), STEP):
+        if time.perf_counter() - began > limit:
+            break
         ask(store, live[at : at + STEP], found, refused)
-    both = {rule: (wanted.get(rule, set()), found.get(rule, set())) for rule in (each.rule.id for each in pushed)
-            if rule not in refused}
+        asked |= {each.rule.id for each in live[at : at + STEP]}
+    both = {rule: (wanted.get(rule, set()), found.get(rule, set())) for rule in asked - refused.keys()}
     pairs = sum(len(mine & got) for mine, got in both.values())
     left = {rule: mine - got for rule, (mine, got) in both.items() if mine - got}
     right = {rule: got - mine for rule, (mine, got) in both.items() if got - mine}
-    return Outcome(held, len(pushed), pairs, left, right, refused, time.perf_counter() - began)
+    return Outcome(held, len(both), pairs, left, right, refused, time.perf_counter() - began)
 
 
 def ask(store: ElasticStore, some: Sequence[Pushed], found: Pairs, refused: dict[str, str]) -> None:
@@ -129,14 +135,15 @@ def share(events: int, seed: str, work: Path) -> Iterator[EventBatch]:
             return
 
 
-def run(events: int, seed: str, work: Path, rules: RuleSet) -> tuple[Outcome, list[tuple[Rule, str]]]:
+def run(events: int, seed: str, work: Path, rules: RuleSet, limit: float = float("inf")
+        ) -> tuple[Outcome, list[tuple[Rule, str]]]:
     """The whole comparison, on a node of this run."""
     work.mkdir(parents=True, exist_ok=True)
     live = [rule for rule in rules.rules if not unfilled(rule)]
     pushed, left = Pusher().split(live)
     detector = SigmaDetector(rules, cache=cache.default())
     with running() as url, open_store(ElasticSettings(urls=[url], replicas="0"), f"push.{os.getpid()}") as store:
-        return compare(store, detector, pushed, share(events, seed, work)), left
+        return compare(store, detector, pushed, share(events, seed, work), limit, seed), left
 
 
 def tell(found: Outcome, left: list[tuple[Rule, str]], rules: RuleSet) -> None:
@@ -163,10 +170,11 @@ def figures() -> list[dict[str, Any]]:
     rules = public()
     work = Path(os.environ.get("SOC_BENCH_DIR") or cache.default().parent / "bench")
     seed = os.environ.get("SOC_PUSHDOWN_SEED") or datetime.now(UTC).strftime("%Y-%m-%d")
-    found, left = run(int(os.environ.get("SOC_PUSHDOWN_EVENTS", "20000")), seed, work, rules)
+    limit = float(os.environ.get("SOC_BENCH_SECONDS", "inf"))
+    found, left = run(int(os.environ.get("SOC_PUSHDOWN_EVENTS", "20000")), seed, work, rules, limit)
     tell(found, left, rules)
     return [
-        figure("rules pushed down", found.rules, "rules"),
+        figure("rules asked of the node", found.rules, "rules"),
         figure("rules that cannot be", len(left) + len(found.refused), "rules"),
         figure("events stored", found.events, "events"),
         figure("pairs found by both", found.pairs, "pairs"),
@@ -179,10 +187,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--seed", default=datetime.now(UTC).strftime("%Y-%m-%d"))
     given = parser.parse_args()
     rules = public()
-    found, left = run(0 if given.all else given.events, given.seed, cache.default().parent / "bench", rules)
+    found, left = run(0 if given.all else given.events, given.seed, cache.default().parent / "bench", rules,
+                      given.seconds)
     tell(found, left, rules)
     print(orjson.dumps({"events": found.events, "rules": found.rules, "pairs": found.pairs, "differ": found.differ,
                         "refused": len(found.refused), "left": len(left), "seconds": round(found.seconds, 1)}).decode())
