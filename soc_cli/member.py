@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import platform as machine
+import resource
 import secrets
 import threading
 import time
@@ -122,7 +123,10 @@ class Member:
 
     def report(self) -> dict[str, Any]:
         """What others may know of us."""
-        return {"failed": dict(self.worker.detector_errors), "stalled": self.stalled, "done": self.worker.done}
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        process = {"cpu": round(usage.ru_utime + usage.ru_stime, 1), "memory": usage.ru_maxrss * 1024}
+        return {"failed": dict(self.worker.detector_errors), "stalled": self.stalled, "done": self.worker.done,
+                "process": process, "trace": self.worker.parts.tracer.report()}
 
     def _mind(self, ours: bool) -> None:
         """Start or end what happens by the clock."""

@@ -13,7 +13,7 @@ from soc_core.access import EVERYTHING
 from soc_core.config import Settings
 from soc_core.models import DEMO, LEVELS, REAL
 from soc_core.protocols import Query
-from soc_core.state import alerts, claims, commits, failures, quarantine, rulings
+from soc_core.state import alerts, claims, commits, failures, quarantine, rulings, windows
 from soc_core.state.claims import SHARED
 
 FATES = ("stored", "duplicate", "merged", "quarantined", "shed", "pending")
@@ -28,6 +28,7 @@ def stages(settings: Settings) -> dict[str, Any]:
             marks = {p: commits.mark(session, p) for p in platform.journal.partitions()}
             raised = {realm: alerts.counts(session, EVERYTHING, realm) for realm in (REAL, DEMO)}
             excused = rulings.suppressed(session)
+            pushed = windows.summary(session)
             waiting = sum(group.count for group in quarantine.groups(session))
             at = clock.now()
             workers = [_worker(each, at) for each in claims.listing(session)]
@@ -58,10 +59,20 @@ def stages(settings: Settings) -> dict[str, Any]:
         "workers": workers,
         "detectors_failed": broken,
         "suppressed": excused,
+        "pushed": {"windows": pushed.done, "findings": pushed.findings,
+                   "until": clock.to_text(pushed.until) if pushed.until else None,
+                   "gaps": [_gap(each) for each in pushed.gaps]},
         "events": stored,
         "quarantine": waiting,
         "alerts": raised,
     }
+
+
+def _gap(each: windows.Window) -> dict[str, Any]:
+    """A span of events that the rules have not judged."""
+    records = {"partition": each.partition, "first": each.first, "last": each.last} if each.first >= 0 else {}
+    return {"kind": each.kind, "realm": each.realm, "since": clock.to_text(each.since),
+            "until": clock.to_text(each.until), **records, "status": each.status, "tried": each.tried, "why": each.why}
 
 
 def _lane(end: int, mark: int, worker: str | None) -> dict[str, Any]:
@@ -142,6 +153,9 @@ def show_workers(console: Any, whole: dict[str, Any]) -> None:
         quiet = f"; silent for {worker['silent']:.0f} s" if worker["silent"] > QUIET else ""
         line = escape(f"  {worker['id']}: {len(worker['lanes'])} lanes{trouble}{quiet}")
         console.print(line, highlight=False, soft_wrap=True)
+    for gap in whole["pushed"]["gaps"]:
+        line = f"{gap['since'][:19]} to {gap['until'][:19]} is not judged yet ({gap['status']}) {gap['why']}"
+        console.print(f"[yellow]gap[/yellow] {escape(line)}", highlight=False, soft_wrap=True)
     for failed in whole["detectors_failed"]:
         line = escape(f"{failed['name']} failed {failed['times']:,} times, last at {failed['last'][:19]}: "
                       f"{failed['why']}")

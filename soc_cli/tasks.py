@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -20,7 +21,10 @@ from soc_cli.wiring import Platform
 from soc_core import canaries, clock, engines, seals
 from soc_core.models import DEMO, REAL
 from soc_core.state import canaries as canary_state
-from soc_core.state import holds, outbox, queue
+from soc_core.state import holds, outbox, queue, windows
+
+if TYPE_CHECKING:
+    from soc_cli.pushing import Pushing
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +54,11 @@ class Tasks:
         self.scheduler.add_job(self.prune, "interval", hours=6)
         self.scheduler.add_job(self.tell, "interval", seconds=2)
         self.scheduler.add_job(self.seal, "interval", hours=1)
+        self.pushing: Pushing | None = None
         self.projector = projecting.projector(platform.settings, platform.state)
         if self.projector:
             self.scheduler.add_job(self.project, "interval", seconds=2, executor="cluster")
+        self.scheduler.add_job(self.push, "interval", seconds=30, executor="cluster")
         self.scheduler.start()
 
     def respond(self) -> None:
@@ -105,6 +111,22 @@ class Tasks:
         except OSError as error:
             log.warning("alerts wait for their index: %s", error)
 
+    def push(self) -> None:
+        """Rules in the store itself, over events that did not pass the pipeline, and over gaps."""
+        with self.platform.state.read() as session:
+            gaps = windows.waiting(session)
+        if not gaps and not self.platform.settings.event_engine.elastic:
+            return
+        if self.pushing is None:
+            from soc_cli.pushing import Pushing  # its rules take memory: only where they are wanted
+
+            self.pushing = Pushing(self.platform)
+        try:
+            if found := self.pushing.run_once(clock.now()):
+                log.info("rules pushed down: %d findings", found)
+        except OSError as error:
+            log.warning("rules wait to be pushed down: %s", error)
+
     def prune(self) -> None:
         """Remove events past the retention of their realm, but for what is under a legal hold."""
         for realm, age in RETENTION.items():
@@ -117,6 +139,7 @@ class Tasks:
             self.projector.expire(clock.now())
         with self.platform.state.begin() as session:
             outbox.prune(session)
+            windows.prune(session, clock.now())
 
     def close(self) -> None:
         """Let the running job finish, and stop."""

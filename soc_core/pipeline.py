@@ -26,11 +26,23 @@ from soc_core.held import NOTHING, Held
 from soc_core.identify import Records, identify, record_ids, records
 from soc_core.lanes import Failures, Guard, Lane, Memory, named
 from soc_core.models import Finding
-from soc_core.protocols import Assemble, Assembled, Detector, Enricher, EventStore, Ints, Journal, Parse, ParsedFrames
+from soc_core.protocols import (
+    Assemble,
+    Assembled,
+    Detector,
+    Enricher,
+    EventStore,
+    Frame,
+    Ints,
+    Journal,
+    Parse,
+    ParsedFrames,
+)
 from soc_core.shares import Outlet, Triage
 from soc_core.sharing import Excusing, Partial, Sharing
-from soc_core.state import commits, failures, quarantine, rulings, sources
+from soc_core.state import commits, failures, quarantine, rulings, sources, windows
 from soc_core.state.database import Database
+from soc_core.tracing import Tracer
 
 WATERMARK_AHEAD = 5 * clock.MINUTE
 
@@ -54,6 +66,7 @@ class Parts:
     sharing: Sequence[Sharing] = ()  # whose memory is kept by key, whatever the partition (shares.py)
     shared: Journal | None = None
     assemble: Assemble = lambda parsed, frames, now: Assembled(parsed, [], held.NEVER)
+    tracer: Tracer = field(default_factory=Tracer)
 
 
 @dataclass
@@ -70,6 +83,7 @@ class Step:
     held: Held = NOTHING
     partials: dict[str, list[Partial]] = field(default_factory=dict)  # by detector
     excused: dict[str, int] = field(default_factory=dict)  # exception → matches that it took back
+    unjudged: str = ""  # why the rules did not judge it
 
 
 class Partition(Lane):
@@ -102,7 +116,9 @@ class Partition(Lane):
         """One step over the partition; `final` ends every wait. Returns the records new or no longer waiting."""
         at, mark, waiting = self.cursor, self.mark, self.held
         replay = at < mark
-        frames = self.read()
+        self.trace = self.parts.tracer.begin(self.number, at)
+        with self.trace.stage("read"):
+            frames = self.read()
         if not frames and (not waiting.frames or (waiting.due > clock.now() and not final)):
             return 0
         known = records([*waiting.frames, *frames], self.journal.epoch)
@@ -111,24 +127,38 @@ class Partition(Lane):
         step = self._judge(known, clock.LATEST if final and not behind else 0 if behind else clock.now())
         if not replay:
             if self.outlet and step.partials:
-                self.outlet.send(self.partition, self.journal.epoch, at, end, step.partials)
-            self._commit(step, at, end)
+                with self.trace.stage("share"):
+                    self.outlet.send(self.partition, self.journal.epoch, at, end, step.partials)
+            with self.trace.stage("commit"):
+                self._commit(step, at, end)
             self.mark = end
+            self._traced(step, frames, at, end)
         self.cursor, self.held = end, step.held
         self.dirty, self.touched = True, False
         return 0 if replay else end - at + len(waiting.offsets) - len(step.held.offsets)
 
+    def _traced(self, step: Step, frames: Sequence[Frame], at: int, end: int) -> None:
+        delay = (clock.now() - min(frame.raws.received for frame in frames)) / clock.SECOND if frames else 0.0
+        rules = Counter(finding.rule_id for finding in step.findings)
+        self.parts.tracer.finish(self.trace, end, end - at, sum(step.events.values()), rules, delay)
+
     def _judge(self, known: Records, now: clock.Micros) -> Step:
-        parsed, waiting, due = self.parts.assemble(self.parts.parse(known.frames), known.frames, now)
+        with self.trace.stage("parse"):
+            read = self.parts.parse(known.frames)
+        with self.trace.stage("assemble"):
+            parsed, waiting, due = self.parts.assemble(read, known.frames, now)
         step = Step(known, np.full(known.total, NO_FATE, dtype=np.int8))
         if waiting:
             rows = np.array([int(known.start[frame]) + line for frame, line in waiting], dtype=np.int64)
             step.fates[rows] = HELD
             step.held = Held(held.pick(known, rows), due)
-        batch, record = identify(parsed, known)
-        for enricher in self.parts.enrichers:
-            batch = enricher.enrich(batch)
-        kept = self._store(batch, record, step)
+        with self.trace.stage("identify"):
+            batch, record = identify(parsed, known)
+        with self.trace.stage("enrich"):
+            for enricher in self.parts.enrichers:
+                batch = enricher.enrich(batch)
+        with self.trace.stage("store"):
+            kept = self._store(batch, record, step)
         self._settle(parsed, step)
         fresh = batch if kept.all() else batch.take(kept)
         if fresh.height:
@@ -136,7 +166,8 @@ class Partition(Lane):
             if (canary := (fresh.column("soc.realm") == canaries.REALM).to_numpy()).any():
                 fresh = fresh.take(~canary)  # what only proves the way is not judged
             if fresh.height:
-                self._detect(fresh, step)
+                with self.trace.stage("detect"):
+                    self._detect(fresh, step)
         return step
 
     def _store(self, batch: EventBatch, record: Ints, step: Step) -> npt.NDArray[np.bool_]:
@@ -195,19 +226,25 @@ class Partition(Lane):
         self.touched = True
         for detector in self.detectors:
             try:
-                step.findings += detector.detect(fresh)
-                step.findings += detector.tick(watermark)
+                with self.parts.tracer.detector(named(detector)):
+                    step.findings += detector.detect(fresh)
+                    step.findings += detector.tick(watermark)
             except Exception as error:  # one broken detector must not stop the others, nor the storing of events
                 self.failed.note(named(detector), error)
         for each in self.parts.sharing if self.cursor >= self.mark else ():
+            judged = False
             try:
-                found, partials = each.sift(fresh)
+                with self.parts.tracer.detector(named(each)):
+                    found, partials = each.sift(fresh)
+                judged = True
                 step.findings += found
                 step.partials[named(each)] = partials
                 if isinstance(each, Excusing):
                     step.excused.update(each.passed_over())
             except Exception as error:
                 self.failed.note(named(each), error)
+                if not judged:
+                    step.unjudged = f"{named(each)}: {error}"
 
     def _commit(self, step: Step, at: int, end: int) -> None:
         now, partition = clock.now(), self.partition
@@ -226,10 +263,20 @@ class Partition(Lane):
                 sources.own(session, source, realm, organisation, system)
             failures.note(session, self.failed.fresh)
             rulings.suppress(session, step.excused)
+            if step.unjudged:
+                _missed(session, step, partition, at, end)
             if step.findings:
                 self.parts.triage(session, [_late(one, partition, at) for one in step.findings], now)
         self.failed.fresh.clear()
         self._owned |= {source for source, owner in step.owners.items() if owner[0]}
+
+
+def _missed(session: Session, step: Step, partition: int, at: int, end: int) -> None:
+    """The rules failed on this step: its events are judged in the store, later."""
+    first = min([at, *(frame.first for frame in step.known.frames)])
+    times = step.latest.values()
+    for realm in sorted({frame.raws.origin.realm for frame in step.known.frames}):
+        windows.missed(session, realm, (min(times), max(times)), partition, (first, end), step.unjudged)
 
 
 class _Waiting:

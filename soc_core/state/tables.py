@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from soc_core.state import access_tables, agency_tables, case_tables
+from soc_core.state import access_tables, agency_tables, case_tables, push_tables
 from soc_core.state.base import Base, Serial, where
 
-__all__ = ["Base", "access_tables", "agency_tables", "case_tables"]  # their tables are of the same schema
+__all__ = ["Base", "access_tables", "agency_tables", "case_tables", "push_tables"]  # of the same schema
 
 # ---------------------------------------------------------------- the loop's own
 

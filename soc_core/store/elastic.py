@@ -71,6 +71,16 @@ class ElasticStore:
     def close(self) -> None:
         self._client.close()
 
+    @property
+    def client(self) -> Elasticsearch:
+        """The connection, for questions in the server's own words."""
+        return self._client
+
+    @property
+    def indices(self) -> str:
+        """The pattern of the realm's indices."""
+        return self._writer.indices
+
     # ------------------------------------------------------------ writing
 
     def write(self, batch: EventBatch) -> WriteResult:
