@@ -19,6 +19,7 @@ INCONVERTIBLE = {
     "number pattern": "has a pattern for a number",
     "number text": "compares numbers in a column of text",
     "regex": "has a regular expression with an anchor or word boundary that Lucene has no words for",
+    "repeat": "has a regular expression that repeats something more than 60 times",
     "url regex": "has a regular expression for a URL, which is also read decoded",
     "ipv6": "names an IPv6 network that text cannot be compared with",
     "placeholder": "has a placeholder without values here",

@@ -32,6 +32,7 @@ OPPOSITES = {
     codes.CATEGORY_NOT_DIGIT: codes.CATEGORY_DIGIT, codes.CATEGORY_NOT_SPACE: codes.CATEGORY_SPACE,
     codes.CATEGORY_NOT_WORD: codes.CATEGORY_WORD,
 }
+MOST_TIMES = 60  # a search for hundreds of repetitions finds nothing in Lucene, without an error
 ANYTHING, NEW_LINE = ".*", 10
 Ranges = Sequence[tuple[int, int]]
 
@@ -184,6 +185,8 @@ class _Writer:
 
     def _repeated(self, value: Any, flags: int) -> str:
         low, high, inner = value
+        if low > MOST_TIMES or (high is not codes.MAXREPEAT and high > MOST_TIMES):
+            raise Inconvertible(INCONVERTIBLE["repeat"])
         body = f"({self.sequence(list(inner), flags, False, False)})"
         if high is codes.MAXREPEAT:
             return body + {0: "*", 1: "+"}.get(low, f"{{{low},}}")

@@ -85,7 +85,7 @@ RULES: list[str] = [
     "[mimikatz]", "['\"quoted\\path\"']", "['c:\\users\\x \"SAY\"']", "['*say*katz']", "{some.Deep: 'value 7'}",
     "{some.Deep|endswith: ' 7'}", "{some.list: B}", "{some.n: 5}", "{other: 'true'}", "{some.Deep: null}",
     "{some.Deep|exists: true}", f"{{'{CL}|contains': 'xxxx needle'}}", f"{{'{CL}|endswith': 'MORE'}}",
-    f"{{'{CL}|startswith': xxx}}", f"{{'{CL}|re': '.{{500,}}'}}", f"{{'{CL}|re|i': 'x+ needle'}}",
+    f"{{'{CL}|startswith': xxx}}", f"{{'{CL}|re|i': 'x+ needle'}}",
     "{some.Deep|re: 'Value \\d'}", "{some.Deep|cased: 'Value 7'}",
 ]
 HASHES = ["{Hashes|contains: 'MD5=ABAB'}", "{Hashes|contains: ['SHA256=cdcd', 'IMPHASH=00']}",
@@ -222,6 +222,7 @@ IMPOSSIBLE = {
     "number pattern": ("{product: linux}", "{destination.port|startswith: '44'}"),
     "number text": ("{product: linux}", "{user.name|gt: 3}"),
     "regex": ("{product: linux}", "{user.name|re: 'a.*\\b.*b'}"),
+    "repeat": ("{product: linux}", "{user.name|re: '.{500,}'}"),
     "url regex": ("{category: proxy}", "{c-uri|re: 'a+'}"),
     "ipv6": ("{product: linux}", "{winlog.event_data.IpAddress|cidr: '2001:db8::/32'}"),
     "placeholder": ("{product: linux}", "{user.name|expand: '%admins%'}"),
