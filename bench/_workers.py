@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from confluent_kafka.admin import AdminClient
 
 from bench.ingest import sshd
 from soc_core import clock
@@ -110,7 +111,17 @@ def run(folder: Path, cache: Path, address: str, topic: str, count: int, broker:
             worker.terminate()
         for worker in workers:
             worker.wait(60)
+        forget(address, f"{topic}.shared")
         shutil.rmtree(data, ignore_errors=True)
+
+
+def forget(address: str, topic: str) -> None:
+    """Delete what the workers of one run told each other: the next run's state knows nothing of it."""
+    admin = AdminClient({"bootstrap.servers": address})
+    for done in admin.delete_topics([topic, f"{topic}.tails"], operation_timeout=10).values():
+        done.result(30)
+    while topic in admin.list_topics(timeout=10).topics:
+        time.sleep(0.1)
 
 
 def watched(state: Database) -> Iterator[tuple[int, int]]:

@@ -43,7 +43,7 @@ class Failures:
         log.exception("detector %s failed", name)
 
 
-class JournalLost(RuntimeError):
+class JournalLost(ValueError):
     """The journal lacks records that the state says were committed: going on would skip records in silence."""
 
 
@@ -106,7 +106,7 @@ class Lane:
                               f"{self.mark}")
         if frames and frames[0].first != self.cursor:
             raise JournalLost(f"journal partition {self.partition} begins at {frames[0].first}, behind {self.cursor}, "
-                              "which is not yet worked off")
+                              "which is not yet worked off (./soc work --accept-journal goes on without)")
         return frames
 
     def save(self, session: Session) -> None:

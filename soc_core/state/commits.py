@@ -110,6 +110,14 @@ def mark(session: Session, partition: int) -> int:
     return session.scalar(select(MarkRow.offset).where(MarkRow.partition == partition)) or 0
 
 
+def skip(session: Session, partition: int, offset: int) -> None:
+    """Go on at `offset` at the earliest: what lies before it is lost. The memory stays as it was saved."""
+    to = max(offset, mark(session, partition))
+    statement = insert(session, MarkRow).values(partition=partition, offset=to)
+    session.execute(statement.on_conflict_do_update(index_elements=["partition"], set_={"offset": to}))
+    session.execute(update(CheckpointRow).where(CheckpointRow.partition == partition).values(offset=to))
+
+
 def marks(session: Session) -> dict[int, int]:
     """Partition → mark."""
     return {row.partition: row.offset for row in session.scalars(select(MarkRow))}

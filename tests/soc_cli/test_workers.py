@@ -290,3 +290,27 @@ def test_workers_that_die_and_haunt_change_nothing(
             continue
         assert outcome(platform) == expected
         assert min(deaths, failures) > 0
+
+
+def test_records_that_the_journal_lost_stop_the_work_until_somebody_accepts_it(world: Settings) -> None:
+    some = records(5)
+    with Platform(world) as platform:
+        put(platform, some[:100])
+        platform.worker().drain()
+        put(platform, some[100:300])
+        ordinary, lost = platform.journal.read, 7
+        with pytest.MonkeyPatch.context() as broken:
+            broken.setattr(platform.journal, "read", lambda partition, offset, limit: [
+                frame for frame in ordinary(partition, offset, limit) if frame.first >= marks[partition] + lost])
+            with platform.state.read() as session:
+                marks = {number: commits.mark(session, number) for number in platform.journal.partitions()}
+            with pytest.raises(lanes.JournalLost):
+                platform.worker().drain()
+        with platform.state.begin() as session:
+            for number in (number for number in marks if platform.journal.end(number) > marks[number] + lost):
+                commits.skip(session, number, marks[number] + lost)
+        platform.worker().drain()
+        with platform.state.read() as session:
+            stored = sum(row.stored for row in commits.fates(session))
+        ends = {number: platform.journal.end(number) for number in marks}
+    assert stored == 300 - lost * sum(ends[number] > marks[number] + lost for number in marks)
