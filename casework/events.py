@@ -30,7 +30,8 @@ def search(actor: Actor, services: Services, query: Query, realm: str = REAL, pa
     if held is None:
         return Hits([], 0, "")
     found = held.search(query, actor.scope, page)
-    lookers.note(services, actor, "events.search", f"events:{realm}:{query.text[:500]}", lookers.owners(found.rows))
+    lookers.note(services, actor, "events.search", f"events:{realm}", lookers.owners(found.rows),
+                 query=query.text[:500])
     return found._replace(rows=masking.rows(found.rows))
 
 

@@ -38,17 +38,21 @@ def owners(rows: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 def note(services: Services, actor: Actor, action: str, object: str, organisations: Iterable[str],
-         reason: str = "") -> None:
-    """Say in the chain that the actor read records of these organisations. A look with a reason is told each time."""
+         reason: str = "", query: str = "") -> None:
+    """Say in the chain that the actor read records of these organisations. A look with a reason is told each time.
+
+    `query` is for the auditor alone: what was asked of one agency may name what was found at another.
+    """
     read = set(organisations)
     foreign = {each for each in read if each != actor.organisation or not each}
     if actor is PLATFORM or not read or (not foreign and not reason):
         return
-    key = ("look", actor.name, action, object, frozenset(read))
+    key = ("look", actor.name, action, object, query, frozenset(read))
 
     def write() -> int:
         with services.database.begin() as session:
-            told = {"organisations": sorted(read)} | ({"reason": reason} if reason else {})
+            told = {"organisations": sorted(read)} | (
+                {"reason": reason} if reason else {}) | ({"query": query} if query else {})
             entry = audit.append(session, actor, action, object, told)
             session.add_all(
                 LookRow(at=now(), actor=actor.name, organisation=each, action=action, object=object, reason=reason,
