@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from casework.services import Conflict, NotFound, Services
-from soc_api import access_routes, incident_routes, threat_routes
+from soc_api import access_routes, incident_routes, metrics, threat_routes
 from soc_api.answers import fault
 from soc_api.auth import Denied, Logins
 from soc_api.routes import router
@@ -71,6 +71,7 @@ def create(services: Services, settings: Settings) -> FastAPI:
     guard(app, Bucket(RATE, BURST))
     explain(app)
     app.add_api_route("/docs", lambda: docs(app), include_in_schema=False)
+    app.add_api_route("/metrics", metrics.answer, include_in_schema=False)
     return app
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from soc_core import config
+from soc_core import config, logs
 
 
 def main(data: Path, host: str = "127.0.0.1", port: int = 8502, city: Path | None = None) -> None:
@@ -19,13 +19,14 @@ def main(data: Path, host: str = "127.0.0.1", port: int = 8502, city: Path | Non
     from casework.services import open_services
     from soc_api.app import create
 
+    logs.setup("api")
     door = listen(host, port)
     settings = config.load(data=data, city=city)
     services = open_services(settings)
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when it has stopped; then all is done
     try:
         server = uvicorn.Server(uvicorn.Config(
-            create(services, settings), log_level="warning", access_log=False, server_header=False,
+            create(services, settings), log_config=None, log_level="warning", access_log=False, server_header=False,
             timeout_graceful_shutdown=5))
         server.run(sockets=[door])
     finally:

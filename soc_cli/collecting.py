@@ -25,6 +25,7 @@ from collectors.sources.syslog_tls import SyslogTls
 from collectors.sources.syslog_udp import SyslogUdp
 from collectors.sources.tail import TailSource
 from soc_cli.wiring import Platform, held
+from soc_core import logs
 from soc_core.config import Settings
 from soc_core.models import REAL
 from soc_core.protocols import Source
@@ -38,7 +39,7 @@ SEED = 1  # of the demo traffic
 
 def run(settings: Settings, demo: bool) -> int:
     """Collect until SIGTERM or SIGINT. Returns the exit status. Raises OSError when a door is taken."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.setup("collect")
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a thousand open senders must not cost us the journal
     place = settings.data / "run"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,23 @@ def show_workers(console: Any, whole: dict[str, Any]) -> None:
         line = escape(f"{failed['name']} failed {failed['times']:,} times, last at {failed['last'][:19]}: "
                       f"{failed['why']}")
         console.print(f"[red]detector[/red] {line}", highlight=False, soft_wrap=True)
+
+
+def show_traces(whole: dict[str, Any]) -> None:
+    """The last and the slowest steps of each worker, stage by stage in milliseconds; ids are PARTITION:FIRST-END."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    for worker in whole["workers"]:
+        told = worker.get("trace", {})
+        traces = [("last", each) for each in told.get("last", [])] + [("slow", each) for each in told.get("slowest", [])]
+        stages = list(dict.fromkeys(name for _, each in traces for name in each["stages"]))
+        table = Table(title=f"{worker['id']}: steps, ms", title_justify="left")
+        for name in ("", "records", "at", "count", "all", *stages):
+            table.add_column(name, justify="left" if name in ("", "records", "at") else "right", no_wrap=True)
+        for kind, each in traces:
+            spent = [f"{each['stages'].get(name, 0):,.1f}" for name in stages]
+            table.add_row(kind, each["id"], each["at"][11:19], f"{each['records']:,}", f"{1000 * each['seconds']:,.1f}",
+                          *spent)
+        console.print(table)

@@ -10,6 +10,7 @@ import threading
 from soc_cli.supervise import Child
 from soc_cli.tasks import Tasks
 from soc_cli.wiring import Platform
+from soc_core import logs
 from soc_core.config import Settings
 from soc_core.state import commits
 from soc_core.state.claims import SHARED
@@ -40,9 +41,7 @@ def accept(platform: Platform) -> None:
 
 def run(settings: Settings, drain: bool = False, accept_journal: bool = False) -> int:
     """One worker, until SIGTERM or SIGINT, or until nothing that is ours is pending."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for chatty in ("apscheduler", "elastic_transport"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)  # else some lines a second, for years
+    logs.setup("work")
     stopping = stop_signals()
     with Platform(settings) as platform, platform.working(LOCK_PATIENCE, alone=False):
         if accept_journal:

@@ -13,12 +13,13 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def status(
     data: Annotated[Path | None, typer.Option(help="directory that holds everything the platform keeps")] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="where the time of the last and slowest steps went")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on the last line")] = False,
 ) -> None:
     """Received = stored + duplicate + merged + quarantined + shed + pending, per source; exit 1 when it is not."""
     import orjson
 
-    from soc_cli.stages import show, stages
+    from soc_cli.stages import show, show_traces, stages
     from soc_core import engines
     from soc_core.config import load
 
@@ -30,4 +31,6 @@ def status(
         print(orjson.dumps(whole).decode())
     else:
         show(whole)
+        if trace:
+            show_traces(whole)
     raise typer.Exit(0 if whole["balanced"] else 1)
