@@ -8,9 +8,10 @@ from typing import Literal
 from sqlalchemy import func, select
 
 from casework.rights import service
-from casework.services import Listing, Services, now
+from casework.services import Listing, NotFound, Services, now
 from soc_core.access import Actor, Scope
 from soc_core.clock import Micros
+from soc_core.models import REAL
 from soc_core.state import rhythms
 from soc_core.state.tables import SourceRow
 
@@ -82,6 +83,35 @@ def rows(services: Services, scope: Scope) -> list[Source]:
     if scope.organisations is None:  # what no worker has met yet: nobody knows whose it is
         found += [made(services, new(source, realm), count, at) for (source, realm), count in waiting.items()]
     return sorted(found, key=lambda item: (item.health != "silent", item.realm != "real", item.source))
+
+
+@dataclass(frozen=True)
+class Card:
+    """One source with how its limit of silence came about: a person `set` it, its `habit` gave it, or it is still
+    `learning`. Of a habit: the share of minutes with data, the spread of its gaps, how many gaps taught it, and when
+    it was last looked at."""
+
+    source: Source
+    by: Literal["set", "habit", "learning"]
+    active: float | None
+    spread: float | None
+    gaps: int | None
+    learned: Micros | None
+
+
+@service
+def card(actor: Actor, services: Services, source: str, realm: str = REAL) -> Card:
+    """One source. Raises NotFound for one that does not exist or is not the actor's to see."""
+    found = next((item for item in rows(services, actor.scope) if (item.source, item.realm) == (source, realm)), None)
+    if found is None:
+        raise NotFound("no such source")
+    with services.database.read() as session:
+        known = rhythms.one(session, source, realm)
+    by: Literal["set", "habit", "learning"] = "habit" if found.learned else (
+        "learning" if found.silent_after is None else "set")
+    if known is None:
+        return Card(found, by, None, None, None, None)
+    return Card(found, by, known[0].active, known[0].spread, known[0].gaps, known[1])
 
 
 @service

@@ -201,6 +201,13 @@ class Rhythms:
         found: Floats = np.where(np.isnan(self.wanted), np.nan, np.clip(np.ceil(minutes), SHORTEST, LONGEST))
         return found
 
+    def basis(self) -> tuple[Floats, Floats, Floats]:
+        """What the limits are computed from, by source: (share of minutes with data, spread of gaps, gaps learned)."""
+        share = self.active.sum(axis=1) / np.maximum(self.watched.sum(axis=1), 1.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread = np.nan_to_num(_spread(self.gaps), nan=1.0)
+        return share, spread, self.gaps[:, 0]
+
 
 def _spread(gaps: Floats) -> Floats:
     """Variance of the gaps in habit time over that of a source without memory."""

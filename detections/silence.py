@@ -110,9 +110,10 @@ class Listener:
     def save(self, session: Session, now: Micros) -> None:
         """Keep what was learned, with the limit of a gap that began now."""
         limits = self.rhythms.limits(minute_of(now))
+        active, spread, gaps = self.rhythms.basis()
         rhythms.save(session, (
             Rhythm(name, REAL, self.rhythms.row(number), None if np.isnan(limits[number])
-                   else int(limits[number]) * MINUTE)
+                   else int(limits[number]) * MINUTE, float(active[number]), float(spread[number]), int(gaps[number]))
             for name, number in self._rows.items()
         ), now)
         self._saved = minute_of(now)

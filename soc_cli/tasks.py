@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from casework import telling
-from casework.services import open_services
+from casework import score, telling
+from casework.services import Services, Stores, open_services
 from detections.canaries import arrived
 from detections.canaries import findings as canary_findings
 from detections.gaps import Gaps
@@ -41,6 +41,8 @@ class Tasks:
         with platform.state.read() as session:
             self.listener = Listener(session, Calendar(platform.inventory.city.holidays))
         self.gaps = Gaps(platform.inventory.systems)
+        self.services = Services(platform.settings, platform.state, Stores(platform.settings, platform.store),
+                                 platform.inventory, dict)
         self.scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(1), "cluster": ThreadPoolExecutor(1)},  # the latter may wait long
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600},
@@ -49,6 +51,7 @@ class Tasks:
         self.scheduler.add_job(self.respond, "interval", seconds=2)
         self.scheduler.add_job(self.listen_for_silence, "interval", seconds=60)
         self.scheduler.add_job(self.await_canaries, "interval", seconds=60)
+        self.scheduler.add_job(self.keep_scores, "interval", seconds=60)
         self.scheduler.add_job(self.keep_order, "interval", seconds=30)
         self.scheduler.add_job(self.match_back, "interval", seconds=30)
         self.scheduler.add_job(self.prune, "interval", hours=6)
@@ -93,6 +96,10 @@ class Tasks:
             canary_state.came(session, [one.id for one in open_ if one.id in there], now)
             if findings := canary_findings(session, now):
                 self.platform.triage(session, findings, now)
+
+    def keep_scores(self) -> None:
+        """Agencies' scores of the day, some at a time."""
+        score.record(self.services, clock.now())
 
     def keep_order(self) -> None:
         """Alerts that nobody took up in time rise in the queue."""

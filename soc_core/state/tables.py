@@ -92,6 +92,9 @@ class RhythmRow(Base):
     kept: Mapped[bytes]
     silent_after: Mapped[int | None]
     at: Mapped[int]
+    active: Mapped[float | None]  # what the limit was computed from: see state/rhythms.py
+    spread: Mapped[float | None]
+    gaps: Mapped[int | None]
 
 
 class QuarantineRow(Base):
