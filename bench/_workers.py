@@ -110,7 +110,7 @@ def run(folder: Path, cache: Path, address: str, topic: str, count: int, broker:
         for worker in workers:
             worker.terminate()
         for worker in workers:
-            worker.wait(60)
+            worker.wait(PATIENCE)
         forget(address, f"{topic}.shared")
         shutil.rmtree(data, ignore_errors=True)
 
