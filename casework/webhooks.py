@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -24,10 +23,10 @@ from soc_core.clock import Micros
 from soc_core.models import LEVELS, Level
 from soc_core.state import outbox
 from soc_core.state.access_tables import WebhookRow
+from soc_core.urls import below
 
 Topic = Literal["alert.raised", "alert.updated"]
 TOPICS: tuple[Topic, ...] = ("alert.raised", "alert.updated")
-PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -99,16 +98,3 @@ def made(session: Session, row: WebhookRow) -> Webhook:
     return Webhook(row.id, row.url, row.topics, LEVELS[LEVELS.index(row.level)],
                    row.organisation, row.creator, row.created, row.disabled,
                    outbox.waiting(session, consumer(row.id), row.topics))
-
-
-def below(url: str, allowed: str) -> bool:
-    """Whether a URL is an allowed one, or lies below its path, at the same scheme, host and port."""
-    try:
-        one, other = urlsplit(url), urlsplit(allowed)
-        same = one.scheme in PORTS and (one.scheme, one.hostname, one.port or PORTS[one.scheme]) == (
-            other.scheme, other.hostname, other.port or PORTS.get(other.scheme))
-    except ValueError:
-        return False
-    if not same or one.username or one.password or ".." in one.path.split("/") or "%2e" in one.path.lower():
-        return False
-    return one.path == other.path or one.path.startswith(other.path.rstrip("/") + "/")

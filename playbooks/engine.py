@@ -8,7 +8,6 @@ An action must therefore bear being repeated under the same key (ctx["key"]).
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +26,6 @@ log = logging.getLogger(__name__)
 CONSUMER = "playbooks"
 BATCH = 20
 LEASE = 10 * MINUTE  # longer than a batch of steps that all time out
-PAUSE = 2.0  # seconds between two looks at an empty outbox
 
 
 class Again(Exception):
@@ -45,16 +43,6 @@ def run_once(db: Database, settings: Settings, at: Micros | None = None) -> int:
         library = document.library(settings.playbooks)
         for item in items:
             total += _answer(db, settings, library, item, at)
-
-
-def run_forever(db: Database, settings: Settings, stop: threading.Event) -> None:
-    """Look at the outbox until `stop` is set. What fails is logged and tried again."""
-    while not stop.is_set():
-        try:
-            run_once(db, settings)
-        except OSError:  # the state database out of reach, which passes
-            log.exception("playbooks: state cannot be reached")
-        stop.wait(PAUSE)
 
 
 def _answer(db: Database, settings: Settings, library: list[Playbook], item: OutboxItem, at: Micros | None) -> int:

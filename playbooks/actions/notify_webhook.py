@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict
 
 from soc_core.models import REAL
 from soc_core.protocols import Preview, Probe, Result
+from soc_core.urls import below
 
 TIMEOUT = 10.0
 PAUSES = (0.5, 2.0)  # seconds before the second and the third attempt
-PORTS = {"http": 80, "https": 443}
 
 
 class Args(BaseModel):
@@ -34,7 +34,7 @@ def plan(ctx: dict[str, Any], args: dict[str, Any]) -> Preview:
     wanted = Args(**args)
     if ctx["alert"]["realm"] != REAL:
         raise ValueError(f"alerts of realm {ctx['alert']['realm']} are not sent out of the platform")
-    if not any(_below(wanted.url, allowed) for allowed in ctx["settings"].webhooks):
+    if not any(below(wanted.url, allowed) for allowed in ctx["settings"].webhooks):
         raise ValueError(f"{wanted.url} is not among the addresses under `webhooks:` in soc.yaml")
     return Preview(f"POST to {urlsplit(wanted.url).netloc}")
 
@@ -70,16 +70,3 @@ def probe(ctx: dict[str, Any], intent: dict[str, Any]) -> Probe:
 def undo(ctx: dict[str, Any], result: dict[str, Any]) -> Result:
     """What was sent was sent."""
     return Result(False, "a message cannot be called back", {})
-
-
-def _below(url: str, allowed: str) -> bool:
-    """Whether a URL is an allowed one, or lies below its path, at the same scheme, host and port."""
-    try:
-        one, other = urlsplit(url), urlsplit(allowed)
-        same = one.scheme in PORTS and (one.scheme, one.hostname, one.port or PORTS[one.scheme]) == (
-            other.scheme, other.hostname, other.port or PORTS.get(other.scheme))
-    except ValueError:
-        return False
-    if not same or one.username or one.password or ".." in one.path.split("/") or "%2e" in one.path.lower():
-        return False
-    return one.path == other.path or one.path.startswith(other.path.rstrip("/") + "/")

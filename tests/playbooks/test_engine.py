@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -211,19 +210,3 @@ def test_what_is_not_allowed_is_in_the_ledger(database: Database, settings: Sett
         assert runs.listing(session, NOTHING) == []
     assert "not among the addresses" in step.summary
     assert (run.organisation, run.realm, run.context["title"]) == ("c01", "real", "暴力破解")
-
-
-def test_the_loop_ends_when_told(database: Database, settings: Settings, double: Double) -> None:
-    playbook(settings, STEP.format("x", "retry"))
-    raise_alert(database)
-    stop = threading.Event()
-    thread = threading.Thread(target=engine.run_forever, args=(database, settings, stop))
-    thread.start()
-    for _ in range(200):
-        if double.calls:
-            break
-        stop.wait(0.02)
-    stop.set()
-    thread.join(timeout=10)
-    assert not thread.is_alive()
-    assert len(double.calls) == 1

@@ -7,7 +7,6 @@ kernel ends the node with the worker. Licences: see elasticsearch.pom.xml.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import pwd
@@ -23,6 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.servers.one import locked, shared
 
 VERSIONS = {"es8": ("8.19.21", 17), "es9": ("9.5.3", 21)}  # Maven profile → version, oldest Java that starts it
 HEAP = "1g"
@@ -178,7 +179,7 @@ def distribution(profile: str) -> Path:
     cache = _cache()
     cache.mkdir(parents=True, exist_ok=True)
     home = cache / f"elasticsearch-{VERSIONS[profile][0]}"
-    with _locked(cache / "elasticsearch.lock"):
+    with locked(cache / "elasticsearch.lock"):
         if not (home / "bin" / "elasticsearch").exists():
             pom = Path(__file__).with_name("elasticsearch.pom.xml")
             command = ["mvn", "-q", "-B", "-f", str(pom), "-P", profile, f"-Des.dir={cache}", "generate-resources"]
@@ -186,13 +187,6 @@ def distribution(profile: str) -> Path:
             if done.returncode:
                 raise RuntimeError(f"mvn cannot bring Elasticsearch: {(done.stdout + done.stderr)[-1000:]}")
     return home
-
-
-@contextmanager
-def _locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
-    with path.open("a") as handle:
-        fcntl.flock(handle, how)
-        yield
 
 
 # ---------------------------------------------------------------- one node a test run
@@ -211,27 +205,13 @@ def running(profile: str = "es8") -> Iterator[str]:
     java = java_home(VERSIONS[profile][1])
     if java is None or shutil.which("mvn") is None or shutil.which("setpriv") is None:
         pytest.skip(f"cannot run here: Elasticsearch wants mvn, setpriv and Java {VERSIONS[profile][1]} or newer")
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"alone-{os.getpid()}"
-    shared = Path(tempfile.gettempdir()) / f"soc-{profile}-{run}"
-    shared.mkdir(parents=True, exist_ok=True)
-    shared.chmod(0o755)
-    address, node = shared / "url", None
-    with (shared / "users.lock").open("a") as users:
-        with _locked(shared / "start.lock"):
-            fcntl.flock(users, fcntl.LOCK_SH)  # waits for an owner that is just going
-            if not address.exists():
-                node = Node(Path(tempfile.mkdtemp(prefix="node-", dir=shared)), distribution(profile), java)
-                address.write_text(node.url, encoding="utf-8")
-        try:
-            yield address.read_text(encoding="utf-8")
-        finally:
-            if node is not None:
-                fcntl.flock(users, fcntl.LOCK_UN)
-                fcntl.flock(users, fcntl.LOCK_EX)  # until every other worker has let go
-                address.unlink()
-                node.stop()
-    if node is not None and not any(shared.glob("node-*")):
-        shutil.rmtree(shared, ignore_errors=True)
+
+    def make(folder: Path) -> tuple[str, Node]:
+        node = Node(folder, distribution(profile), java)
+        return node.url, node
+
+    with shared(profile, make) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ The jars are kept in ~/.cache/citysoc/servers (SOC_SERVERS names another place) 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
@@ -22,6 +21,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+
+from tests.servers.one import locked, shared
 
 VERSION = "4.2.0"
 HEAP = "512m"
@@ -128,7 +129,7 @@ def distribution(java: Path) -> Path:
     cache = Path(os.environ.get("SOC_SERVERS") or Path.home() / ".cache" / "citysoc" / "servers")
     cache.mkdir(parents=True, exist_ok=True)
     home = cache / f"kafka-{VERSION}"
-    with _locked(cache / "kafka.lock"):
+    with locked(cache / "kafka.lock"):
         if not (home / "complete").exists():
             _run("be brought", "mvn", "-q", "-B", "-f", str(HERE / "kafka.pom.xml"), "dependency:copy-dependencies",
                  "-DincludeScope=runtime", f"-DoutputDirectory={home / 'libs'}")
@@ -145,13 +146,6 @@ def _run(what: str, *command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if done.returncode:
         raise RuntimeError(f"Kafka cannot {what}: {(done.stdout + done.stderr)[-1000:]}")
-
-
-@contextmanager
-def _locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
-    with path.open("a") as handle:
-        fcntl.flock(handle, how)
-        yield
 
 
 # ---------------------------------------------------------------- one broker a test run
@@ -174,26 +168,13 @@ def running() -> Iterator[str]:
     if given := os.environ.get("SOC_TEST_KAFKA"):
         yield given
         return
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"alone-{os.getpid()}"
-    shared = Path(tempfile.gettempdir()) / f"soc-kafka-{run}"
-    shared.mkdir(parents=True, exist_ok=True)
-    address, broker = shared / "address", None
-    with (shared / "users.lock").open("a") as users:
-        with _locked(shared / "start.lock"):
-            fcntl.flock(users, fcntl.LOCK_SH)  # waits for an owner that is just going
-            if not address.exists():
-                broker = new_broker(Path(tempfile.mkdtemp(prefix="broker-", dir=shared)))
-                address.write_text(broker.address, encoding="utf-8")
-        try:
-            yield address.read_text(encoding="utf-8")
-        finally:
-            if broker is not None:
-                fcntl.flock(users, fcntl.LOCK_UN)
-                fcntl.flock(users, fcntl.LOCK_EX)  # until every other worker has let go
-                address.unlink()
-                broker.stop()
-    if broker is not None and not any(shared.glob("broker-*")):
-        shutil.rmtree(shared, ignore_errors=True)
+
+    def make(folder: Path) -> tuple[str, Broker]:
+        broker = new_broker(folder)
+        return broker.address, broker
+
+    with shared("kafka", make) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
