@@ -88,8 +88,9 @@ class Postgres:
         name = f"t{next(self.numbers)}"
         with psycopg.connect(host=str(self.folder), user="soc", dbname="postgres", autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
-            yield self.url(name)
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        yield self.url(name)
+        with psycopg.connect(host=str(self.folder), user="soc", dbname="postgres", autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # anew: the server may have been killed meanwhile
 
     def stop(self) -> None:
         self.run("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop")
