@@ -7,8 +7,9 @@ import os
 import resource
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from collectors.canary import Door, Sender
@@ -35,6 +36,7 @@ from soc_core.state.canaries import Canary
 
 log = logging.getLogger(__name__)
 SEED = 1  # of the demo traffic
+VALUES = {"C1": 3, "C2": 2, "C3": 1}  # a higher one is shed later
 
 
 def run(settings: Settings, demo: bool) -> int:
@@ -107,7 +109,7 @@ def doors(settings: Settings, platform: Platform) -> dict[str, Source]:
     common = {"zone": listen.zone, "timezone": listen.timezone}
     try:
         if port := listen.syslog_udp:
-            opened[f"syslog-udp:{port}"] = SyslogUdp(listen.host, port, **common)
+            opened[f"syslog-udp:{port}"] = SyslogUdp(listen.host, port, **common, value=worth(platform, listen.zone))
         if port := listen.syslog_tcp:
             opened[f"syslog-tcp:{port}"] = SyslogTcp(listen.host, port, **common)
         if port := listen.http:
@@ -131,6 +133,21 @@ def doors(settings: Settings, platform: Platform) -> dict[str, Source]:
             source_.close()
         raise
     return opened
+
+
+def worth(platform: Platform, zone: str) -> Callable[[str], int]:
+    """The value of what a peer sends, by its system: 3 for C1 … 1 for C3, 0 for whom nobody knows."""
+
+    @lru_cache(65_536)
+    def value(peer: str) -> int:
+        try:
+            owner = platform.inventory.locate(zone, peer)
+        except ValueError:
+            return 0
+        system = platform.inventory.systems.get(owner.system) if owner else None
+        return VALUES[system.criticality] if system else 0
+
+    return value
 
 
 def followed(settings: Settings, platform: Platform) -> Iterator[tuple[str, Source]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from collectors.sources._doors import listen
-from collectors.sources._inbox import Inbox, plain
+from collectors.sources._inbox import Inbox, Value, alike, plain
 from soc_core.models import REAL
 from soc_core.protocols import Raws
 
@@ -25,12 +25,12 @@ class SyslogUdp:
     """A UDP port. Source ids are `syslog-udp:<port>/<peer>`; records have no position."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, *, zone: str = "city",
-                 timezone: str = "Asia/Shanghai", realm: str = REAL) -> None:
+                 timezone: str = "Asia/Shanghai", realm: str = REAL, value: Value = alike) -> None:
         self._socket = listen(socket.SOCK_DGRAM, host, port, "syslog UDP")
         self.port: int = self._socket.getsockname()[1]
         self._grow()
         self._inode = os.fstat(self._socket.fileno()).st_ino
-        self._inbox = Inbox(f"syslog-udp:{port or self.port}", zone, timezone, realm)
+        self._inbox = Inbox(f"syslog-udp:{port or self.port}", zone, timezone, realm, value)
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="syslog-udp", daemon=True)
         self._thread.start()
@@ -45,8 +45,6 @@ class SyslogUdp:
 
     def _run(self) -> None:
         while True:
-            if not self._inbox.open.wait(0.2):
-                continue  # full: the kernel's buffer holds on, and its drops are counted
             ready = select.select([self._socket], [], [], 0.0 if self._stopping else 0.2)[0]
             if ready:
                 self._burst()
@@ -80,7 +78,7 @@ class SyslogUdp:
         return not self._thread.is_alive() and self._inbox.empty
 
     def counters(self) -> dict[str, int]:
-        return {"received": self._inbox.received, "kernel_drops": self.drops()}
+        return {"received": self._inbox.received, "shed": self._inbox.shed, "kernel_drops": self.drops()}
 
     def drops(self) -> int:
         """Datagrams that the kernel dropped on this socket."""
