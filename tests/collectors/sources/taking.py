@@ -1,21 +1,33 @@
-"""Batches of a source, as a collector takes them."""
+"""A file taken in as a test sees it: what FileSource gave, in one piece."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
+from pathlib import Path
 
-from soc_core.protocols import Raws, Source
+from collectors.sources.files import FileSource, Ledger
+
+Taken = tuple[list[bytes], list[int], dict[int, str]]
 
 
-def take(source: Source, count: int, patience: float = 10.0) -> tuple[list[Raws], list[object]]:
-    """Batches until so many records are there, not yet acknowledged."""
-    found: list[Raws] = []
-    positions: list[object] = []
-    until = time.monotonic() + patience
-    while sum(len(raws.lines) for raws in found) < count and time.monotonic() < until:
-        raws, position = source.next_batch()
-        found += raws
-        if raws:
-            positions.append(position)
-        time.sleep(0.002)
-    return found, positions
+def detect(sample: Sequence[bytes]) -> str:
+    return "json" if sample[0].startswith(b"{") else "text"
+
+
+def take(path: Path, ledger: Ledger, **options: object) -> tuple[FileSource, Taken]:
+    source = FileSource(path, ledger, detect, **options)  # type: ignore[arg-type]
+    lines: list[bytes] = []
+    positions: list[int] = []
+    damaged: dict[int, str] = {}
+    while batch := source.next_batch()[0]:
+        for raws in batch:
+            assert raws.origin.source == source.source
+            assert raws.positions is not None
+            damaged |= {index + len(lines): reason for index, reason in raws.damaged.items()}
+            lines += raws.lines
+            positions += raws.positions.tolist()
+    assert source.done
+    assert source.read == len(lines)
+    assert source.taken == source.size
+    source.close()
+    return source, (lines, positions, damaged)

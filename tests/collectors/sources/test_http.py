@@ -89,7 +89,7 @@ def test_a_request_sent_again_has_the_same_ids(door: Door) -> None:
         (b"x", "", {"Idempotency_Key": "x" * 201}, 400, "Idempotency-Key"),
         (b"x", "", {"Content_Encoding": "br"}, 400, "'br' is not understood"),
         (b"no gzip", "", {"Content_Encoding": "gzip"}, 400, "damaged"),
-        (gzip.compress(b"x" * 9999)[:-12], "", {"Content_Encoding": "gzip"}, 400, "ends early"),
+        (gzip.compress(b"x" * 9999, mtime=0)[:-12], "", {"Content_Encoding": "gzip"}, 400, "ends early"),
         (gzip.compress(bytes(65 << 20)), "", {"Content_Encoding": "gzip"}, 413, "expand"),
         (b"x", "", {"Authorization": "Bearer wrong"}, 401, "token"),
         (b"x", "", {"Authorization": f"Basic {TOKEN}"}, 401, "token"),

@@ -16,8 +16,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from collectors.sources.mqtt import MqttSource
 from soc_core.journal.files import FileJournal
+from tests.collectors.sources.batches import take
 from tests.collectors.sources.certificates import Authority
-from tests.collectors.sources.taking import take
 from tests.soc_core.journal.suite import lines_of
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/sbin:/bin")

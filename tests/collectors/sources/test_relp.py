@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from collectors.sources._streams import context
 from collectors.sources.relp import Frame, Frames, RelpSource
 from soc_core.journal.files import FileJournal
+from tests.collectors.sources.batches import take
 from tests.collectors.sources.certificates import Authority
-from tests.collectors.sources.taking import take
 from tests.soc_core.journal.suite import lines_of
 
 OPEN = b"1 open 50 relp_version=0\nrelp_software=test\ncommands=syslog\n\n"
