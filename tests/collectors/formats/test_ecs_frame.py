@@ -1,4 +1,4 @@
-"""Whatever the format: each event says what it is in ECS's own words, relates what it names, and has declared fields."""
+"""Whatever the format: an event says what it is in ECS's words, relates what it names, and has declared fields."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def test_each_event_has_the_categorisation_of_ecs() -> None:
         said = where.startswith("ecs/")
         good = (
             event.get("event.kind") in KINDS
-            and (said or bool(event.get("event.category")) and set(event["event.category"]) <= CATEGORIES)
-            and (said or bool(event.get("event.type")) and set(event["event.type"]) <= TYPES)
+            and (said or (bool(event.get("event.category")) and set(event["event.category"]) <= CATEGORIES))
+            and (said or (bool(event.get("event.type")) and set(event["event.type"]) <= TYPES))
             and event.get("event.outcome", "unknown") in OUTCOMES
         )
         if not good:
@@ -62,9 +62,10 @@ def test_what_an_event_names_is_related() -> None:
         for related, fields in RELATED.items():
             for field in fields:
                 values = event.get(field)
-                for value in values if isinstance(values, list) else [values]:
-                    if value and str(value).lower() not in NOBODY and value not in event.get(related, ()):
-                        wrong.append((where, event["line"], field, value))
+                wrong += [
+                    (where, event["line"], field, value) for value in (values if isinstance(values, list) else [values])
+                    if value and str(value).lower() not in NOBODY and value not in event.get(related, ())
+                ]
     assert not wrong, wrong[:10]
 
 
