@@ -19,7 +19,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from bench import _world
+from bench import _agency_visits, _world
 from bench._changes import CHANGES, HOOK
 from bench._visits import READS, Ask, Visit
 from bench._world import Who, World
@@ -31,8 +31,8 @@ from soc_core.store.elastic_settings import ElasticSettings
 CALLS = int(os.environ.get("SOC_BENCH_CALLS") or 10_000)
 ONLY = os.environ.get("SOC_BENCH_ONLY", "")
 DOORS = {"GET /health", "POST /login", "POST /logout", "POST /password"}  # before anybody is somebody: test_api.py
-PLACES: dict[str, Visit] = {**{f"GET {path}": visit for path, visit in READS.items()},
-                            **{f"POST {path}": visit for path, visit in CHANGES.items()}}
+PLACES: dict[str, Visit] = {**{f"GET {path}": visit for path, visit in {**READS, **_agency_visits.READS}.items()},
+                            **{f"POST {path}": visit for path, visit in {**CHANGES, **_agency_visits.CHANGES}.items()}}
 
 
 @dataclass

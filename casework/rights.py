@@ -44,7 +44,7 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "alerts.neighbours": READ, "alerts.queue": READ, "alerts.restore": JUDGE,
     "compliance.check": READ, "compliance.declare": LEAD | {Role.AGENCY_ADMIN},
     "exposure.listing": READ, "exposure.take": JUDGE | {Role.AGENCY_ADMIN},
-    "doors.listing": NUMBERS, "retention.kept": READ, "score.score": READ, "sources.card": NUMBERS,
+    "doors.listing": DESK | SYSTEM, "retention.kept": READ, "score.score": READ, "sources.card": NUMBERS,
     "drills.get": READ | EXERCISE, "drills.listing": READ | EXERCISE,
     "events.aggregate": RAW, "events.get": RAW, "events.histogram": RAW, "events.search": RAW,
     "evidence.add": JUDGE, "evidence.custody": READ, "evidence.hand_over": JUDGE, "evidence.listing": READ,

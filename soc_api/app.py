@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from casework.services import Conflict, NotFound, Services
-from soc_api import access_routes, incident_routes, metrics, threat_routes
+from soc_api import access_routes, agency_routes, incident_routes, metrics, threat_routes
 from soc_api.answers import fault
 from soc_api.auth import Denied, Logins
 from soc_api.routes import router
@@ -66,7 +66,7 @@ def create(services: Services, settings: Settings) -> FastAPI:
     app = FastAPI(title="CitySOC API", version=VERSION, description=__doc__ or "", docs_url=None, redoc_url=None,
                   openapi_url="/api/v1/openapi.json")
     app.state.services, app.state.logins, app.state.settings = services, Logins(services), settings
-    for each in (access_routes.router, router, incident_routes.router, threat_routes.router):
+    for each in (access_routes.router, agency_routes.router, router, incident_routes.router, threat_routes.router):
         app.include_router(each, prefix="/api/v1")
     guard(app, Bucket(RATE, BURST))
     explain(app)
