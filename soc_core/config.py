@@ -239,7 +239,15 @@ def load(data: Path | None = None, file: Path | None = None, city: Path | None =
     data = data or (Path(os.environ["SOC_DATA"]) if os.environ.get("SOC_DATA") else None)
     path = file or (data or ROOT / "data") / "soc.yaml"
     settings = documents.read(path, Settings) if file or path.exists() else Settings()
-    changes = {"data": data.resolve() if data else settings.data.resolve()}
+    place = data.resolve() if data else settings.data.resolve()
+    changes: dict[str, Any] = {"data": place, "rules": _rules(settings, place, path)}
     if city:
         changes["city"] = city.resolve()
     return settings.model_copy(update=changes)
+
+
+def _rules(settings: Settings, data: Path, file: Path) -> list[Path]:
+    """What `rules:` names, as seen from the file that names it; where it names none, ours and the site's own."""
+    if "rules" in settings.model_fields_set:
+        return [file.resolve().parent / folder for folder in settings.rules]
+    return [*settings.rules, *(folder for folder in (data / "rules",) if folder.is_dir())]

@@ -10,6 +10,7 @@ import typer
 app = typer.Typer(add_completion=False)
 
 EVERY, SCREEN = 1_000_000, 200
+WIDE = 220  # columns of a table that no terminal limits
 KEYS = ("id", "rule_id", "title", "level", "count", "entities", "events", "organisation", "system", "techniques",
         "risk", "realm", "status", "verdict", "assignee", "incident", "explanation")
 
@@ -69,6 +70,8 @@ def plain(alert: Any) -> dict[str, Any]:
 
 def table(found: list[Any], total: int) -> None:
     """A table for people; invented alerts say so."""
+    import sys
+
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -76,20 +79,22 @@ def table(found: list[Any], total: int) -> None:
     from soc_core import clock
     from soc_core.models import REAL
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
     if not found:
         console.print("no alerts 没有告警")
         return
     colours = {"critical": "bold red", "high": "red", "medium": "yellow"}
     shown = Table()
-    for heading in ("last seen (UTC)", "level", "count", "title", "organisation", "entities", "rule"):
-        shown.add_column(heading, justify="right" if heading == "count" else "left")
+    roomy = console.width >= 120
+    for heading in ("last seen (UTC)", "level", "count", "title", "organisation", "entities", *["rule"] * roomy):
+        shown.add_column(heading, justify="right" if heading == "count" else "left", overflow="fold",
+                         no_wrap=heading in ("last seen (UTC)", "level", "count"))
     for alert in found:
         marks = {"demo": "演示 demo"}.get(alert.realm, alert.realm)
         title = alert.title if alert.realm == REAL else f"[{marks}] {alert.title}"
         named = ", ".join(value for values in alert.entities.values() for value in values[:3])
         cells = (clock.to_text(alert.last_seen)[:19], alert.level, f"{alert.count:,}", title, alert.organisation or "—",
-                 named, alert.rule_id)
+                 named, *[alert.rule_id] * roomy)
         shown.add_row(*map(escape, cells), style=colours.get(alert.level))
     console.print(shown)
     if total > len(found):

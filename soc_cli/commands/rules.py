@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
-Folders = Annotated[list[Path] | None, typer.Argument(help="rule files and folders; default: our own")]
+Folders = Annotated[list[Path] | None, typer.Argument(help="rule files and folders; default: those in use")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on the last line")]
 
 
@@ -26,7 +26,8 @@ def check(
     from soc_cli import rule_report
     from soc_core.config import load
 
-    report = rule_report.check(folders or rule_report.ours(), load(data).data / "tuning")
+    settings = load(data)
+    report = rule_report.check(folders or settings.rules, settings.data / "tuning")
     rule_report.show(report, as_json)
     raise typer.Exit(1 if report["failed"] else 0)
 
@@ -45,7 +46,8 @@ def list_(
     from soc_cli import rule_report
     from soc_core.config import load
 
-    rule_report.catalogue(folders or rule_report.ours(), as_json, load(data) if as_json else None)
+    settings = load(data)
+    rule_report.catalogue(folders or settings.rules, as_json, settings if as_json else None)
 
 
 @app.command("test")

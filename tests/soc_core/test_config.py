@@ -57,3 +57,14 @@ def test_one_file_switches_the_engines(tmp_path: Path) -> None:
     assert chosen.journal_engine.kafka is not None
     assert chosen.journal_engine.kafka.topic == "soc.raw"
     assert chosen.state_url == "postgresql://soc@db/soc"
+
+
+def test_rules_of_ones_own_lie_in_the_data_directory_or_where_the_file_says(tmp_path: Path) -> None:
+    ours = config.Settings().rules
+    assert config.load(tmp_path).rules == ours
+    (tmp_path / "rules").mkdir()
+    assert config.load(tmp_path).rules == [*ours, tmp_path / "rules"]
+    (tmp_path / "soc.yaml").write_text("timezone: UTC\n")
+    assert config.load(tmp_path).rules == [*ours, tmp_path / "rules"]
+    (tmp_path / "soc.yaml").write_text(f"rules: [{ours[0]}, mine]\n")
+    assert config.load(tmp_path).rules == [*ours, tmp_path / "mine"]

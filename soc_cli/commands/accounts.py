@@ -1,0 +1,126 @@
+"""Accounts: add the first administrators and agencies' people, list, reset, shut out. 账户
+
+For who may write the data directory. Every change is a link of the audit chain, under the name `shell:USER`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from soc_core.access import Actor
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+Data = Annotated[Path | None, typer.Option(help="data directory")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on the last line")]
+Name = Annotated[str, typer.Argument(help="account name")]
+
+
+@app.command("add")
+def add(
+    name: Name,
+    role: Annotated[list[str], typer.Option(help="analyst, shift_lead, agency_admin, security_admin …; may repeat")],
+    organisation: Annotated[str, typer.Option(help="id of the organisation whose data it may see; default: all")] = "",
+    display: Annotated[str, typer.Option(help="name as people know it")] = "",
+    person: Annotated[str, typer.Option(help="whose it is, as a staff number")] = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Make an account; its one-time password is shown this once."""
+    from casework import accounts
+    from casework.services import NotFound
+    from soc_core.access import Role
+
+    known = {each.value for each in Role}
+    if odd := [each for each in role if each not in known]:
+        raise ValueError(f"no role {odd[0]!r}; the roles are {', '.join(sorted(known))}")
+    if role == [Role.AGENCY_ADMIN] and not organisation:
+        raise ValueError("agency_admin needs --organisation: the agency whose data it may see (ids stand in "
+                         "organisations.csv of the city folder)")
+    with opened(data) as services:
+        try:
+            made, password = accounts.create(shell(), services, name, map(Role, role), organisation, display, person)
+        except NotFound:
+            raise ValueError(f"no organisation {organisation!r} in this city") from None
+        place = services.organisation_name(organisation) if organisation else "whole city"
+    show({"name": made.name, "roles": sorted(made.roles), "organisation": organisation, "place": place,
+          "password": password}, as_json)
+
+
+@app.command("list")
+def listing(data: Data = None, as_json: Json = False) -> None:
+    """Every account: name, roles, place."""
+    from casework import accounts
+
+    with opened(data) as services:
+        found = accounts.listing(shell(), services)
+    rows = [{"name": each.name, "display": each.display, "roles": sorted(each.roles), "disabled": each.disabled,
+             "organisation": each.organisation} for each in found]
+    if as_json:
+        show({"accounts": rows}, True)
+        return
+    for row in rows:
+        print(f"{row['name']:<20} {row['organisation'] or '*':<16} {', '.join(row['roles'])}"
+              f"{'  disabled' * row['disabled']}")
+
+
+@app.command("reset")
+def reset(
+    name: Name,
+    second_factor: Annotated[bool, typer.Option("--second-factor", help="take its second factor away, too")] = False,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Another one-time password for somebody who is locked out."""
+    from casework import accounts
+
+    with opened(data) as services:
+        password = accounts.reset(shell(), services, name, second_factor)
+    show({"name": name, "password": password}, as_json)
+
+
+@app.command("disable")
+def disable(
+    name: Name,
+    undo: Annotated[bool, typer.Option("--undo", help="let it in again")] = False,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Shut an account out; its sessions end at once."""
+    from casework import accounts
+
+    with opened(data) as services:
+        made = accounts.disable(shell(), services, name, not undo)
+    show({"name": name, "disabled": made.disabled}, as_json)
+
+
+def shell() -> Actor:
+    """Whoever sits at the machine: he could write the files themselves, so he is asked for nothing but written down."""
+    import getpass
+
+    from soc_core.access import EVERYTHING, Actor, Role
+
+    return Actor(f"shell:{getpass.getuser()}", frozenset({Role.SECURITY_ADMIN}), EVERYTHING)
+
+
+def opened(data: Path | None) -> Any:
+    """The services of a data directory, closed at the end of the block."""
+    from contextlib import closing
+
+    from casework.services import open_services
+    from soc_core.config import load
+
+    return closing(open_services(load(data)))
+
+
+def show(found: dict[str, Any], as_json: bool) -> None:
+    import orjson
+
+    if as_json:
+        print(orjson.dumps(found).decode())
+        return
+    for name, value in found.items():
+        print(f"{name:<13} {', '.join(value) if isinstance(value, list) else value}")
