@@ -25,6 +25,7 @@ from bench._visits import READS, Ask, Visit
 from bench._world import Who, World
 from casework.services import Services, open_services
 from soc_core.config import Events, Settings
+from soc_core.models import REAL
 from soc_core.state.tables import AlertRow, AuditRow, IncidentRow
 from soc_core.store.elastic_settings import ElasticSettings
 
@@ -147,12 +148,11 @@ def city(state: str, store: str, seed: int, agencies: int = 10) -> Iterator[Worl
 
 def forget(services: Services) -> None:
     """Take the walk's indices off the node."""
-    from soc_core.models import DEMO, REAL
-
-    for realm in (REAL, DEMO):
-        store: Any = services.stores.get(realm)
-        if store is not None:
-            store.drop()
+    store: Any = services.stores.get(REAL)
+    pattern = store.indices.replace(REAL, "*", 1)
+    names = list(store.client.indices.get(index=pattern, expand_wildcards="all"))
+    if names:
+        store.client.indices.delete(index=names)
 
 
 def figures() -> list[dict[str, Any]]:

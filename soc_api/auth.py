@@ -17,6 +17,9 @@ from typing import NamedTuple
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from casework.services import Services
+from soc_api import relying
+from soc_api.provider import Provider, code_of
+from soc_api.relying import Begun, Far, Issuer, Near
 from soc_core import audit, clock, sealed
 from soc_core.access import NOTHING, Actor, Role, Scope
 from soc_core.clock import Micros
@@ -26,6 +29,7 @@ from soc_core.state.users import Account
 
 COOKIE = "soc_session"
 SESSION_SECONDS = 12 * 3600
+BEGUN_SECONDS = 600
 NAME_TRIES, NAME_SECONDS = 5, 900.0
 PEER_TRIES, PEER_SECONDS = 30, 300.0
 
@@ -95,19 +99,43 @@ class Logins:
         self.services = services
         self._key = sealed.key(services.settings.data / "keys" / "session.key")
         self._signer = URLSafeTimedSerializer(self._key, salt="soc-session-1")
+        self._begun = URLSafeTimedSerializer(self._key, salt="soc-begun-1")
+        self.provider = Provider(services)
+        self.near = Near(self.provider)
+        self.outside = Far(services.settings.login) if services.settings.login.issuer else None
         self._names = Throttle(NAME_TRIES, NAME_SECONDS)
         self._peers = Throttle(PEER_TRIES, PEER_SECONDS)
 
     # ---------------------------------------------------------------- coming in
 
     def sign_in(self, name: str, password: str, peer: str, code: str = "") -> SignedIn:
-        """A session for the right password (and code). Raises Denied, in the same words whatever was wrong."""
-        return self.enter(self.check(name, password, peer, code), peer)
+        """A session for the right password (and code). Raises Denied, in the same words whatever was wrong.
 
-    def enter(self, account: Account, peer: str) -> SignedIn:
-        """A session for somebody who proved who he is."""
+        The password is shown to our own provider; what lets somebody in is its id_token, as with any other provider.
+        """
+        if self.outside and not self.services.settings.login.also_local:
+            raise Denied("outside", f"accounts sign in at {self.outside.issuer}")
+        account, begun = self.check(name, password, peer, code), relying.begin()
+        asked = relying.question(self.near, begun)
+        return self.complete(self.near, begun, code_of(self.provider.authorize(asked, account)), begun.state, peer)
+
+    def complete(self, issuer: Issuer, begun: Begun, code: str, state: str, peer: str) -> SignedIn:
+        """A session for the code that a provider gave. Raises Denied, also for somebody without an account here."""
+        try:
+            claims = relying.complete(issuer, begun, code, state)
+        except relying.Failed as error:
+            raise Denied("outside", str(error)) from None
+        claim = "sub" if issuer is self.near else self.services.settings.login.claim
+        name = str(claims.get(claim, ""))
         with self.services.database.begin() as session:
-            audit.append(session, account.name, "account.sign_in", f"account:{account.name}", {"peer": peer})
+            account = users.get(session, name)
+            if account is None or account.disabled:
+                audit.append(session, "", "account.refused", "account:", {"peer": peer, "issuer": issuer.issuer})
+            else:
+                audit.append(session, name, "account.sign_in", f"account:{name}",
+                             {"peer": peer, "issuer": issuer.issuer})
+        if account is None or account.disabled:
+            raise Denied("wrong", "account or password is wrong")
         return self._issue(account)
 
     def check(self, name: str, password: str, peer: str, code: str = "") -> Account:
@@ -195,6 +223,28 @@ class Logins:
         if not organisation and roles <= {Role.AGENCY_ADMIN}:
             return NOTHING
         return self.services.scope_of(organisation)
+
+    def account(self, who: Entry) -> Account:
+        """The account behind a session. Raises Denied when it is none's (any more)."""
+        with self.services.database.read() as session:
+            found = users.get(session, who.actor.name)
+        if found is None or not who.session:
+            raise Denied("none", "sign in first")
+        return found
+
+    # ---------------------------------------------------------------- leaving for a provider and coming back
+
+    def hold(self, begun: Begun) -> str:
+        """What a cookie carries meanwhile."""
+        made = self._begun.dumps(list(begun))
+        return made if isinstance(made, str) else made.decode()
+
+    def held(self, token: str) -> Begun:
+        """Raises Denied when it was not begun here, or long ago."""
+        try:
+            return Begun(*self._begun.loads(token, max_age=BEGUN_SECONDS))
+        except (BadSignature, TypeError, ValueError):
+            raise Denied("outside", "this sign-in was not begun here") from None
 
     # ---------------------------------------------------------------- writes
 

@@ -169,6 +169,37 @@ class Stream(Section):
     kafka: Kafka | None = None
 
 
+class Client(Section):
+    """A program that may sign people in at our provider: with PKCE always, with a secret where it can keep one."""
+
+    id: str = Field(pattern=r"^[\w.-]{1,64}$")
+    redirects: list[str] = Field(min_length=1)
+    secret_file: Path | None = None
+
+
+class Login(Section):
+    """Who says who somebody is: our own accounts, or the OpenID Connect provider at `issuer`.
+
+    `address` is the console's own, as browsers have it (https://soc.example.gov): with it we are a provider for
+    `clients`, and outside providers send people back to ADDRESS/login/callback. An outside account is the account here
+    that `claim` names: roles and place stay ours. `also_local`: passwords are taken beside an outside provider.
+    """
+
+    address: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
+    issuer: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
+    client: str = "citysoc"
+    secret_file: Path | None = None
+    claim: str = "preferred_username"
+    also_local: bool = False
+    clients: list[Client] = []
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Login:
+        if self.issuer and not self.address:
+            raise ValueError("an outside issuer needs our own address, to send people back to")
+        return self
+
+
 class Settings(Section):
     """The whole configuration. `data` is the one directory that holds everything the platform keeps.
 
@@ -184,6 +215,7 @@ class Settings(Section):
     playbooks: list[Path] = Field(default_factory=lambda: [ROOT / "playbooks" / "library"])
     webhooks: list[str] = []  # addresses (http, https) that playbooks may call, and what lies below them
     listen: Listen = Listen()
+    login: Login = Login()
     tails: list[Tail] = []
     drops: list[Drop] = []
     mqtt: list[Mqtt] = []

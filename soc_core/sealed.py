@@ -9,6 +9,7 @@ import base64
 import os
 import secrets
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -20,8 +21,18 @@ class Unsealable(OSError):
 
 def key(path: Path) -> str:
     """A key of this data directory: made once, readable by its owner only, shared by our processes."""
+    fresh = once(path, lambda: secrets.token_hex(32))
+    if len(fresh) < 32:
+        raise OSError(f"{path} is no key; restore it from a backup, or delete it, and what it protects is made anew")
+    return fresh
+
+
+def once(path: Path, make: Callable[[], str]) -> str:
+    """The text of a private file, made when there is none; of two processes at once the first one's holds."""
+    if path.exists():
+        return path.read_text(encoding="ascii").strip()
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = secrets.token_hex(32)
+    fresh = make()
     draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(fresh)
@@ -33,8 +44,6 @@ def key(path: Path) -> str:
         fresh = path.read_text(encoding="ascii").strip()
     finally:
         draft.unlink()
-    if len(fresh) < 32:
-        raise OSError(f"{path} is no key; restore it from a backup, or delete it, and what it protects is made anew")
     return fresh
 
 

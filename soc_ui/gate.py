@@ -20,12 +20,12 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from soc_api.auth import COOKIE, Denied, Entry, same_origin
-from soc_ui import runtime
+from soc_ui import oidc, runtime
 from soc_ui.text import LANGUAGES, translate
 
 PAGE = Path(__file__).with_name("login.html")
 LANGUAGE = "soc_lang"
-OPEN = ("/login", "/language/", "/static/", "/favicon")
+OPEN = ("/login", "/language/", "/static/", "/favicon", *oidc.OPEN)
 PROBES = ("/_stcore/health", "/_stcore/host-config")  # also asked below a page's own path
 ENTERING = ("/password", "/logout")  # all that a session with a one-time password may reach
 HEADERS = {
@@ -129,7 +129,7 @@ def render(language: str, body: str, status: int = 200) -> HTMLResponse:
 
 def form(language: str, action: str, fields: Mapping[str, tuple[str, str]], submit: str, *, error: str = "",
          note: str = "", hidden: Mapping[str, str] | None = None) -> str:
-    """A form: field name → (type, autocomplete). Labels come from the catalogue by field name."""
+    """A form: field name → (type, autocomplete). Labels come from the catalogue by field name; a code is optional."""
     out = [f'<form method="post" action="{html.escape(action)}">']
     if error:
         out.append(f'<p class="error" role="alert">{html.escape(error)}</p>')
@@ -140,7 +140,8 @@ def form(language: str, action: str, fields: Mapping[str, tuple[str, str]], subm
     for at, (name, (kind, complete)) in enumerate(fields.items()):
         label = html.escape(translate(language, f"login.{name}"))
         out.append(f'<label for="{name}">{label}</label><input id="{name}" name="{name}" type="{kind}" '
-                   f'autocomplete="{complete}" required maxlength="200"{" autofocus" if at == 0 else ""}>')
+                   f'autocomplete="{complete}"{"" if name == "code" else " required"} maxlength="200"'
+                   f'{" autofocus" if at == 0 else ""}>')
     out.append(f'<button type="submit">{html.escape(translate(language, submit))}</button></form>')
     return "".join(out)
 
@@ -148,9 +149,19 @@ def form(language: str, action: str, fields: Mapping[str, tuple[str, str]], subm
 def login_form(request: Request, error: str = "", status: int = 200) -> Response:
     language = language_of(request)
     body = form(language, "/login", {
-        "name": ("text", "username"), "password": ("password", "current-password")}, "login.enter", error=error,
+        "name": ("text", "username"), "password": ("password", "current-password"),
+        "code": ("text", "one-time-code")}, "login.enter", error=error,
         hidden={"next": local(request.query_params.get("next", "/"))})
+    outside = runtime.logins().outside
+    if outside:
+        name = html.escape(outside.issuer.partition("://")[2])
+        link = f'<p><a href="/login/outside">{html.escape(translate(language, "login.outside"))} {name}</a></p>'
+        body = link + (body if runtime.services().settings.login.also_local else shown(error))
     return render(language, body, status)
+
+
+def shown(error: str) -> str:
+    return f'<p class="error" role="alert">{html.escape(error)}</p>' if error else ""
 
 
 def peer(request: Request) -> str:
@@ -171,7 +182,9 @@ async def login(request: Request) -> Response:
     if request.method == "GET":
         if await run_in_threadpool(entry, request):
             return RedirectResponse("/", status_code=303)
-        return login_form(request)
+        denied = request.query_params.get("denied", "")
+        said = translate(language_of(request), f"login.denied.{denied}") if denied in ("wrong", "outside") else ""
+        return login_form(request, said)
     given = await request.form(max_fields=8, max_files=0)
     name, password = str(given.get("name", "")), str(given.get("password", ""))
     to = local(str(given.get("next", "/")))
@@ -180,7 +193,7 @@ async def login(request: Request) -> Response:
     if not from_here(request):
         return login_form(request, translate(language, "login.expired"), 403)
     try:
-        made = await run_in_threadpool(logins.sign_in, name, password, peer(request))
+        made = await run_in_threadpool(logins.sign_in, name, password, peer(request), str(given.get("code", "")))
     except Denied as denied:
         return login_form(request, translate(language, f"login.denied.{denied.key}", n=denied.wait),
                           429 if denied.wait else 401)
@@ -192,8 +205,8 @@ def password_form(request: Request, who: Entry, error: str = "", status: int = 2
     note = translate(language, "login.must_change" if who.must_change else "login.may_change")
     body = form(language, "/password", {
         "current": ("password", "current-password"), "fresh": ("password", "new-password"),
-        "again": ("password", "new-password")}, "login.change", error=error, note=note,
-        hidden={"csrf": runtime.logins().csrf(who)})
+        "again": ("password", "new-password"), "code": ("text", "one-time-code")}, "login.change", error=error,
+        note=note, hidden={"csrf": runtime.logins().csrf(who)})
     return render(language, body, status)
 
 
@@ -211,7 +224,8 @@ async def password(request: Request) -> Response:
         return password_form(request, who, translate(language, "login.denied.differ"), 400)
     try:
         made = await run_in_threadpool(
-            logins.change_password, who, str(given.get("current", "")), str(given.get("fresh", "")), peer(request))
+            logins.change_password, who, str(given.get("current", "")), str(given.get("fresh", "")), peer(request),
+            str(given.get("code", "")))
     except Denied as denied:
         return password_form(request, who, translate(language, f"login.denied.{denied.key}", n=denied.wait), 400)
     return with_session(RedirectResponse("/", status_code=303), request, made.token)
@@ -238,6 +252,7 @@ async def language(request: Request) -> Response:
 
 def routes() -> list[BaseRoute]:
     return [
+        *oidc.routes(),
         Route("/login", login, methods=["GET", "POST"]), Route("/password", password, methods=["GET", "POST"]),
         Route("/logout", logout, methods=["POST"]), Route("/language/{language}", language, methods=["GET"]),
     ]
