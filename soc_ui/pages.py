@@ -43,6 +43,7 @@ PLACES = (
     Place("incidents", "watch", TRIAGE | AGENCY | {Role.REGULATOR}),
     Place("incident", "", TRIAGE | AGENCY | {Role.REGULATOR}),
     Place("unit", "own", TRIAGE | AGENCY | {Role.REGULATOR}),
+    Place("compliance", "own", TRIAGE | AGENCY | {Role.REGULATOR, Role.SECURITY_AUDITOR}),
     Place("sources", "operate", OPERATE | AGENCY),
     Place("pipeline", "operate", OPERATE),
     Place("quarantine", "operate", OPERATE),

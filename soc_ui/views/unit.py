@@ -7,6 +7,7 @@ import streamlit as st
 from casework import agency
 from soc_ui.console import Console
 from soc_ui.guard import refreshing
+from soc_ui.vm.standing import standing
 from soc_ui.vm.unit import Unit, unit_home
 
 
@@ -16,6 +17,7 @@ def show(console: Console) -> None:
         st.text(console.t("unit.none"))
         return
     draw(console, chosen)
+    stand(console, chosen)
 
 
 def choose(console: Console) -> str:
@@ -55,6 +57,34 @@ def draw(console: Console, organisation: str) -> None:
             (console.t("ui.col_last"), "age"),
         ], home.alerts, as_of=home.as_of)
     st.caption(console.t("unit.who"))
+
+
+@refreshing(60)
+def stand(console: Console, organisation: str) -> None:
+    """Score, retention, gaps, weaknesses: the state behind the answers above."""
+    page = standing(console.actor, console.services, console.language, organisation)
+    console.cards("unit_score", headline=page.headline, note=page.note)
+    with st.expander(console.t("standing.more")):
+        console.table("unit_parts", [
+            (console.t("standing.part"), "text"), (console.t("standing.value"), "state"),
+            (console.t("standing.weight"), "num"), (console.t("standing.behind"), "plain"),
+        ], page.parts, as_of=page.as_of, title=console.t("standing.parts"))
+        console.table("unit_retention", [
+            (console.t("unit.system"), "text"), (console.t("standing.kept"), "state"),
+            (console.t("standing.oldest"), "age"), (console.t("standing.empty_days"), "num"),
+        ], page.retention, as_of=page.as_of, title=console.t("standing.retention"))
+        console.table("unit_gaps", [
+            (console.t("sources.source"), "mono"), (console.t("unit.system"), "plain"),
+            (console.t("standing.since"), "age"), (console.t("standing.length"), "plain"),
+            (console.t("unit.state"), "plain"),
+        ], page.gaps, as_of=page.as_of, title=console.t("standing.gaps"), empty=console.t("standing.no_gaps"))
+        console.table("unit_weak", [
+            (console.t("standing.weakness"), "text"), (console.t("ui.col_level"), "level"),
+            (console.t("unit.kind"), "plain"), (console.t("unit.system"), "plain"),
+            (console.t("standing.place"), "mono"), (console.t("standing.left"), "plain"),
+            (console.t("standing.first"), "age"),
+        ], page.weaknesses, as_of=page.as_of, title=console.t("standing.weak", n=page.weak),
+            empty=console.t("standing.no_weak"))
 
 
 def todo(console: Console, home: Unit) -> None:

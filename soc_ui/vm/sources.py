@@ -50,7 +50,8 @@ def row(item: Source, language: str) -> dict[str, Any]:
     limit = span(language, item.silent_after) if item.silent_after else "—"
     if item.learned:
         limit = translate(language, "sources.learned", limit=limit)
-    go = {"page": "quarantine", "query": {"source": item.source}} if item.quarantined else None
+    go = {"page": "quarantine", "query": {"source": item.source}} if item.quarantined else {
+        "page": "sources", "query": {"source": item.source, "realm": item.realm}}
     return {"cells": [
         item.source, item.realm, state, item.organisation_name or "—", item.last_event or None, limit, item.received,
         item.stored, item.duplicate, item.merged, item.quarantined, item.shed, item.pending, item.events,

@@ -66,7 +66,7 @@ def run(services: Services, monkeypatch: pytest.MonkeyPatch) -> Run:
 QUERY = {"quarantine": {"reason": "no timestamp in the header", "source": "test:real:campus_safety"}}
 HEADS = {"overview": "overview_head", "alerts": "queue", "unit": "unit_todo", "sources": "sources_head",
          "incidents": "incidents_head", "pipeline": "pipeline_head", "quarantine": "quarantine_head",
-         "rules": "rules_head", "drill": "drill_head"}
+         "rules": "rules_head", "drill": "drill_head", "compliance": "compliance_head"}
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
