@@ -178,7 +178,7 @@ def test_the_journal_keeps_what_waits(house: AuditHouse, tmp_path: Path) -> None
     house.journal = FileJournal(tmp_path / "small", partitions=1, segment_bytes=2_000)
     lines = numbered("web", [line for serial in range(40) for line in audit(serial)], start=1_000_000)
     waits = numbered("db", audit(999)[:2])
-    house.give([*waits, *lines])
+    house.give([*waits, *lines], received=clock.now() + 600 * clock.SECOND)  # however slow the disk, it waits yet
     worker = house.worker()
     worker.step()
     worker.checkpoint()
