@@ -50,6 +50,19 @@ def add(
           "password": password}, as_json)
 
 
+@app.command("first")
+def first(data: Data = None, as_json: Json = False) -> None:
+    """The first account's one-time password, made anew each time, as long as nobody has set their own.
+
+    `./soc up` says it by itself; the city's form and systemd do not.
+    """
+    from soc_cli.platform_up import FIRST_ACCOUNT, first_account
+    from soc_core.config import load
+
+    password = first_account(load(data))
+    show({"name": FIRST_ACCOUNT, "password": password or "(its own)"}, as_json)
+
+
 @app.command("list")
 def listing(data: Data = None, as_json: Json = False) -> None:
     """Every account: name, roles, place."""
@@ -57,8 +70,9 @@ def listing(data: Data = None, as_json: Json = False) -> None:
 
     with opened(data) as services:
         found = accounts.listing(shell(), services)
-    rows = [{"name": each.name, "display": each.display, "roles": sorted(each.roles), "disabled": each.disabled,
-             "organisation": each.organisation} for each in found]
+    rows: list[dict[str, Any]] = [
+        {"name": each.name, "display": each.display, "roles": sorted(each.roles), "disabled": each.disabled,
+         "organisation": each.organisation} for each in found]
     if as_json:
         show({"accounts": rows}, True)
         return

@@ -13,7 +13,7 @@ from soc_api.auth import Denied, Logins
 from soc_cli.__main__ import main
 from soc_core.access import Role, Scope
 from soc_core.config import Settings
-from soc_core.state import tables
+from soc_core.state import tables, users
 
 AGENCY = "cs-bigdata"
 
@@ -48,6 +48,20 @@ def test_an_agency_gets_an_account_that_sees_its_own(tmp_path: Path, capsys: pyt
                 if row.action in ("account.create", "account.reset", "account.disable")]
     held.close()
     assert said == [("account.create", "shell"), ("account.reset", "shell"), ("account.disable", "shell")]
+
+
+def test_the_first_password_is_told_until_somebody_sets_his_own(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = run(capsys, "accounts", "first", "--data", str(tmp_path))
+    again = run(capsys, "accounts", "first", "--data", str(tmp_path))
+    assert first["name"] == "soc"
+    assert first["password"] != again["password"]
+    held = services.open_services(Settings(data=tmp_path))
+    with held.database.begin() as session:
+        assert users.check_password(session, "soc", first["password"]) is None
+        users.set_password(session, "soc", "a password of my own 7")
+    held.close()
+    assert run(capsys, "accounts", "first", "--data", str(tmp_path))["password"] == "(its own)"
 
 
 @pytest.mark.parametrize(("told", "reason"), [
