@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from casework.register import ExpectedSource, expected
 from casework.rights import service
@@ -15,6 +15,7 @@ from soc_core.access import Actor, Scope
 from soc_core.clock import Micros
 from soc_core.models import DEMO, LEVELS, REAL, Level
 from soc_core.pack import Organisation
+from soc_core.personal import masked
 from soc_core.protocols import Page, Query
 from soc_core.state.tables import AlertRow
 
@@ -69,13 +70,15 @@ class Agency:
 def choices(actor: Actor, services: Services, search: str = "", limit: int = 50) -> list[Organisation]:
     """Organisations whose page the actor may open: his own first, then those with open alerts, then by name."""
     text = search.strip().lower()
-    query = select(AlertRow.organisation, func.count()).where(AlertRow.status != "closed")
-    with services.database.read() as session:
-        busy = {row[0]: int(row[1]) for row in session.execute(query.group_by(AlertRow.organisation))}
     found = [
         item for item in services.inventory.organisations.values()
         if actor.scope.allows(item.id) and (not text or text in item.name.lower() or text in item.id.lower())
     ]
+    if len(found) < 2:
+        return found[:limit]
+    query = select(AlertRow.organisation, func.count()).where(AlertRow.status != "closed")
+    with services.database.read() as session:
+        busy = {row[0]: int(row[1]) for row in session.execute(query.group_by(AlertRow.organisation))}
     found.sort(key=lambda item: (item.id != actor.organisation, -busy.get(item.id, 0), item.name))
     return found[:limit]
 
@@ -95,8 +98,8 @@ def status(actor: Actor, services: Services, organisation: str) -> Agency:
     return Agency(
         known.id, known.name, known.kind, len(systems), len(register),
         sum(item.state in ("heard", "late") for item in register),
-        last_event(services, scope, register), count, high, tasks[:TASKS],
-        max(0, len(tasks) + count - len(open_alerts) - TASKS), register, open_alerts, at)
+        services.recent.get(("heard", organisation), lambda: last_event(services, scope, register)), count, high,
+        tasks[:TASKS], max(0, len(tasks) + count - len(open_alerts) - TASKS), register, open_alerts, at)
 
 
 def waiting(services: Services, organisation: str, limit: int = 20) -> tuple[list[Open], int, int]:
@@ -104,11 +107,11 @@ def waiting(services: Services, organisation: str, limit: int = 20) -> tuple[lis
     mine = (AlertRow.organisation == organisation) & (AlertRow.status != "closed")
     query = select(AlertRow).where(mine).order_by(AlertRow.risk.desc(), AlertRow.last_seen.desc(), AlertRow.id.desc())
     with services.database.read() as session:
-        count = session.scalar(select(func.count()).where(mine)) or 0
-        high = session.scalar(select(func.count()).where(mine, AlertRow.severity >= HIGH)) or 0
+        count, high = session.execute(
+            select(func.count(), func.count(case((AlertRow.severity >= HIGH, 1)))).where(mine)).one()
         found = [
-            Open(row.id, row.title, LEVELS[row.severity], services.system_name(row.system), row.count, row.last_seen,
-                 row.realm)
+            Open(row.id, masked(row.title), LEVELS[row.severity], services.system_name(row.system), row.count,
+                 row.last_seen, row.realm)
             for row in session.scalars(query.limit(limit))
         ]
     return found, count, high

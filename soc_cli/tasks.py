@@ -9,7 +9,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from casework import score, telling
-from casework.services import Services, Stores, open_services
+from casework.services import Services, Stores
 from detections.canaries import arrived
 from detections.canaries import findings as canary_findings
 from detections.gaps import Gaps
@@ -37,7 +37,6 @@ class Tasks:
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
-        self.services = open_services(platform.settings)
         with platform.state.read() as session:
             self.listener = Listener(session, Calendar(platform.inventory.city.holidays))
         self.gaps = Gaps(platform.inventory.systems)

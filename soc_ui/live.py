@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 from starlette.concurrency import run_in_threadpool
@@ -22,7 +23,7 @@ from soc_ui.vm.queue import QueueFilter, alert_peek, queue_page
 log = logging.getLogger(__name__)
 
 
-snapshots: Recent[bytes] = Recent(1.0)
+snapshots: Recent[tuple[bytes, str]] = Recent(1.0)  # a page and its tag
 
 
 def answer(body: bytes, request: Request | None = None, tag: str = "") -> Response:
@@ -32,6 +33,12 @@ def answer(body: bytes, request: Request | None = None, tag: str = "") -> Respon
         if request is not None and request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)
+
+
+def tagged(page: dict[str, Any]) -> tuple[bytes, str]:
+    """A page of the queue as sent, and a tag that is the same while its rows and total are."""
+    seen = hashlib.blake2b(orjson.dumps([page["rows"], page["total"]]), digest_size=12).hexdigest()
+    return orjson.dumps(page), f'"{seen}"'
 
 
 def fault(status: int, error: str) -> Response:
@@ -63,11 +70,9 @@ async def queue(request: Request) -> Response:
         if not limit.isdecimal():
             raise ValueError("limit is a number")
         mine = actor.name if wanted.view == "mine" else ""
-        body = snapshots.get((actor.scope, mine, wanted, after, limit), lambda: orjson.dumps(queue_page(
+        body, tag = snapshots.get((actor.scope, mine, wanted, after, limit), lambda: tagged(queue_page(
             actor, runtime.services(), wanted, after, int(limit)).to_json()))
-        held = orjson.loads(body)
-        tag = hashlib.blake2b(orjson.dumps([held["rows"], held["total"]]), digest_size=12).hexdigest()
-        return answer(body, request, f'"{tag}"')
+        return answer(body, request, tag)
 
     return await with_actor(request, run)
 
