@@ -20,6 +20,7 @@ from collectors.sources.database import DatabaseSource
 from collectors.sources.drop_folder import DropSource
 from collectors.sources.files import Ledger
 from collectors.sources.http import HttpSource
+from collectors.sources.probes import ProbeSource
 from collectors.sources.relp import RelpSource
 from collectors.sources.syslog_tcp import SyslogTcp
 from collectors.sources.syslog_tls import SyslogTls
@@ -123,6 +124,8 @@ def doors(settings: Settings, platform: Platform) -> dict[str, Source]:
                 opened[f"syslog-tls:{port}"] = SyslogTls(context, listen.host, port, **common)
             if port := listen.relp_tls:
                 opened[f"relp-tls:{port}"] = RelpSource(listen.host, port, context, **common)
+        if settings.probes.on:
+            opened["probe"] = ProbeSource(settings.probes, timezone=settings.timezone)
         for name, source in followed(settings, platform):
             if name in opened:
                 source.close()

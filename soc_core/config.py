@@ -139,7 +139,6 @@ class Probe(Section):
     content: bool = False
     dns: str = Field(default="", max_length=253, pattern=r"^[A-Za-z0-9_.-]*$")
     zone: str = "city"
-    system: str = ""
 
     @model_validator(mode="after")
     def _something(self) -> Probe:
