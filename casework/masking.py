@@ -37,8 +37,26 @@ def incident(found: Incident) -> Incident:
 
 
 def rows(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Stored events as they may be shown."""
-    return [personal.without(row) for row in found]
+    """Stored events as they may be shown: a name that a column says is one is hidden in the row's other texts, too."""
+    shown = []
+    for row in found:
+        made = personal.without(row)
+        for column, kind in personal.PERSONAL.items():
+            name = row.get(column)
+            if kind == "name" and isinstance(name, str) and len(name) > 1:
+                made = {field: replaced(value, name, masked(name, "name")) for field, value in made.items()}
+        shown.append(made)
+    return shown
+
+
+def replaced(value: Any, name: str, by: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(name, by)
+    if isinstance(value, list):
+        return [replaced(each, name, by) for each in value]
+    if isinstance(value, dict):
+        return {field: replaced(each, name, by) for field, each in value.items()}
+    return value
 
 
 def buckets(found: Iterable[Bucket], field: str) -> list[Bucket]:
