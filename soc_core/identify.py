@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from soc_core import clock, identity
 from soc_core.events import EventBatch, Varying
 from soc_core.protocols import Frame, Ints, ParsedFrames
 from soc_core.schema import SCHEMA
+from soc_core.table import Written, picked
 from soc_core.text import decode_all
 
 STAMP = pl.Datetime("us", "UTC")
@@ -84,7 +85,7 @@ def identify(parsed: ParsedFrames, known: Records) -> tuple[EventBatch, Ints]:
     columns: dict[str, Varying | str | int | None] = {
         "event.id": lambda: identity.event_ids(known.key[record], positions, nth),
         "event.ingested": ingested,
-        "event.original": lambda: _originals(known, record, parsed.joined),
+        "event.original": _written(known, record, parsed.joined),
         "soc.offset": pl.Series("soc.offset", known.offset[record], dtype=pl.Int64),
         "soc.partition": known.frames[0].partition if known.frames else 0,
     }
@@ -124,6 +125,23 @@ def _sane(times: pl.Series) -> bool:
         first >= clock.EARLIEST and last <= clock.LATEST)
 
 
+def _written(known: Records, record: Ints, joined: Sequence[Sequence[tuple[int, int]]]) -> Varying:
+    """The text of each event's record, with its bytes where they are one line of no other encoding."""
+
+    def make() -> pl.Series:
+        return _originals(known, record, joined)
+
+    if joined or not len(record) or any(frame.raws.origin.encoding for frame in known.frames):
+        return make
+    lines: Sequence[bytes] = [line for frame in known.frames for line in frame.raws.lines]
+    return Written(lines if _each(record, lines) else picked(lines, record), make)
+
+
+def _each(record: Ints, held: Sized) -> bool:
+    """Whether the events are the records one by one."""
+    return len(record) == len(held) and np.array_equal(record, np.arange(len(record)))
+
+
 def _originals(known: Records, record: Ints, joined: Sequence[Sequence[tuple[int, int]]]) -> pl.Series:
     """The text of each event's record; of a joined event all of its lines."""
     whole = None if joined else _plain(known.frames)
@@ -135,9 +153,7 @@ def _originals(known: Records, record: Ints, joined: Sequence[Sequence[tuple[int
             rows = [int(known.start[frame]) + line for frame, line in places]
             lines[rows[0]] = "\n".join([lines[row] for row in rows])
         whole = pl.Series("event.original", lines, dtype=pl.String)
-    if len(record) == len(whole) and np.array_equal(record, np.arange(len(record))):
-        return whole
-    return whole.gather(record)
+    return whole if _each(record, whole) else whole.gather(record)
 
 
 def _plain(frames: Sequence[Frame]) -> pl.Series | None:

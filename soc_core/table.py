@@ -16,10 +16,11 @@ import numpy.typing as npt
 import polars as pl
 
 from soc_core.schema import SCHEMA
+from soc_core.text import decode
 
 Rows = npt.NDArray[np.int64]
 Texts = Sequence[str | None]
-FEW = 32  # rows that are quicker read one by one
+FEW = 512  # rows that are quicker read one by one
 
 
 class Column:
@@ -60,6 +61,16 @@ class Column:
     @property
     def single(self) -> Any:
         """The one value of a column that holds nothing else, as far as that is known without looking; else None."""
+        return None
+
+    @property
+    def made(self) -> bool:
+        """Whether the series is there."""
+        return self._series is not None
+
+    @property
+    def raw(self) -> Sequence[bytes] | None:
+        """The bytes that the texts were read from, row by row, where they are at hand: of UTF-8 as a rule."""
         return None
 
     @property
@@ -166,6 +177,38 @@ class Lazy(Column):
         return self._maker().alias(self.name)
 
 
+class Written:
+    """What makes a Series of texts, and the lines of bytes that it would read."""
+
+    __slots__ = ("lines", "make")
+
+    def __init__(self, lines: Sequence[bytes], make: Callable[[], pl.Series]) -> None:
+        self.lines, self.make = lines, make
+
+    def __call__(self) -> pl.Series:
+        return self.make()
+
+
+class Lines(Lazy):
+    """A text column whose bytes are at hand before its texts are."""
+
+    __slots__ = ("_lines",)
+
+    def __init__(self, name: str, height: int, maker: Callable[[], pl.Series], lines: Sequence[bytes]) -> None:
+        super().__init__(name, height, maker)
+        self._lines = lines
+
+    @property
+    def raw(self) -> Sequence[bytes]:
+        return self._lines
+
+    def at(self, rows: Sequence[int]) -> list[Any]:
+        return [decode(self._lines[row]) for row in rows]
+
+    def pick(self, rows: Rows) -> Column:
+        return Lines(self.name, len(rows), lambda: self.series[rows], picked(self._lines, rows))
+
+
 class Table:
     """Columns of one height, by name. Reads like a frame: `columns`, `height`, `table[name]`; `frame()` makes all."""
 
@@ -232,7 +275,11 @@ class Spread:
 
     def cut(self, name: str, at: int, height: int) -> Column:
         """The column of a part whose rows stand at `at`."""
-        return Lazy(name, height, lambda: self.whole.slice(at, height))
+        if not isinstance(self._series, Written):
+            return Lazy(name, height, lambda: self.whole.slice(at, height))
+        lines = self._series.lines
+        own = lines[at : at + height] if self._rows is None else picked(lines, self._rows[at : at + height])
+        return Lines(name, height, lambda: self.whole.slice(at, height), own)
 
     @property
     def whole(self) -> pl.Series:

@@ -7,7 +7,8 @@ as \\d, \\s and \\w mean ASCII, `$` also stands before a final line feed (PCRE's
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -17,6 +18,7 @@ import polars as pl
 import re2
 
 from detections.sigma import cache
+from soc_core.table import Column
 
 hyperscan: Any
 try:
@@ -133,9 +135,9 @@ class HyperscanScanner:
 
 
 class Spotter(Protocol):
-    """Finds which of many texts may hold one of its literals, without case: never too few."""
+    """Finds which rows of a text column may hold one of its literals, without case: never too few."""
 
-    def rows(self, texts: pl.Series) -> Collection[int]: ...
+    def rows(self, column: Column) -> Collection[int]: ...
 
 
 ABREAST = 48  # texts scanned together: records of a few KiB that still lie in the processor's cache
@@ -152,23 +154,48 @@ class HyperscanSpotter(HyperscanScanner):
     def _hit(self, _number: int, _start: int, end: int, _flags: int, _context: object) -> None:
         self.found.append(end)
 
-    def rows(self, texts: pl.Series) -> Collection[int]:
+    def rows(self, column: Column) -> Collection[int]:
         out: set[int] = set()
-        held = texts.cast(pl.Binary)  # bytes as they lie: nothing is decoded to be encoded again
-        for start in range(0, len(held), ABREAST):
-            some = [text or b"" for text in held.slice(start, ABREAST).to_list()]
-            ends = self.scan(b"\n".join(some))
+        for start, data, sizes in _abreast(column):
+            ends = self.scan(data)
             if ends:
-                sizes = np.fromiter(map(len, some), np.int64, len(some)) + 1
-                out.update((start + np.searchsorted(np.cumsum(sizes), ends, side="left")).tolist())
+                bounds = np.cumsum(np.array(sizes(), np.int64) + 1)
+                out.update((start + np.searchsorted(bounds, ends, side="left")).tolist())
         return out
+
+
+def _abreast(column: Column) -> Iterator[tuple[int, bytes, Callable[[], list[int]]]]:
+    """(first row, texts side by side in UTF-8, their sizes) of some rows at a time, from whatever form is there."""
+    held: pl.Series | None = None
+    for start in range(0, column.height, ABREAST):
+        some: Any = column.raw[start : start + ABREAST] if column.raw is not None else None
+        data = None if some is None else _utf8(b"\n".join(some))
+        if data is None and column.raw is None and not column.made:
+            some = [(text or "") for text in column.texts[start : start + ABREAST]]
+            data = "\n".join(some).encode("utf-8", "replace")
+        elif data is None:
+            held = column.series.cast(pl.Binary) if held is None else held
+            some = [text or b"" for text in held.slice(start, ABREAST).to_list()]
+            data = b"\n".join(some)
+        yield start, data, partial(_sizes, some)
+
+
+def _utf8(data: bytes) -> bytes | None:
+    try:
+        return data if data.isascii() or data.decode() is not None else None
+    except UnicodeDecodeError:  # of another encoding: the column knows which
+        return None
+
+
+def _sizes(texts: Sequence[str] | Sequence[bytes]) -> list[int]:
+    return [len(text if isinstance(text, bytes) else text.encode("utf-8", "replace")) for text in texts]
 
 
 class EverySpotter:
     """Without Hyperscan each text is looked at by itself."""
 
-    def rows(self, texts: pl.Series) -> Collection[int]:
-        return range(len(texts))
+    def rows(self, column: Column) -> Collection[int]:
+        return range(column.height)
 
 
 class Re2Scanner:

@@ -61,6 +61,10 @@ class Field:
             self.memory.used += ENTRY + 32 * len(true)
         return known
 
+    def blank(self) -> int:
+        """Set number of a row that has none of the columns."""
+        return self.known[None] if self.key.other is None else 0
+
     def ids(self, rows: Rows, height: int) -> Ids | int:
         """Set numbers of all rows, or one number for them all."""
         if self.key.other is not None:
@@ -125,16 +129,16 @@ class Search:
             self.spotter = multi.spotter(forms, program.engine, program.folder)
 
     def ids(self, rows: Rows, height: int) -> Ids | int:
-        held = {name: rows.frame[name] for name in columns.WHOLE if name in rows.have}
+        held = {name: rows.frame.held[name] for name in columns.WHOLE if name in rows.have}
         if not held:
             return 0
         places: Sequence[int] = range(height)
         if self.spotter is not None:
-            places = sorted({row for texts in held.values() for row in self.spotter.rows(texts)})
+            places = sorted({row for column in held.values() for row in self.spotter.rows(column)})
         if not places:
             return 0
         out = np.zeros(height, np.int32)
-        few = {name: texts.gather(list(places)).to_list() for name, texts in held.items()}
+        few = {name: column.at(list(places)) for name, column in held.items()}
         for at, row in enumerate(places):
             text = columns.whole({name: texts[at] for name, texts in few.items()})
             out[row] = self.field.number(self.field.judge.judge(text) & self.wanted)
@@ -232,8 +236,8 @@ class Plan:
             places, base = [], [0] * len(self.fields)
             for place, (field, _, _) in enumerate(self.fields):
                 if have.isdisjoint(field.columns):
-                    number = field.ids(Rows.empty(), 1)
-                    base[place] = self._narrow(place)[number if isinstance(number, int) else int(number[0])]
+                    blank = field.blank()
+                    base[place] = self._narrow(place)[blank]
                 else:
                     places.append(place)
             known = self.shapes[have] = (places, base)
