@@ -168,7 +168,7 @@ def among(days: Sequence[Day], today: int) -> Peers | None:
                  [(day, round(median(found), 1)) for day, found in sorted(by_day.items()) if len(found) >= PEERS])
 
 
-def record(services: Services, at: Micros, most: int = 10) -> int:
+def record(services: Services, at: Micros, most: int = 3) -> int:
     """Write down today's score of some organisations that have none yet; how many. The schedule asks every minute."""
     day = at // clock.DAY
     with services.database.read() as session:

@@ -190,4 +190,5 @@ def _host(url: str) -> str:
 
 def _document(module: str, dataset: str, host: str, message: str, more: Document) -> Document:
     known = {"ip": [host]} if re.fullmatch(r"[\d.]+|.*:.*", host) else {}
-    return {"event": {"module": module, "dataset": dataset}, "host": {"name": host, **known}, "message": message, **more}
+    event = {"module": module, "dataset": dataset}
+    return {"event": event, "host": {"name": host, **known}, "message": message, **more}
