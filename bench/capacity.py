@@ -199,7 +199,8 @@ def page() -> str:
             out.append(
                 f"| {rate:,}/s ({name}) | {peak} | {made.worker_cores} | {made.elastic_cores} | "
                 f"{made.journal_mb:,.0f} MB/s | {made.journal_disk / 1e12:,.1f} TB | "
-                f"{made.elastic_disk / 1e12:,.0f} TB | {made.shards_a_day}, {made.shards:,} | {made.machines} | {made.bound_by} |")
+                f"{made.elastic_disk / 1e12:,.0f} TB | {made.shards_a_day}, {made.shards:,} | "
+                f"{made.machines} | {made.bound_by} |")
     out += ["", "Tiers: days that are read daily (a week) on flash, the rest may lie on spinning disks; "
             "the embedded store keeps the same events in the disks below, on one machine.", "",
             "| load | embedded store, 190 days |", "|---|---:|"]
