@@ -77,6 +77,13 @@ def test_bad_conditions(condition: str) -> None:
     assert found.failed[0].line == 8
 
 
+@pytest.mark.parametrize(("nots", "kept"), [(99, 1), (100, 0)])
+def test_a_condition_is_nested_a_hundred_deep_at_most(nots: int, kept: int) -> None:
+    found = parse(good(1).replace("condition: selection", f"condition: {'not ' * nots}selection"))
+    assert len(found.rules) == kept
+    assert [failure.reason for failure in found.failed if "100 deep" not in failure.reason] == []
+
+
 def test_one_bad_document_leaves_its_neighbours() -> None:
     found = parse(good(1) + "---\n" + good(2).replace("condition: selection", "condition: gone") + "---\n" + good(3))
     assert [rule.head.line for rule in found.rules] == [1, 21]

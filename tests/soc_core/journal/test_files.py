@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from soc_core.journal import appender
+from soc_core.journal import appender, frames
 from soc_core.journal.files import FileJournal
 from soc_core.protocols import Origin, Raws
 from tests.soc_core.journal.suite import JournalSuite, everything, lines_of, raws
@@ -324,6 +325,13 @@ def test_a_big_batch_becomes_several_frames(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_a_frame_is_filled_to_the_brim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "FRAME_BYTES", 10)
+    monkeypatch.setattr(frames, "FRAME_RECORDS", 3)
+    batch = raws("s", [b"12345", b"67890", b"a", b"b", b"c", b"d"])
+    assert [list(piece.lines) for piece in frames.cut(batch)] == [[b"12345", b"67890"], [b"a", b"b", b"c"], [b"d"]]
+
+
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
@@ -331,6 +339,7 @@ def test_a_big_batch_becomes_several_frames(tmp_path: Path) -> None:
         (Raws(Origin(source="s"), [b"x", b"y"], 1, np.array([2, 1])), "ascend"),
         (Raws(Origin(source="s"), [b"x"], 1, np.array([-1])), "ascend"),
         (Raws(Origin(source="s"), [b"x"], 1, None, {1: "why"}), "not among"),
+        (Raws(Origin(source="s"), [b"x"], 1, None, {-1: "why"}), "not among"),
         (Raws(Origin(source="s" * 40_000), [b"x"], 1), "too long"),
     ],
 )
@@ -348,3 +357,45 @@ def test_a_charter_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "journal.json").write_text("{}")
     with pytest.raises(ValueError, match=r"journal\.json"):
         FileJournal(tmp_path)
+
+
+def test_a_draft_is_whole_before_it_is_made_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        state = os.fstat(fd)
+        if stat.S_ISREG(state.st_mode):
+            sizes.append(state.st_size)
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    journal = FileJournal(tmp_path / "j", partitions=1, segment_bytes=100)
+    for n in range(3):
+        journal.append([raws("s", [b"x" * 100], n)])
+    journal.close()
+    assert len(sizes) >= 4  # the charter, and the heads of segments
+    assert min(sizes) > 0
+
+
+def test_what_nobody_left_half_done_is_not_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = FileJournal(tmp_path / "j", partitions=1, segment_bytes=SMALL)
+    monkeypatch.setattr(appender.Appender, "_recover", lambda *_: pytest.fail("repaired"))
+    for n in range(12):
+        journal.append([raws("s", [b"x" * 1000], n)])
+    assert len(list((tmp_path / "j").glob("p0000/*.seg"))) > 2
+    journal.close()
+
+
+def test_a_closed_journal_holds_no_file(tmp_path: Path) -> None:
+    def opened() -> list[str]:
+        folder = Path("/proc/self/fd")
+        return [str(link.readlink()) for link in folder.iterdir() if link.is_symlink()]
+
+    journal = FileJournal(tmp_path / "j", partitions=2, segment_bytes=SMALL)
+    for n in range(12):
+        journal.append([raws("s", [b"x" * 1000], n)])
+        assert len(everything(journal, journal.partition_of("s"))) == n + 1
+    assert len([name for name in opened() if name.startswith(str(tmp_path))]) <= 2 * 3  # mark, writing, reading
+    journal.close()
+    assert [name for name in opened() if name.startswith(str(tmp_path))] == []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from soc_core.clock import SECOND
 from soc_core.state import claims
 from soc_core.state.claims import LEASE, SHARED, TASKS, Share
 from soc_core.state.database import Database
+from soc_core.state.tables import ClaimRow
 
 LANES = [0, 1, 2, 3, SHARED, SHARED + 1, TASKS]
 
@@ -53,3 +55,21 @@ def test_who_leaves_leaves_everything(database: Database) -> None:
         claims.leave(session, "a")
         assert claims.listing(session) == []
     assert len(turn(database, "b", 2).taken) == len(LANES)
+
+
+def test_who_has_not_appeared_claims_nothing(database: Database) -> None:
+    turn(database, "a", 1)
+    with database.begin() as session:
+        assert claims.share(session, "b", LANES) == Share([], [])
+
+
+def test_a_claim_is_looked_up_anew_whatever_the_session_knows(database: Database) -> None:
+    turn(database, "a", 1)
+    with database.begin() as session:
+        claims.hold(session, "a", 3)
+        known = session.get(ClaimRow, 3)
+        session.execute(update(ClaimRow).values(owner="b"), execution_options={"synchronize_session": False})
+        assert known is not None
+        assert known.owner == "a"
+        with pytest.raises(claims.Lost, match="lane 3"):
+            claims.hold(session, "a", 3)

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from soc_core import held
 from soc_core.models import DEMO, REAL
 from soc_core.state import commits
+from soc_core.state.claims import SHARED
 from soc_core.state.commits import FateDelta, OtherJournal, OtherWorker
 from soc_core.state.database import Database
 
@@ -75,3 +77,36 @@ def test_marks_belong_to_one_journal(database: Database) -> None:
         commits.replace_epoch(session, "two")
         assert commits.mark(session, 0) == 0
         commits.adopt_epoch(session, "two")
+
+
+def test_a_journal_made_anew_takes_along_what_was_its_own(database: Database) -> None:
+    def filled(name: str) -> list[object]:
+        """What is left of both journals after one was made anew."""
+        with database.begin() as session:
+            for partition in (3, SHARED + 1):
+                commits.advance(session, partition, 10, [], expect=commits.mark(session, partition))
+                commits.save_checkpoint(session, partition, 10, b"state")
+            held.save(session, 3, [7, 9])
+            commits.replace_epoch(session, f"{name} anew", name)
+            kept = [place for place in (3, SHARED + 1) if commits.checkpoint(session, place) is not None]
+            return [commits.marks(session), kept, held.load(session, 3)]
+
+    assert filled(commits.SHARED_EPOCH) == [{3: 10}, [3], [7, 9]]
+    with database.begin() as session:
+        commits.replace_epoch(session, "anew", commits.SHARED_EPOCH)
+    assert filled(commits.EPOCH) == [{SHARED + 1: 10}, [SHARED + 1], []]
+
+
+def test_what_is_lost_is_skipped_and_nothing_is_done_twice(database: Database) -> None:
+    with database.begin() as session:
+        commits.advance(session, 0, 10, [], expect=0)
+        commits.save_checkpoint(session, 0, 8, b"memory")
+        commits.skip(session, 0, 6)
+        assert commits.mark(session, 0) == 10
+        commits.skip(session, 0, 20)
+        commits.skip(session, 1, 4)
+    with database.read() as session:
+        assert commits.marks(session) == {0: 20, 1: 4}
+        kept = commits.checkpoint(session, 0)
+        assert kept is not None
+        assert (kept.offset, kept.state) == (20, b"memory")
