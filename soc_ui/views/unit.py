@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from casework import agency
+from casework import agency, lookers
+from casework.rights import RIGHTS
 from soc_ui.console import Console
 from soc_ui.guard import refreshing
 from soc_ui.vm.standing import standing
-from soc_ui.vm.unit import Unit, unit_home
+from soc_ui.vm.unit import Unit, look_line, unit_home
+
+LOOKED = RIGHTS["lookers.listing"]
 
 
 def show(console: Console) -> None:
@@ -18,6 +21,8 @@ def show(console: Console) -> None:
         return
     draw(console, chosen)
     stand(console, chosen)
+    if console.actor.has(*LOOKED):
+        looked(console, chosen)
 
 
 def choose(console: Console) -> str:
@@ -85,6 +90,18 @@ def stand(console: Console, organisation: str) -> None:
             (console.t("standing.first"), "age"),
         ], page.weaknesses, as_of=page.as_of, title=console.t("standing.weak", n=page.weak),
             empty=console.t("standing.no_weak"))
+
+
+@refreshing(60)
+def looked(console: Console, organisation: str) -> None:
+    """Who looked at its data."""
+    found = lookers.listing(console.actor, console.services, organisation)
+    with st.expander(console.t("looks.title", n=found.total)):
+        console.table("unit_looks", [
+            (console.t("looks.when"), "age"), (console.t("looks.who"), "text"), (console.t("looks.what"), "plain"),
+            (console.t("looks.object"), "mono"), (console.t("looks.why"), "plain"),
+        ], [look_line(each, console.language) for each in found.rows], as_of=found.as_of,
+            empty=console.t("looks.none"))
 
 
 def todo(console: Console, home: Unit) -> None:

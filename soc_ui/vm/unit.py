@@ -7,6 +7,7 @@ from typing import Any
 
 from casework import agency
 from casework.agency import Agency, Task
+from casework.lookers import Look
 from casework.register import ExpectedSource
 from casework.services import Services
 from soc_core.access import Actor
@@ -92,3 +93,13 @@ def line(item: ExpectedSource, language: str) -> dict[str, Any]:
     state = {"text": translate(language, f"unit.{item.state}"), "tone": TONES[item.state]}
     return {"cells": [item.system_name, translate(language, f"code.{item.code}"), state, item.last,
                       span(language, item.every)], "go": None}
+
+
+ACTS = ("events.search", "events.get", "alert.events", "quarantine.samples", "reveal")
+
+
+def look_line(look: Look, language: str) -> dict[str, Any]:
+    """One line of who looked."""
+    known = look.action in ACTS
+    what = translate(language, f"looks.{look.action.replace('.', '_')}") if known else look.action
+    return {"cells": [look.at, look.actor, what, look.object, look.reason], "go": None}
