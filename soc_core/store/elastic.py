@@ -5,6 +5,7 @@
     elastic_client.py     TLS, credentials, patience
     elastic_writing.py    bulk requests and fates             elastic_documents.py   events to documents and back
     elastic_reading.py    pages, figures, scans               elastic_query.py       query tree to query DSL
+    elastic_tiers.py      tiers by age, where the cluster has them
     elastic_leaf.py       values that no field of their own can hold
 
 Answers are those of the embedded store, with these differences that the engine imposes: what a pattern means must
@@ -32,6 +33,7 @@ from soc_core.store import elastic_query, mapping, query
 from soc_core.store.elastic_client import Patience, StoreUnavailable, ask, connect
 from soc_core.store.elastic_reading import Reader
 from soc_core.store.elastic_settings import STANDARD, ElasticSettings
+from soc_core.store.elastic_tiers import lifecycle
 from soc_core.store.elastic_writing import Writer
 from soc_core.store.tree import Everything
 
@@ -95,10 +97,10 @@ class ElasticStore:
         if self._prepared:
             return
         name = f"{self.settings.prefix}-events"
+        copies = "auto_expand_replicas" if "-" in self.settings.replicas else "number_of_replicas"
         body = mapping.component({
-            "index.number_of_shards": self.settings.shards, "index.auto_expand_replicas": self.settings.replicas,
-        } if "-" in self.settings.replicas else {
-            "index.number_of_shards": self.settings.shards, "index.number_of_replicas": self.settings.replicas,
+            "index.number_of_shards": self.settings.shards, f"index.{copies}": self.settings.replicas,
+            **lifecycle(self._client, name, self.settings.patience),
         })
         if self._digest(name) != body["_meta"]["digest"]:
             self._ask(lambda: self._client.cluster.put_component_template(
