@@ -1,11 +1,13 @@
-"""Slowing down who guesses: how long a key waits, when it may try again, and that memory is bounded."""
+"""Who guesses is slowed, whom a provider names comes in or is written down, and other sites change nothing."""
 
 from __future__ import annotations
 
 import pytest
 
-from soc_api import auth
-from soc_api.auth import Throttle, same_origin
+from casework.services import Services
+from soc_api import auth, relying
+from soc_api.auth import Denied, Logins, Throttle, same_origin
+from soc_core import audit
 
 
 class Hand:
@@ -60,3 +62,21 @@ def test_what_is_over_is_forgotten_and_so_is_the_oldest_of_too_many(hand: Hand) 
 ])
 def test_a_page_of_another_site_changes_nothing(origin: str, ours: bool) -> None:
     assert same_origin(origin, "soc.example") is ours
+
+
+def test_whom_our_own_provider_names_is_the_account_and_nobody_else(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logins, begun = Logins(services), relying.begin()
+    claims = {"sub": "wang", "preferred_username": "nobody"}
+    monkeypatch.setattr(relying, "complete", lambda *_: claims)
+    entry = logins.entry(logins.complete(logins.near, begun, "code", begun.state, "192.0.2.1").token)
+    assert entry is not None
+    assert entry.actor.name == "wang"
+    claims["sub"] = "nobody"
+    with pytest.raises(Denied, match="account or password is wrong"):
+        logins.complete(logins.near, begun, "code", begun.state, "192.0.2.7")
+    with services.database.read() as session:
+        last = audit.listing(session, limit=1)[0]
+    assert (last.actor, last.action, last.object) == ("", "account.refused", "account:")  # not the name: it is nobody's
+    assert last.detail["peer"] == "192.0.2.7"
