@@ -24,7 +24,7 @@ from bench._shim import Shim
 from soc_core.config import ROOT
 
 Form = Literal["local", "city"]
-PATIENCE = 180.0
+PATIENCE = 600.0  # seconds: a machine may be busy, and starting takes as long as it takes
 SMALL_DISK = "192m"
 
 
@@ -49,7 +49,11 @@ class City:
         if cache is not None:
             (self.data / "cache").symlink_to(cache)
         self.shim = Shim(self.folder)
-        self.engines()
+        try:
+            self.engines()
+        except BaseException:
+            self.close()
+            raise
         self.collector: subprocess.Popen[bytes] | None = None
         self.workers: list[subprocess.Popen[bytes]] = []
         self.stack.callback(self.kill_all)

@@ -27,7 +27,7 @@ from tests.servers.one import locked, shared
 
 VERSIONS = {"es8": ("8.19.21", 17), "es9": ("9.5.3", 21)}  # Maven profile → version, oldest Java that starts it
 HEAP = "1g"
-START_SECONDS = 120
+START_SECONDS = 600  # of a busy machine; a process that ends is seen at once
 CONFIG = """\
 cluster.name: soc-test
 node.name: n1
