@@ -20,7 +20,7 @@ from soc_core.text import decode
 
 Rows = npt.NDArray[np.int64]
 Texts = Sequence[str | None]
-FEW = 512  # rows that are quicker read one by one
+FEW = 64  # rows that are quicker read one by one
 
 
 class Column:
@@ -85,9 +85,9 @@ class Column:
     def at(self, rows: Sequence[int]) -> list[Any]:
         """The values of a few rows, moments as microseconds; the others are not looked at."""
         if self._texts is None and (self._series is not None or self.dtype != pl.String):
-            series = self.series.to_physical()
+            series = self.series.cast(pl.Int64) if isinstance(self.dtype, pl.Datetime) else self.series
             if len(rows) > FEW or isinstance(series.dtype, pl.List):
-                return series[rows].to_list()
+                return series.gather(list(rows)).to_list()
             return [series.item(row) for row in rows]
         texts = self.texts
         return [texts[row] for row in rows]

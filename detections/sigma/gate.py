@@ -60,8 +60,8 @@ class Router:
         if held.single:
             return [Group(tuple(held.single), part)]  # as formats give them: a part is of one kind
         column = held.series
-        if only := _only(column):
-            return [Group(only, part)]
+        if column.n_unique() == 1 and column.item(0) is not None and len(column.item(0)):
+            return [Group(tuple(column.item(0)), part)]
         kinds = pl.DataFrame([column]).with_row_index("row").group_by(TAGS).agg("row")
         found, bare = [], []
         for tags, places in sorted(kinds.iter_rows(), key=lambda kind: kind[0] or []):
@@ -84,17 +84,6 @@ class Router:
                 tags = dict.fromkeys(tag for gate in open_ for tag in gate.tags)
                 found.append(Group(tuple(tags), _take(part, (rows == column[:, None]).all(axis=0))))
         return found
-
-
-def _only(column: pl.Series) -> tuple[str, ...]:
-    """The tags that all rows carry; none where rows differ."""
-    first = column.item(0) if len(column) else None
-    if first is None or not len(first) or column.null_count():
-        return ()
-    flat = column.explode()
-    alike = len(flat) == len(first) * len(column) and (column.list.len() == len(first)).all()
-    return tuple(first) if alike and all((flat.gather_every(len(first), n) == tag).all()
-        for n, tag in enumerate(first)) else ()
 
 
 def _meets(table: Table, gate: Gate) -> npt.NDArray[np.bool_] | None:

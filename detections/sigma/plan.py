@@ -145,6 +145,14 @@ class Search:
         return out
 
 
+def _array(known: dict[int, npt.NDArray[Any]], place: int, values: Sequence[int]) -> npt.NDArray[Any]:
+    """Values that only grow in number, as an array."""
+    held = known.get(place)
+    if held is None or len(held) != len(values):
+        held = known[place] = np.array(values)
+    return held
+
+
 def _longest(parts: Sequence[Part]) -> str:
     """The longest run of ASCII that a text must hold for the pattern to be true of it."""
     folded = (fold(part) for part in parts if isinstance(part, str))
@@ -192,6 +200,9 @@ class Plan:
         self.sets: list[list[Truth]] = [[EMPTY] for _ in self.fields]
         self.stirs: list[list[bool]] = [[False] for _ in self.fields]  # whether a set makes any rule a candidate
         self.decided: dict[tuple[int, ...], dict[tuple[int, ...], tuple[int, ...]]] = {}
+        self.narrowed: dict[int, npt.NDArray[Any]] = {}
+        self.stirring: dict[int, npt.NDArray[Any]] = {}
+        self.settled: dict[Truth, tuple[int, ...]] = {}  # the same, whatever columns there are
 
     @property
     def broad(self) -> bool:
@@ -210,7 +221,7 @@ class Plan:
             if isinstance(ids, int):
                 base[place] = self._narrow(place)[ids]
             else:
-                varying.append(np.asarray(self._narrow(place), np.int32)[ids])
+                varying.append(_array(self.narrowed, place, self._narrow(place))[ids])
                 moving.append(place)
         if not varying:
             found = self._decide(tuple(base))
@@ -226,7 +237,7 @@ class Plan:
             return np.arange(height)
         live = np.zeros(height, bool)
         for ids, place in zip(varying, moving, strict=True):
-            live |= np.asarray(self.stirs[place], bool)[ids]
+            live |= _array(self.stirring, place, self.stirs[place])[ids]
         return np.flatnonzero(live)
 
     def _shape(self, have: frozenset[str]) -> tuple[list[int], list[int]]:
@@ -276,9 +287,14 @@ class Plan:
 
     def _decide(self, signature: tuple[int, ...]) -> tuple[int, ...]:
         """Rules that fire where these tests are true."""
-        true = EMPTY.union(*(self.sets[place][number] for place, number in enumerate(signature)))
-        candidates = set(self.always)
-        for test in true:
-            candidates.update(self.index.get(test, ()))
-        return tuple(sorted(rule for rule in candidates if holds(self.compiled[rule].node, true)))
+        true = EMPTY.union(*(self.sets[place][number] for place, number in enumerate(signature) if number))
+        found = self.settled.get(true)
+        if found is None:
+            candidates = set(self.always)
+            for test in true:
+                candidates.update(self.index.get(test, ()))
+            found = tuple(sorted(rule for rule in candidates if holds(self.compiled[rule].node, true)))
+            self.settled[true] = found
+            self.memory.used += ENTRY + 32 * len(true)
+        return found
 
