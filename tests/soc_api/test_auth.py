@@ -8,6 +8,8 @@ from casework.services import Services
 from soc_api import auth, relying
 from soc_api.auth import Denied, Logins, Throttle, same_origin
 from soc_core import audit
+from soc_core.access import NOTHING, Role
+from soc_core.state import tokens, users
 
 
 class Hand:
@@ -80,3 +82,36 @@ def test_whom_our_own_provider_names_is_the_account_and_nobody_else(
         last = audit.listing(session, limit=1)[0]
     assert (last.actor, last.action, last.object) == ("", "account.refused", "account:")  # not the name: it is nobody's
     assert last.detail["peer"] == "192.0.2.7"
+
+
+def test_a_token_may_what_its_maker_may_still(services: Services) -> None:
+    logins = Logins(services)
+    with services.database.begin() as session:
+        users.create(session, "maker", "a long enough password 1", [Role.ANALYST, Role.RULE_AUTHOR])
+        _, secret = tokens.issue(session, "reader", "api", "maker", [Role.ANALYST, Role.SHIFT_LEAD])
+        _, alone = tokens.issue(session, "alone", "api", "nobody-any-more", [Role.ANALYST, Role.SHIFT_LEAD])
+    entry, orphan = logins.bearer(secret), logins.bearer(alone)
+    assert entry is not None
+    assert orphan is not None
+    assert entry.actor.roles == {Role.ANALYST}
+    assert (entry.actor.scope.organisations, entry.session, entry.must_change) == (None, "", False)
+    assert orphan.actor.roles == {Role.ANALYST, Role.SHIFT_LEAD}
+    with pytest.raises(Denied, match="sign in first"):  # a machine has no account to change
+        logins.account(entry)
+    with services.database.begin() as session:
+        users.set_roles(session, "maker", [Role.AGENCY_ADMIN])  # without a place
+    entry = logins.bearer(secret)
+    assert entry is not None
+    assert (entry.actor.roles, entry.actor.scope) == (frozenset(), NOTHING)
+
+
+def test_who_is_in_has_his_account_and_who_left_for_a_provider_comes_back(services: Services) -> None:
+    logins, begun = Logins(services), relying.begin()
+    assert logins.held(logins.hold(begun)) == begun
+    with pytest.raises(Denied, match="not begun here"):
+        logins.held(logins.hold(begun)[:-2])
+    with services.database.begin() as session:
+        users.create(session, "inside", "a long enough password 2", [Role.ANALYST])
+    entry = logins.entry(logins.sign_in("inside", "a long enough password 2", "192.0.2.9").token)
+    assert entry is not None
+    assert logins.account(entry).name == "inside"

@@ -189,6 +189,15 @@ def test_the_journal_keeps_what_waits(house: AuditHouse, tmp_path: Path) -> None
     assert house.fates()["db"] == (6, 1, 0, 5, 0, 1)
 
 
+def test_what_waits_no_longer_is_forgotten(house: AuditHouse) -> None:
+    with house.state.begin() as session:
+        held.save(session, 0, [3, 7])
+        held.save(session, 1, [5])
+        assert held.load(session, 0) == [3, 7]
+        held.save(session, 0, [])
+        assert (held.load(session, 0), held.load(session, 1)) == ([], [5])
+
+
 @settings(max_examples=12, deadline=None)
 @given(st.data())
 def test_any_cut_and_any_crash_joins_the_same(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:

@@ -9,9 +9,9 @@ from detections.sigma.judge import Judge
 from detections.sigma.terms import ANY
 
 TESTS = [
-    (0, terms.Test("text", (ANY, "../etc", ANY))), (1, terms.Test("cased", (ANY, "A b", ANY))), (2, terms.Test("absent", ())),
-    (3, terms.Test("present", ())), (4, terms.Test("compare", ("gte", 10))), (5, terms.Test("cidr", ("10.0.0.0/8",))),
-    (6, terms.Test("regex", ("^x{2}$", ""))),
+    (0, terms.Test("text", (ANY, "../etc", ANY))), (1, terms.Test("cased", (ANY, "A b", ANY))),
+    (2, terms.Test("absent", ())), (3, terms.Test("present", ())), (4, terms.Test("compare", ("gte", 10))),
+    (5, terms.Test("cidr", ("10.0.0.0/8",))), (6, terms.Test("regex", ("^x{2}$", ""))),
 ]
 
 
