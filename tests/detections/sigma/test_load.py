@@ -8,6 +8,7 @@ import pytest
 
 from detections.sigma.load import load_rules, parse
 from detections.sigma.rule import RuleSet
+from detections.sigma.terms import leaves
 
 GOOD = """title: {title}
 id: {id}
@@ -82,6 +83,18 @@ def test_a_condition_is_nested_a_hundred_deep_at_most(nots: int, kept: int) -> N
     found = parse(good(1).replace("condition: selection", f"condition: {'not ' * nots}selection"))
     assert len(found.rules) == kept
     assert [failure.reason for failure in found.failed if "100 deep" not in failure.reason] == []
+
+
+@pytest.mark.parametrize(("condition", "fields"), [
+    ("1 of sel*", {"user.name", "a"}), ("all of sel*", {"user.name", "a"}), ("ANY of them", {"user.name", "a", "b"}),
+    ("selection and not 1 of other*", {"user.name", "b"}),
+])
+def test_of_takes_the_identifiers_that_it_names(condition: str, fields: set[str]) -> None:
+    more = "    sel2: {a: x}\n    other1: {b: y}\n"
+    text = good(1).replace("    condition: selection", f"{more}    condition: {condition}")
+    found = parse(text)
+    assert found.failed == []
+    assert {leaf.field for leaf in leaves(found.rules[0].tree)} == fields
 
 
 def test_one_bad_document_leaves_its_neighbours() -> None:
