@@ -63,7 +63,7 @@ class Intake:
             except Busy:
                 if self.rules:
                     raise
-            self.ends = {partition: platform.journal.end(partition) for partition in platform.journal.partitions()}
+            self.ends = self._behind(platform)
             worker = self._finish(stack, platform, worker)  # what an earlier run left behind is not of this one
             before, broken = self._fates(platform), self._failures(platform)
             bar = stack.enter_context(progress())
@@ -125,6 +125,14 @@ class Intake:
                 shared = platform.shared
                 shares = {SHARED + number: shared.end(number) for number in shared.partitions()}
         return worker
+
+    def _behind(self, platform: Platform) -> dict[int, int]:
+        """Where partitions end that still hold real records: a demonstration alone need not be waited for."""
+        with platform.state.read() as session:
+            marks = {number: commits.mark(session, number) for number in platform.journal.partitions()}
+        waiting = {number: platform.journal.pending(number, mark).values() for number, mark in marks.items()}
+        return {number: platform.journal.end(number) for number, some in waiting.items()
+                if any(realm == REAL for realm, _ in some)}
 
     def _committed(self, platform: Platform, ends: dict[int, int]) -> bool:
         with platform.state.read() as session:
