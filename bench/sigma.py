@@ -117,12 +117,13 @@ def figures() -> list[dict[str, Any]]:
     detector = SigmaDetector(load_rules(rules, cache=cache.default()), cache=cache.default())
     start = time.process_time() - began
     garbage.settle()  # as the worker does
+    detector.plan(("windows/process_creation/", "windows//", "windows//sysmon"))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # before the recordings are held
     halves = lines(paths[::2], EVENTS), lines(paths[1::2], EVENTS)
     for batch in normalised([line for half in halves for line in half[:: max(1, len(half) // PLANNED)]]):
         for part in batch.parts:
             for group in detector.router.groups(part):
                 detector.plan(group.tags)  # rules are loaded, as they are before the peer's time begins
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     cold, first = run(detector, halves[0])
     cold_peer = peer(rules, halves[0], first)
     del first
