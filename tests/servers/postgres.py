@@ -49,6 +49,8 @@ class Postgres:
         until = time.monotonic() + 20
         while list(self.folder.glob(".s.PGSQL.*[0-9]")) and time.monotonic() < until and self._children():
             time.sleep(0.05)
+        # Its number may live on until somebody reaps it, and the next server would take that for a running one.
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def _children(self) -> bool:
         """Whether a process of the server still has its data open."""
