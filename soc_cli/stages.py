@@ -171,7 +171,7 @@ def show_traces(whole: dict[str, Any]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 200)
     for worker in whole["workers"]:
         told = worker.get("trace", {})
-        traces = [("last", each) for each in told.get("last", [])] + [("slow", each) for each in told.get("slowest", [])]
+        traces = [(kind, each) for kind, held in (("last", "last"), ("slow", "slowest")) for each in told.get(held, [])]
         stages = list(dict.fromkeys(name for _, each in traces for name in each["stages"]))
         table = Table(title=f"{worker['id']}: steps, ms", title_justify="left")
         for name in ("", "records", "at", "count", "all", *stages):

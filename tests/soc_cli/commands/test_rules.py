@@ -30,7 +30,7 @@ def test_check_ours(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_check_names_file_and_blindness(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = (
-        "title: a\nlogsource: {product: windows, category: file_event}\n"
+        "title: a\nlogsource: {product: linux, category: file_event}\n"
         "detection: {s: {TargetFilename: x}, condition: s}\n"
     )
     (tmp_path / "good.yml").write_text(good)
@@ -41,7 +41,7 @@ def test_check_names_file_and_blindness(tmp_path: Path, capsys: pytest.CaptureFi
             "{s: {TargetFilename: x}, f: {IntegrityLevel: y}, condition: s and not f}",
         )
     )
-    (tmp_path / "nobody.yml").write_text(good.replace("product: windows, category: file_event", "product: toaster"))
+    (tmp_path / "nobody.yml").write_text(good.replace("product: linux, category: file_event", "product: toaster"))
     (tmp_path / "bad.yml").write_text("title: b\n")
     assert main(["rules", "check", str(tmp_path), "--json"]) == 1
     report = last(capsys)

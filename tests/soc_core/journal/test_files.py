@@ -389,8 +389,7 @@ def test_what_nobody_left_half_done_is_not_repaired(tmp_path: Path, monkeypatch:
 
 def test_a_closed_journal_holds_no_file(tmp_path: Path) -> None:
     def opened() -> list[str]:
-        folder = Path("/proc/self/fd")
-        return [str(link.readlink()) for link in folder.iterdir() if link.is_symlink()]
+        return [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
 
     journal = FileJournal(tmp_path / "j", partitions=2, segment_bytes=SMALL)
     for n in range(12):
