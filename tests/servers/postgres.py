@@ -50,7 +50,8 @@ class Postgres:
         while list(self.folder.glob(".s.PGSQL.*[0-9]")) and time.monotonic() < until and self._children():
             time.sleep(0.05)
         # Its number may live on until somebody reaps it, and the next server would take that for a running one.
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        for lock in (self.data / "postmaster.pid", *self.folder.glob(".s.PGSQL.*.lock")):
+            lock.unlink(missing_ok=True)
 
     def _children(self) -> bool:
         """Whether a process of the server still has its data open."""

@@ -74,7 +74,7 @@ correlation:
 generate: true
 level: critical
 """
-SOURCES, LINES = 9, 600
+SOURCES, LINES = 9, 300
 START = 1_795_366_800
 
 
@@ -232,8 +232,8 @@ def test_any_number_of_workers_finds_the_same(world: Settings, crew: Crew, tmp_p
     with Platform(world) as platform:
         for _ in range(workers):
             crew.join()
-        for at in range(0, LINES, 150):
-            put(platform, some[at : at + 150])
+        for at in range(0, LINES, 75):
+            put(platform, some[at : at + 75])
             for number in crew.draw.sample(range(workers), workers):
                 crew.turn(number)
         while sum(crew.turn(number) for number in range(workers)):
@@ -261,8 +261,8 @@ def test_workers_that_die_and_haunt_change_nothing(
         at = deaths = failures = 0
         while at < LINES or draw.random() < 0.9:
             if at < LINES and draw.random() < 0.3:
-                put(platform, some[at : at + 60])
-                at += 60
+                put(platform, some[at : at + 30])
+                at += 30
             if len(crew.members) < 3 and draw.random() < 0.3:
                 crew.join()
             for number in range(len(crew.members) - 1, -1, -1):
