@@ -172,11 +172,10 @@ class KafkaJournal:
 
     def release(self, partition: int, offset: int) -> None:
         """Save the tails of what is before the offset; then it may go. A broker that is away loses nothing by it."""
-        held = self._partitions[partition]
-        if not self._save(held, offset, every=1) or self.keep:
-            return
         try:
-            self.topic.drop(partition, offset)
+            self.topic.check()  # our offsets say nothing of a topic made anew: its records are not ours to drop
+            if self._save(self._partitions[partition], offset, every=1) and not self.keep:
+                self.topic.drop(partition, offset)
         except OSError as error:
             log.warning("records before %d of %s, partition %d, stay: %s", offset, self.topic.name, partition, error)
 
