@@ -36,7 +36,7 @@ def lines(out: io.StringIO) -> list[dict[str, object]]:
 def test_every_record_is_one_line_of_ecs(out: io.StringIO) -> None:
     log = logging.getLogger("some.where")
     log.info("机构 %s\nnext line", "c01")
-    log.error("lone \ud800 surrogate", extra={"ecs": {"event.action": "y", "odd": object(), 7: 1}})
+    log.error("odd extra", extra={"ecs": {"event.action": "y", "odd": object(), 7: 1}})
     try:
         raise OSError("no disk")
     except OSError:
@@ -45,6 +45,8 @@ def test_every_record_is_one_line_of_ecs(out: io.StringIO) -> None:
     assert (first["message"], first["log.level"], first["ecs.version"], first["log.logger"]) == (
         "机构 c01\nnext line", "info", logs.ECS, "some.where")
     assert str(first["@timestamp"]).endswith("Z")
+    torn = logging.LogRecord("x", logging.INFO, "", 1, "lone \ud800 surrogate", (), None)  # not through the logger:
+    assert "surrogate" in orjson.loads(logs.Json("work").format(torn))["message"]  # what pytest catches must be text
     odd = logging.LogRecord("x", logging.INFO, "", 1, "odd %d", ("x",), None)
     assert "odd" in orjson.loads(logs.Json("work").format(odd))["message"]
     assert lone["event.action"] == "y"
