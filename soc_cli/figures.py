@@ -33,7 +33,10 @@ def listing() -> list[str]:
 
 def run(wanted: list[str]) -> list[Figure]:
     """The figures of the named benches, in order. Raises LookupError on an unknown name."""
-    modules = [(name, registry.get("bench", name.replace("-", "_"))) for name in wanted]
+    places = [name.replace("-", "_") for name in wanted]
+    if odd := [name for name, place in zip(wanted, places, strict=True) if place not in names()]:
+        raise LookupError(f"no bench named {odd[0]!r}; there are: {', '.join(names())}")
+    modules = [(place, registry.get("bench", place)) for place in places]
     found = []
     for name, module in modules:
         for figure in module.figures():

@@ -25,7 +25,7 @@ def draw(console: Console, silent_only: bool) -> None:
     if asked := st.query_params.get("source", ""):
         try:
             realm = st.query_params.get("realm", REAL)
-            st.info(card_text(console.actor, console.services, console.language, asked, realm))
+            st.text(card_text(console.actor, console.services, console.language, asked, realm))
         except NotFound:
             st.text(console.t("sources.card_none"))
     console.table("sources_table", [

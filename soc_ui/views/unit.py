@@ -17,7 +17,7 @@ LOOKED = RIGHTS["lookers.listing"]
 def show(console: Console) -> None:
     chosen = choose(console)
     if not chosen:
-        st.text(console.t("unit.none"))
+        st.text(console.t("unit.none" if chosen is None else "common.not_found"))
         return
     draw(console, chosen)
     stand(console, chosen)
@@ -25,22 +25,22 @@ def show(console: Console) -> None:
         looked(console, chosen)
 
 
-def choose(console: Console) -> str:
-    """The agency to show: the only one there is, or one from a list that can be searched."""
+def choose(console: Console) -> str | None:
+    """The agency to show: the only one there is, or one from a list; None where there is none, "" for another's."""
     known = {item.id: item.name for item in agency.choices(console.actor, console.services, limit=5_000)}
     if len(known) <= 1:
         for name in known.values():
             st.caption(name)
-        return next(iter(known), "")
+        return next(iter(known), None)
     asked = st.query_params.get("org", "")
     if asked and asked not in known:
-        return asked  # the service says that there is none
+        return ""
     start = list(known).index(asked) if asked else 0
     chosen = st.selectbox(console.t("unit.choose"), list(known), index=start, format_func=lambda key: known[key],
                           key="unit_org", label_visibility="collapsed")
     if chosen and chosen != asked and (asked or chosen != next(iter(known))):
         st.query_params["org"] = chosen
-    return chosen or ""
+    return chosen or None
 
 
 @refreshing(15)

@@ -58,7 +58,7 @@ def test_an_alert_is_seen_and_opened_down_to_its_raw_record(desk: Page, url: str
     expect(desk.locator("h1.headline")).to_contain_text("条高级别告警等待研判")
     keep(desk, "overview")
     visit(desk, "告警", ".row")
-    expect(desk.locator(".row").first).to_contain_text(STORY[0][0])
+    desk.locator(".row", has_text=STORY[0][0]).first.click()
     expect(desk.locator(".panel .raw")).to_contain_text("Accepted password for deploy from 203.0.113.9")
     assert desk.locator(".row .realm.demo").first.inner_text() == "演示"
     keep(desk, "alerts")

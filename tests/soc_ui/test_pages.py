@@ -87,7 +87,7 @@ def test_a_page_without_data_says_why(run: Run, empty: Services, page: str) -> N
 def test_an_agency_lands_on_its_own_page_and_has_no_other(run: Run) -> None:
     admin = Actor("a", frozenset({Role.AGENCY_ADMIN}), None, EDU)  # type: ignore[arg-type]
     assert [place.path for place in pages.of(admin)] == [
-        "unit", "alerts", "alert", "incidents", "incident", "sources"]
+        "unit", "alerts", "alert", "incidents", "incident", "compliance", "sources"]
     test, handed = run("unit", name="edu-admin")
     assert handed["unit_todo"]["tasks"]
     assert "queue" not in handed
