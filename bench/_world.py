@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
@@ -21,10 +22,11 @@ from casework.services import Services
 from soc_api import app as api
 from soc_api.auth import Logins
 from soc_core import clock, engines
-from soc_core.access import PLATFORM, Role
+from soc_core.access import EVERYTHING, PLATFORM, Role
 from soc_core.config import Settings
 from soc_core.events import EventBatch
 from soc_core.models import DEMO, LEVELS, REAL
+from soc_core.protocols import EventStore, Query
 from soc_core.state import alerts, commits, drills, incidents, quarantine, sources, users
 from soc_core.state.alerts import Episode
 from soc_core.state.incidents import Story
@@ -140,8 +142,21 @@ def stored(services: Services, settings: Settings, rng: random.Random, owners: l
             found[name] = (owner, realm, row)
         store = engines.open_store(settings, realm)
         store.write(EventBatch.from_dicts(rows))
+        searchable(store, len(rows))
         store.close()
     return found
+
+
+def searchable(store: EventStore, count: int, patience: float = 30.0) -> None:
+    """Wait until all that was written is found: Elasticsearch shows it with its next refresh, not when it is durable.
+
+    Raises TimeoutError when it is not within `patience` seconds.
+    """
+    until = time.monotonic() + patience
+    while (found := store.search(Query(), EVERYTHING).total) != count:
+        if time.monotonic() > until:
+            raise TimeoutError(f"{found} of {count} events can be searched after {patience:.0f} s")
+        time.sleep(0.1)
 
 
 def episodes(world: World, each: int) -> None:
