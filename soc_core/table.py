@@ -9,18 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from soc_core.lexicon import Codes, Lexicon
 from soc_core.schema import SCHEMA
 from soc_core.text import decode
 
 Rows = npt.NDArray[np.int64]
 Texts = Sequence[str | None]
 FEW = 64  # rows that are quicker read one by one
+
+
+class Coded(NamedTuple):
+    """A text column as codes of a lexicon, row by row; where one is ELSEWHERE the column itself has the text (`at`)."""
+
+    lexicon: Lexicon
+    codes: Codes
 
 
 class Column:
@@ -74,6 +82,11 @@ class Column:
         return None
 
     @property
+    def coded(self) -> Coded | None:
+        """The values of a text column by their codes, where its maker had them."""
+        return None
+
+    @property
     def empty(self) -> bool:
         """Whether no row has a value."""
         return self.series.null_count() == self.height
@@ -115,6 +128,10 @@ class Alias(Column):
     @property
     def single(self) -> Any:
         return self._of.single
+
+    @property
+    def coded(self) -> Coded | None:
+        return self._of.coded if self.dtype == pl.String else None
 
     def pick(self, rows: Rows) -> Column:
         return Alias(self.name, self._of.pick(rows))

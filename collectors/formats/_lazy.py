@@ -17,7 +17,7 @@ from collectors.formats._frames import RELATED, Piece, relate, typed
 from collectors.formats._json import blank, series, text
 from soc_core.protocols import Ints
 from soc_core.schema import SCHEMA
-from soc_core.table import Column, Lazy, Rows, Single, Spread, Table, Texts, picked
+from soc_core.table import Coded, Column, Lazy, Rows, Single, Spread, Table, Texts, picked
 
 Columns = dict[str, Column]
 Values = Sequence[Any]
@@ -106,6 +106,11 @@ class Derived(Column):
     def __init__(self, name: str, of: Column, read: Read) -> None:
         super().__init__(name, of.height)
         self._of, self._read = of, read
+
+    @property
+    def coded(self) -> Coded | None:
+        held = self._of.coded
+        return None if held is None else Coded(held.lexicon, held.lexicon.through(self._read, held.codes))
 
     def _list(self) -> Texts:
         return list(map(Memo(self._read).__getitem__, self._of.texts))

@@ -1,0 +1,65 @@
+"""The loops of a lexicon (lexicon.py): spans of bytes → their numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from soc_core.native import kernel
+from soc_core.words import alike, hashed
+
+
+@kernel
+def encode(data: Any, starts: Any, ends: Any, kinds: Any, codes: Any, done: int, long: int, each: int, seed: Any,
+           mask: Any, slots: Any, hashes: Any, places: Any, marks: Any, arena: Any, counts: Any) -> int:
+    """Fill `codes` from `done` on; how many are filled: all, or up to where there is no room for a new one.
+
+    counts: codes given, bytes of the arena taken, bytes that there may be in all, whether that was too few.
+    """
+    wrap = np.uint64(len(slots) - 1)
+    for row in range(done, len(starts)):
+        start, size = starts[row], ends[row] - starts[row]
+        if start < 0:
+            codes[row] = 0
+            continue
+        if size > long:
+            codes[row] = -1
+            continue
+        kind = kinds[row] if len(kinds) > 1 else kinds[0]
+        key = hashed(data, start, start + size, np.uint64(kind), seed) & mask
+        slot = key & wrap
+        while True:
+            code = slots[slot]
+            if code == 0:
+                break
+            at = places[code]
+            if (hashes[code] == key and places[code + 1] - at == size and marks[code] == kind
+                    and alike(arena, at, data, start, size)):
+                break
+            slot = (slot + np.uint64(1)) & wrap
+        if code == 0:
+            code, at = counts[0], counts[1]
+            if (code + 1) * each + 2 * (at + size) > counts[2]:
+                counts[3] = 1
+                codes[row] = -1
+                continue
+            if code + 1 >= len(places) or at + size > len(arena) or 2 * code > len(slots):
+                return row
+            slots[slot] = code
+            hashes[code], marks[code], places[code + 1] = key, kind, at + size
+            arena[at : at + size] = data[start : start + size]
+            counts[0], counts[1] = code + 1, at + size
+        codes[row] = code
+    return len(starts)
+
+
+@kernel
+def rehash(slots: Any, hashes: Any, count: int) -> None:
+    """Lay all codes out in a new table of slots."""
+    wrap = np.uint64(len(slots) - 1)
+    for code in range(1, count):
+        slot = hashes[code] & wrap
+        while slots[slot] != 0:
+            slot = (slot + np.uint64(1)) & wrap
+        slots[slot] = code
