@@ -48,7 +48,8 @@ def encode(data: Any, starts: Any, ends: Any, kinds: Any, codes: Any, done: int,
                 return row
             slots[slot] = code
             hashes[code], marks[code], places[code + 1] = key, kind, at + size
-            arena[at : at + size] = data[start : start + size]
+            for place in range(size):
+                arena[at + place] = data[start + place]
             counts[0], counts[1] = code + 1, at + size
         codes[row] = code
     return len(starts)

@@ -53,7 +53,14 @@ def numba() -> Any:
 def kernel(function: Function) -> Function:
     """The function as machine code, made when it is called first with arguments of new types; others may run meanwhile.
 
-    Indexes are not checked: a kernel must not leave its arrays.
+    Indexes are not checked: a kernel must not leave its arrays. Nor are references counted, which costs more than most
+    kernels do: one cannot make arrays, nor copy slices.
     """
-    made: Function = numba().njit(cache=True, nogil=True, boundscheck=False)(function)
+    made: Function = numba().njit(cache=True, nogil=True, boundscheck=False, _nrt=False)(function)
+    return made
+
+
+def inner(function: Function) -> Function:
+    """As `kernel`, for what kernels call at every turn: it becomes a part of each that calls it."""
+    made: Function = numba().njit(cache=True, nogil=True, boundscheck=False, forceinline=True, _nrt=False)(function)
     return made
