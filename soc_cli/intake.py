@@ -17,6 +17,7 @@ from rich.table import Table
 
 from collectors.parse import detect
 from collectors.sources.files import FileSource, Ledger, Refused, expand
+from soc_cli import rule_files
 from soc_cli.member import Member
 from soc_cli.wiring import Busy, Platform
 from soc_core import config, registry
@@ -28,7 +29,9 @@ from soc_core.protocols import Query
 from soc_core.state import alerts, commits, failures
 from soc_core.state.claims import SHARED
 
+RULES_READ = 15.0  # seconds that a running worker may take to read changed rules
 QUIET = 2.0  # seconds before a progress bar appears
+PLAIN = "text"  # the format that any line has
 FATES = ("stored", "merged", "quarantined", "duplicate")
 
 
@@ -45,6 +48,7 @@ class Intake:
         self.settings, self.rules = settings, rules
         self.format, self.source, self.zone, self.timezone = format, source, zone, config.timezone(timezone)
         self.sources: set[str] = set()
+        self.formats: Counter[str] = Counter()  # files by what they were read as
         self.ends: dict[int, int] = {}
         self.read = self.bytes = 0
         self.began = time.monotonic()
@@ -63,6 +67,7 @@ class Intake:
             except Busy:
                 if self.rules:
                     raise
+                rule_files.wait(self.settings, RULES_READ)  # a rule put there a moment ago is meant to judge these
             self.ends = self._behind(platform)
             worker = self._finish(stack, platform, worker)  # what an earlier run left behind is not of this one
             before, broken = self._fates(platform), self._failures(platform)
@@ -103,6 +108,7 @@ class Intake:
                 while worker and waiting >= LIMIT:
                     waiting -= max(worker.turn(patient=False), 1)
         finally:
+            self.formats[source.format or PLAIN] += 1
             self.bytes = start + source.size
             source.close()
 
@@ -177,12 +183,13 @@ class Intake:
             "seconds": round(time.monotonic() - self.began, 3),
             "alerts": [summed(row, known.get(row.id)) for row in raised],
             "files": len(self.sources),
+            "formats": dict(self.formats.most_common()),
             "refused": [{"path": str(path), "reason": reason} for path, reason in refused],
         }
 
     def _plain(self, platform: Platform) -> int:
         """Records of these sources that no format knew and that were kept as text."""
-        plain = platform.store(REAL).aggregate(Query(text="soc.format:text"), EVERYTHING, "soc.source", limit=1_000_000)
+        plain = platform.store(REAL).aggregate(Query(text=f"soc.format:{PLAIN}"), EVERYTHING, "soc.source", limit=1_000_000)
         return sum(bucket.n for bucket in plain if bucket.key in self.sources)
 
 
@@ -209,6 +216,9 @@ def show(summary: dict[str, Any]) -> None:
         console.print(f"[red]refused[/red] {escape(entry['reason'])}", highlight=False, soft_wrap=True)
     for name, times in summary["detectors_failed"].items():
         console.print(f"[red]detector {name} failed {times} times[/red]: what it missed is not in the alerts below")
+    if summary["formats"]:
+        read_as = ", ".join(f"{name} ({files} file{'s' * (files > 1)})" for name, files in summary["formats"].items())
+        console.print(f"read as {read_as}", highlight=False, soft_wrap=True)
     table = Table(show_header=False, box=None)
     for name in ("read", "normalised", *FATES):
         table.add_row(name, f"{summary[name]:,}")

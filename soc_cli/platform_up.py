@@ -23,7 +23,7 @@ FIRST_ACCOUNT = "soc"
 
 def run(settings: Settings, port: int, demo: bool) -> int:
     """Run until SIGINT or SIGTERM. Returns the exit status."""
-    settings.data.mkdir(parents=True, exist_ok=True)
+    (settings.data / "rules").mkdir(parents=True, exist_ok=True)  # so that there is where to put one's own
     with held(settings.data / "run" / "up.lock", "./soc up already runs on this data directory"):
         doors = [("console", "tcp", port), ("API", "tcp", port + API_ABOVE_CONSOLE)]
         listen = settings.listen

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
 
+from soc_cli.rule_files import Watch
 from soc_cli.supervise import Child
 from soc_cli.tasks import Tasks
 from soc_cli.wiring import Platform
@@ -40,16 +42,21 @@ def accept(platform: Platform) -> None:
 
 
 def run(settings: Settings, drain: bool = False, accept_journal: bool = False) -> int:
-    """One worker, until SIGTERM or SIGINT, or until nothing that is ours is pending."""
+    """One worker, until SIGTERM or SIGINT, or until nothing that is ours is pending.
+
+    Where rules have changed it ends in order and begins anew, as the same process: the rules of a start are frozen.
+    """
     logs.setup("work")
     stopping = stop_signals()
+    watch = Watch(settings)
     with Platform(settings) as platform, platform.working(LOCK_PATIENCE, alone=False):
         if accept_journal:
             accept(platform)
         member = platform.member(tasks=None if drain else lambda: Tasks(platform))
         with member.working():
             log.info("worker %s on %s", member.id, settings.data)
-            while not stopping.is_set():
+            watch.note()
+            while not stopping.is_set() and (drain or not watch.changed()):
                 if member.turn():
                     continue
                 if drain and not member.stalled and not member.worker.drain():
@@ -57,6 +64,9 @@ def run(settings: Settings, drain: bool = False, accept_journal: bool = False) -
                 platform.compact()
                 stopping.wait(IDLE)
         log.info("stopped")
+    if not drain and not stopping.is_set():
+        log.info("rules have changed: beginning anew")
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     return 0
 
 

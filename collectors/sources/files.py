@@ -125,6 +125,11 @@ class FileSource:
             again.close()
 
     @property
+    def format(self) -> str:
+        """As which it is read; "" before its first records, and where no format knows these."""
+        return self._known.format if self._known else ""
+
+    @property
     def taken(self) -> int:
         """Bytes of the file read so far, of `size`: for a progress bar."""
         return self.size if self.done else min(self._stream.taken, self.size)

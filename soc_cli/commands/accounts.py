@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from casework.services import Services
     from soc_core.access import Actor
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -44,10 +45,21 @@ def add(
         try:
             made, password = accounts.create(shell(), services, name, map(Role, role), organisation, display, person)
         except NotFound:
-            raise ValueError(f"no organisation {organisation!r} in this city") from None
+            raise ValueError(unknown(services, organisation)) from None
         place = services.organisation_name(organisation) if organisation else "whole city"
     show({"name": made.name, "roles": sorted(made.roles), "organisation": organisation, "place": place,
           "password": password}, as_json)
+
+
+def unknown(services: Services, organisation: str) -> str:
+    """One sentence on an organisation that is not there: where ids stand, and which one may be meant."""
+    from difflib import get_close_matches
+
+    known = services.inventory.organisations
+    near = [each.id for each in known.values() if organisation in (each.name, each.name_en)]
+    near += get_close_matches(organisation, known, n=3)
+    meant = "".join(f"; perhaps {key} ({known[key].name})" for key in near[:1])
+    return f"no organisation {organisation!r} in {services.settings.city}/organisations.csv{meant}"
 
 
 @app.command("first")

@@ -67,7 +67,10 @@ def test_the_first_password_is_told_until_somebody_sets_his_own(
 @pytest.mark.parametrize(("told", "reason"), [
     (("--role", "king"), "no role 'king'; the roles are agency_admin"),
     (("--role", "agency_admin"), "needs --organisation"),
-    (("--role", "agency_admin", "--organisation", "atlantis"), "no organisation 'atlantis' in this city"),
+    (("--role", "agency_admin", "--organisation", "atlantis"), "no organisation 'atlantis' in "),
+    (("--role", "agency_admin", "--organisation", "cs-bigdat"),
+     "changsha/organisations.csv; perhaps cs-bigdata (长沙市大数据中心)"),
+    (("--role", "agency_admin", "--organisation", "长沙市大数据中心"), "perhaps cs-bigdata ("),
     (("--role", "system_admin", "--role", "security_admin"), "administrat"),
 ])
 def test_what_cannot_be_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str], told: tuple[str, ...],
