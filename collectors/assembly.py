@@ -175,7 +175,7 @@ def _chain(rows: Rows, parsed: ParsedFrames, frames: Sequence[Frame], now: Micro
                     [len(frames[frame].raws.lines[line]) for frame, line in places])
     try:
         links: Links = rows.module.links(rows.frame)
-    except Exception:  # as in _joined: what cannot be linked stays as it is
+    except Exception:  # a defect of one assembler must not stop the events: what cannot be linked stays as it is
         log.exception("assembler %s failed on %d events", rows.module.__name__, len(places))
         return LATEST
     chains.run(_alone(links, places))
@@ -220,7 +220,7 @@ def _joined(rows: Rows, groups: Sequence[Sequence[int]], places: Sequence[tuple[
         made: pl.DataFrame = rows.module.join(members)
         if made.height != len(groups):
             raise ValueError(f"{made.height} events of {len(groups)} groups")
-    except Exception:  # a defect of one assembler must not stop the events
+    except Exception:  # likewise: the records stay events of their own, and none is lost
         log.exception("assembler %s failed on %d groups", rows.module.__name__, len(groups))
         return None
     return made.drop("group", "original", strict=False)

@@ -5,6 +5,7 @@ A pure function of its frames. Every line ends in exactly one of: events, merged
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,10 +18,13 @@ from soc_core.events import EventBatch, Part
 from soc_core.garbage import uncollected
 from soc_core.protocols import Context, Fault, Frame, FrameFault, Ints, Origin, Parsed, ParsedFrames
 
+log = logging.getLogger(__name__)
+
 PACKAGE = "collectors.formats"
 FALLBACK = "text"
 SAMPLE = 50
 SURE = 0.9  # a second format must be this sure of a line that the first could not read
+BROKEN: set[str] = set()  # formats that failed to look at lines; each is logged once a process
 
 
 class Key(NamedTuple):
@@ -117,7 +121,10 @@ def _spread(lines: Sequence[bytes]) -> list[bytes]:
 def _sniff(name: str, lines: Sequence[bytes]) -> float:
     try:
         return float(registry.get(PACKAGE, name).sniff(lines))
-    except Exception:  # a format that cannot even look at these lines is no candidate for them
+    except Exception:  # a defect of one format must not keep the others from these lines; it is no candidate for them
+        if name not in BROKEN:
+            BROKEN.add(name)
+            log.exception("format %s failed to look at lines and is passed over for such", name)
         return 0.0
 
 
@@ -181,7 +188,7 @@ def guarded(name: str, lines: Sequence[bytes], ctx: Context) -> Parsed:
     try:
         parsed: Parsed = registry.get(PACKAGE, name).parse(lines, ctx)
         return parsed
-    except Exception as error:
+    except Exception as error:  # whatever a format's defect is: its line goes to quarantine with this as the reason
         if len(lines) <= 1:
             reason = f"parser error: {name}: {type(error).__name__}: {error}"[:300]
             return Parsed(EventBatch(0, []), np.empty(0, dtype=np.int64), [Fault(n, reason) for n in range(len(lines))])

@@ -86,6 +86,19 @@ def test_an_exception_costs_the_line_that_raises_it_and_no_other(monkeypatch: py
     assert places(found) == [(0, n) for n in range(20) if n not in (3, 17)]
 
 
+def test_a_format_that_fails_to_look_at_lines_is_passed_over_and_logged_once(
+        monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(lines: list[bytes]) -> float:
+        raise ZeroDivisionError("deep inside")
+
+    monkeypatch.setattr(syslog, "sniff", broken)
+    monkeypatch.setattr(parse, "BROKEN", set())
+    assert parse.detect([EVE] * 3) == "suricata_eve"
+    assert parse.detect([EVE]) == "suricata_eve"
+    (said,) = [record for record in caplog.records if "syslog" in record.message]
+    assert said.exc_info
+
+
 def test_how_frames_are_cut_changes_nothing() -> None:
     lines = [SSH, ACCESS, EVE, b"junk", WINDOWS] * 4
     whole = parse.parse([frame(lines, format="syslog")])
