@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,13 +26,16 @@ SLOW = "postgresql or elastic or kill or processes or crash"
 PLACE = "tests/detections/sigma/"
 SIGMA = [PLACE + name for name in ("test_judge.py", "test_modifiers.py", "test_load.py", "test_tuning.py",
                                    "test_hypothesis.py")]
+CORRELATION = [PLACE + "test_windows.py", PLACE + "test_correlate.py"]
 STATE = "tests/soc_core/state/"
 PIPELINE = ["tests/soc_core/test_pipeline.py", "tests/soc_core/test_held.py"]
 JOURNAL = ["tests/soc_core/journal/test_frames.py", "tests/soc_core/journal/test_files.py"]
 API = ["tests/soc_api/test_api.py"]
 KILLERS: dict[str, list[str]] = {
     "detections/sigma": SIGMA,
-    "detections/sigma/windows.py": [PLACE + "test_windows.py", PLACE + "test_correlate.py"],
+    "detections/sigma/windows.py": CORRELATION,
+    "detections/sigma/correlate.py": CORRELATION,
+    "detections/sigma/multi.py": [PLACE + "test_multi.py", *SIGMA],
     "soc_core/journal": JOURNAL,
     "soc_core/pipeline.py": PIPELINE,
     "soc_core/held.py": PIPELINE[::-1],
@@ -42,6 +45,7 @@ KILLERS: dict[str, list[str]] = {
     "soc_core/access.py": ["tests/casework/test_rights.py", *API],
     "casework/services.py": ["tests/casework", *API],
     "casework/rights.py": ["tests/casework/test_rights.py"],
+    "casework/masking.py": ["tests/casework/test_access.py", *API],
     "soc_api/auth.py": ["tests/soc_api/test_auth.py", *API],
 }
 HEAVY = ("pytest", "hypothesis", "numpy", "polars", "sqlalchemy.orm", "pydantic", "fastapi", "httpx", "sigma.rule")
@@ -179,6 +183,34 @@ def copied(place: Path) -> None:
             shutil.copymode(ROOT / name, place / name)
 
 
+class Unfit(Exception):
+    """The tests fail without a mutant; what they said."""
+
+
+def drawn(module: str, seed: int, count: int, lines: Sequence[int] = ()) -> tuple[list[Mutant], int]:
+    """A sample of a module's mutants, and of how many."""
+    every = [mutant for mutant in mutants((ROOT / module).read_text(encoding="utf-8"))
+             if not lines or mutant.line in lines]
+    return random.Random(seed).sample(every, min(count, len(every))), len(every)
+
+
+def judged(module: str, chosen: Sequence[Mutant], tests: list[str], everything: bool = False
+           ) -> Iterator[tuple[Mutant, bool]]:
+    """Each mutant, and whether it was killed. Raises Unfit."""
+    for name in HEAVY:
+        __import__(name)
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        place = Path(folder)
+        copied(place)
+        begun = time.monotonic()
+        if not survives(place, tests, everything, 600):
+            raise Unfit((place / "said").read_text(encoding="utf-8")[-2000:])
+        limit = 30 + 4 * (time.monotonic() - begun)
+        for mutant in sorted(chosen, key=lambda m: m.line):
+            (place / module).write_text(mutant.source, encoding="utf-8")
+            yield mutant, not survives(place, tests, everything, limit)
+
+
 def main() -> int:
     """Status 0 when all are killed, 1 when some survive, 2 when the tests fail without a mutant."""
     asked = argparse.ArgumentParser(prog="python -m tests.mutate", description=__doc__)
@@ -191,25 +223,17 @@ def main() -> int:
     options = asked.parse_args()
     module = Path(options.module).resolve().relative_to(ROOT).as_posix()
     tests = options.tests or killers(module)
-    every = mutants((ROOT / module).read_text(encoding="utf-8"))
-    every = [mutant for mutant in every if not options.lines or mutant.line in options.lines]
-    chosen = random.Random(options.seed).sample(every, min(options.count, len(every)))
-    for name in HEAVY:
-        __import__(name)
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        place = Path(folder)
-        copied(place)
-        begun = time.monotonic()
-        if not survives(place, tests, options.all, 600):
-            print((place / "said").read_text(encoding="utf-8")[-2000:], file=sys.stderr)
-            return 2
-        limit, alive = 30 + 4 * (time.monotonic() - begun), 0
-        for mutant in sorted(chosen, key=lambda m: m.line):
-            (place / module).write_text(mutant.source, encoding="utf-8")
-            if survives(place, tests, options.all, limit):
-                alive += 1
+    chosen, possible = drawn(module, options.seed, options.count, options.lines or ())
+    alive = 0
+    try:
+        for mutant, killed in judged(module, chosen, tests, options.all):
+            alive += not killed
+            if not killed:
                 print(f"{module}:{mutant.line}: survives: {mutant.was}  →  {mutant.now}", flush=True)
-    print(f"{module}: {len(chosen) - alive} of {len(chosen)} killed (of {len(every)} possible)")
+    except Unfit as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{module}: {len(chosen) - alive} of {len(chosen)} killed (of {possible} possible)")
     return 1 if alive else 0
 
 
