@@ -217,8 +217,8 @@ def show(summary: dict[str, Any]) -> None:
     for name, times in summary["detectors_failed"].items():
         console.print(f"[red]detector {name} failed {times} times[/red]: what it missed is not in the alerts below")
     if summary["formats"]:
-        read_as = ", ".join(f"{name} ({files} file{'s' * (files > 1)})" for name, files in summary["formats"].items())
-        console.print(f"read as {read_as}", highlight=False, soft_wrap=True)
+        read_as = (f"{name} ({files} file{'s' * (files > 1)})" for name, files in summary["formats"].items())
+        console.print(f"read as {', '.join(read_as)}", highlight=False, soft_wrap=True)
     table = Table(show_header=False, box=None)
     for name in ("read", "normalised", *FATES):
         table.add_row(name, f"{summary[name]:,}")
