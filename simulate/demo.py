@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from simulate import templates
 from simulate.attacks import Attacks, Strike
 from simulate.traffic import Lines, Traffic
 from soc_core import clock
@@ -89,20 +90,22 @@ class DemoSource:
         return found
 
     def _raws(self, pieces: Sequence[Lines], now: Micros) -> list[Raws]:
-        by_stream: dict[tuple[str, str, str], list[bytes]] = {}
+        by_stream: dict[tuple[str, str, str, str], list[bytes]] = {}
         for lines in pieces:
             for text, code in zip(lines.text.to_list(), lines.stream.tolist(), strict=True):
                 stream = self._traffic.listed[code]
-                by_stream.setdefault((stream.source, stream.zone, stream.peer), []).append(text.encode())
+                form = templates.kind(stream.kind).document.format  # as a collector knows it
+                by_stream.setdefault((stream.source, stream.zone, stream.peer, form), []).append(text.encode())
         found = []
-        for (source, zone, peer), texts in by_stream.items():
+        for (source, zone, peer, form), texts in by_stream.items():
             name = f"demo/{source}"
             first = self._next.get(name)
             if first is None:
                 first = self._tail(name) + 1
             self._next[name] = first + len(texts)
             positions = np.arange(first, first + len(texts), dtype=np.int64)
-            found.append(Raws(Origin(source=name, zone=zone, peer=peer, realm=DEMO), texts, now, positions))
+            origin = Origin(source=name, format=form, zone=zone, peer=peer, realm=DEMO)
+            found.append(Raws(origin, texts, now, positions))
         return found
 
 
