@@ -130,6 +130,16 @@ def revoke(world: World, who: Who) -> Ask:
     return Ask("/indicators/revoke", (404,) if may(who, "threats.revoke") else (403,), body={"ids": ["none"]})
 
 
+def factor(call: str, path: str, **more: Any) -> Visit:
+    """Of a role for years to come, so that those who walk come in; only the whole city's administrator may."""
+
+    def ask(world: World, who: Who) -> Ask:
+        may_here = may(who, call) and not who.place
+        return Ask(path, (200,) if may_here else (403,), body={"roles": ["red"], **more})
+
+    return ask
+
+
 def token_list(world: World) -> list[tuple[str, str]]:
     return [(row.id, row.organisation) for row in world.rows(TokenRow)]
 
@@ -172,6 +182,8 @@ CHANGES: dict[str, Visit] = {
                                               kind="", note="walk"),
     "/indicators": take,
     "/indicators/revoke": revoke,
+    "/policy/factor": factor("factors.demand", "/policy/factor", since="2999-01-01T00:00:00Z"),
+    "/policy/factor/waive": factor("factors.waive", "/policy/factor/waive"),
     "/tokens/{token}/revoke": single("accounts.revoke", "/tokens/{}/revoke", token_list),
     "/webhooks": subscribe,
     "/webhooks/{webhook}/end": single("webhooks.end", "/webhooks/{}/end", lambda world: [

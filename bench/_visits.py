@@ -327,6 +327,8 @@ READS: dict[str, Visit] = {
     "/quarantine/samples": samples,
     "/rules/health": listed("rule_health.health", "/rules/health", fired,
                             lambda told: {row["rule"]: row["alerts"] for row in told["fired"]}),
+    "/policy/factor": listed("factors.listing", "/policy/factor", lambda *_: True,
+                             lambda told: isinstance(told["demands"], list)),
     "/sources": listed("sources.listing", "/sources", own_sources, lambda told: ids(told["rows"], "source")),
     "/tokens": listed("accounts.machine_tokens", "/tokens", tokens, lambda told: ids(told["tokens"], "id")),
     "/webhooks": listed("webhooks.listing", "/webhooks", lambda world, who: mine(

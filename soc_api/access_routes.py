@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from casework import account, accounts, ledger, lookers, masking, rule_health, webhooks
+from casework import account, accounts, factors, ledger, lookers, masking, rule_health, webhooks
 from soc_api.answers import reply
-from soc_api.routes import Body, Here, Limit, Text, Who
+from soc_api.routes import Body, Entering, Here, Limit, Text, Who, time_of
 from soc_core import seals
 from soc_core.access import Role
 from soc_core.models import REAL, Level
@@ -55,6 +55,18 @@ class Reset(Body):
     second_factor: bool = False
 
 
+class Demand(Body):
+    """`since` as 2026-12-01T00:00:00+08:00, or nothing for now."""
+
+    roles: Roles
+    since: str = Field(default="", max_length=40)
+    grace_days: int = Field(default=14, ge=0, le=factors.LONGEST)
+
+
+class Waived(Body):
+    roles: Roles
+
+
 class Why(Body):
     reason: str = Field(min_length=1, max_length=2_000)
 
@@ -76,13 +88,13 @@ class Subscription(Body):
 
 
 @router.post("/account/factor")
-def factor_begin(actor: Who, services: Here) -> Response:
+def factor_begin(actor: Entering, services: Here) -> Response:
     """A secret for an authenticator, as the address that it scans."""
     return reply({"address": account.begin_factor(actor, services)})
 
 
 @router.post("/account/factor/confirm")
-def factor_confirm(actor: Who, services: Here, given: Code) -> Response:
+def factor_confirm(actor: Entering, services: Here, given: Code) -> Response:
     """Signing in needs codes from now on; every session ends."""
     return reply(account.confirm_factor(actor, services, given.code))
 
@@ -153,6 +165,26 @@ def machine_token_revoke(actor: Who, services: Here, token: str) -> Response:
     """End anybody's token."""
     accounts.revoke(actor, services, token)
     return reply({"revoked": True})
+
+
+@router.get("/policy/factor")
+def factor_policy(actor: Who, services: Here) -> Response:
+    """Which roles must have a second factor, from when, and how many of their accounts have none."""
+    return reply({"demands": factors.listing(actor, services)})
+
+
+@router.post("/policy/factor")
+def factor_demand(actor: Who, services: Here, given: Demand) -> Response:
+    """Ask it of roles: after the grace their accounts come no further than setting one up."""
+    factors.demand(actor, services, given.roles, time_of(given.since), given.grace_days)
+    return reply({"demanded": True})
+
+
+@router.post("/policy/factor/waive")
+def factor_waive(actor: Who, services: Here, given: Waived) -> Response:
+    """Ask it of these roles no more."""
+    factors.waive(actor, services, given.roles)
+    return reply({"waived": True})
 
 
 # ---------------------------------------------------------------- audit

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from casework import account as own
 from casework.services import Services
 from soc_api import relying
 from soc_api.provider import Provider, code_of
@@ -23,7 +24,7 @@ from soc_api.relying import Begun, Far, Issuer, Near
 from soc_core import audit, clock, sealed
 from soc_core.access import NOTHING, Actor, Role, Scope
 from soc_core.clock import Micros
-from soc_core.state import tokens, users
+from soc_core.state import factors, tokens, users
 from soc_core.state.tables import UserRow
 from soc_core.state.users import Account
 
@@ -43,7 +44,8 @@ class Denied(PermissionError):
 
 
 class Entry(NamedTuple):
-    """Somebody who is in. With `must_change` nothing but setting an own password is allowed.
+    """Somebody who is in. With `must_change` nothing but setting an own password is allowed; with `must_prove` nothing
+    but setting up the second factor that the policy asks for, until `factor_due` (0: not asked) one may do without.
 
     `session` is the session's random id; "" for a machine's token, which has no session and needs no CSRF token.
     """
@@ -52,6 +54,13 @@ class Entry(NamedTuple):
     display: str
     must_change: bool
     session: str
+    must_prove: bool = False
+    factor_due: Micros = 0
+
+    @property
+    def halted(self) -> bool:
+        """In, but at the door: no data and no call before that is done."""
+        return self.must_change or self.must_prove
 
 
 class SignedIn(NamedTuple):
@@ -136,7 +145,7 @@ class Logins:
                              {"peer": peer, "issuer": issuer.issuer})
         if account is None or account.disabled:
             raise Denied("wrong", "account or password is wrong")
-        return self._issue(account)
+        return self._issue(account, far=issuer is not self.near)
 
     def check(self, name: str, password: str, peer: str, code: str = "") -> Account:
         """The account for the right password (and code). Raises Denied."""
@@ -159,8 +168,10 @@ class Logins:
     def _unseal(self, sealed: str) -> str:
         return self.services.box.open(sealed)
 
-    def _issue(self, account: Account) -> SignedIn:
-        made = self._signer.dumps({"n": account.name, "v": account.session_version, "s": secrets.token_hex(12)})
+    def _issue(self, account: Account, far: bool = False) -> SignedIn:
+        """`far`: an outside provider let him in, whose second factor is its own."""
+        made = self._signer.dumps({"n": account.name, "v": account.session_version, "s": secrets.token_hex(12)} | (
+            {"f": 1} if far else {}))
         token = made if isinstance(made, str) else made.decode()
         return SignedIn(token, clock.now() + SESSION_SECONDS * clock.SECOND, account.must_change)
 
@@ -174,6 +185,11 @@ class Logins:
         except ValueError as error:
             raise Denied("weak", str(error)) from None
         return self._issue(account)
+
+    def prove_factor(self, who: Entry, code: str) -> SignedIn:
+        """A second factor, proved by its first code; other sessions end and a new one begins. Raises ValueError."""
+        self.account(who)
+        return self._issue(own.confirm_factor(who.actor, self.services, code[:20]))
 
     def sign_out(self, who: Entry) -> None:
         """End every session of the account."""
@@ -191,16 +207,18 @@ class Logins:
             return None
         try:
             held = self._signer.loads(token, max_age=SESSION_SECONDS)
-            name, version, session_id = str(held["n"]), int(held["v"]), str(held["s"])
+            name, version, session_id, far = str(held["n"]), int(held["v"]), str(held["s"]), bool(held.get("f"))
         except (BadSignature, KeyError, TypeError, ValueError):
             return None
         with self.services.database.read() as session:
             account = users.get(session, name)
+            due = factors.due(session, account) if account and not far else None
         if account is None or account.disabled or account.session_version != version:
             return None
         actor = Actor(account.name, account.roles, self._scope(account.roles, account.organisation),
                       account.organisation)
-        return Entry(actor, account.display, account.must_change, session_id)
+        return Entry(actor, account.display, account.must_change, session_id, due is not None and due <= clock.now(),
+                     due or 0)
 
     def bearer(self, secret: str) -> Entry | None:
         """Who a bearer token stands for: a machine's API token, or a session's own."""

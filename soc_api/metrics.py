@@ -71,7 +71,7 @@ def admit(request: Request) -> None:
     logins: Logins = request.app.state.logins
     if scheme.lower() == "bearer":
         who = logins.bearer(secret.strip())
-        if who and not who.must_change and who.actor.scope.organisations is None:
+        if who and not who.halted and who.actor.scope.organisations is None:
             return
         raise Denied("none", "this token does not open the metrics of the whole city")
     peer = request.client.host if request.client else ""

@@ -30,7 +30,7 @@ from sqlalchemy.orm import Session
 from casework.services import Services
 from soc_core import clock, sealed
 from soc_core.config import Client
-from soc_core.state import users
+from soc_core.state import factors, users
 from soc_core.state.access_tables import CodeRow
 from soc_core.state.users import Account
 
@@ -216,7 +216,10 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
         return {"keys": [{**self.key.as_dict(private=False), "use": "sig", "alg": "RS256"}]}
 
     def authorize(self, asked: Mapping[str, str], account: Account) -> str:
-        """Where the browser goes with a code (or a refusal that the client may know). Raises ValueError otherwise."""
+        """Where the browser goes with a code (or a refusal that the client may know). Raises ValueError otherwise, and
+        for an account without the second factor that it must have: our own console alone lets it in, to set one up."""
+        if asked.get("client_id") != CONSOLE and self.overdue(account):
+            raise ValueError("this account sets up a second factor first, at the console")
         request = self.create_oauth2_request(("GET", dict(asked), {}))
         try:
             grant = self.get_consent_grant(request, account)
@@ -226,6 +229,11 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
             raise ValueError(f"this request to sign in is refused: {error.description or error.error}") from None
         _, _, headers = self.create_authorization_response(request, account, grant)
         return str(dict(headers)["Location"])
+
+    def overdue(self, account: Account) -> bool:
+        with self.services.database.read() as session:
+            due = factors.due(session, account)
+        return due is not None and due <= clock.now()
 
     def knows(self, asked: Mapping[str, str]) -> bool:
         client = self.clients.get(asked.get("client_id", ""))

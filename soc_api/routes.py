@@ -98,6 +98,14 @@ def entry_of(request: Request) -> Entry:
 
 
 def actor_of(who: Annotated[Entry, Depends(entry_of)]) -> Actor:
+    actor = entering_of(who)
+    if who.must_prove:
+        raise Refused("your role needs a second factor: POST /api/v1/account/factor, then confirm it by a code")
+    return actor
+
+
+def entering_of(who: Annotated[Entry, Depends(entry_of)]) -> Actor:
+    """For the calls that set up a second factor: open to who is held at the door for want of one."""
     if who.must_change:
         raise Refused("set a password of your own first: POST /api/v1/password")
     return who.actor
@@ -109,6 +117,7 @@ def time_of(text: str) -> int | None:
 
 Here = Annotated[Services, Depends(services_of)]
 Who = Annotated[Actor, Depends(actor_of)]
+Entering = Annotated[Actor, Depends(entering_of)]
 
 
 # ---------------------------------------------------------------- coming in
@@ -145,7 +154,8 @@ def session(request: Request, token: str, expires: int, must_change: bool) -> Re
     logins = logins_of(request)
     who = logins.entry(token)
     csrf = logins.csrf(who) if who else ""
-    answer = reply({"token": token, "expires": expires, "must_change": must_change, "csrf": csrf})
+    answer = reply({"token": token, "expires": expires, "must_change": must_change, "csrf": csrf,
+                    "must_prove": bool(who and who.must_prove), "factor_due": who.factor_due if who else 0})
     answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=request.url.scheme == "https", path="/")
     return answer
 
@@ -166,6 +176,7 @@ def me(request: Request, who: Annotated[Entry, Depends(entry_of)]) -> Response:
     return reply({
         "name": actor.name, "display": who.display, "roles": sorted(actor.roles), "organisation": actor.organisation,
         "whole_city": actor.scope.organisations is None, "must_change": who.must_change,
+        "must_prove": who.must_prove, "factor_due": who.factor_due,
         "csrf": logins_of(request).csrf(who) if who.session else ""})
 
 

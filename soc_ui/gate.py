@@ -25,9 +25,11 @@ from soc_ui.text import LANGUAGES, translate
 
 PAGE = Path(__file__).with_name("login.html")
 LANGUAGE = "soc_lang"
+WHO = "soc.who"  # in a request's scope: its entry, read once
 OPEN = ("/login", "/language/", "/static/", "/favicon", *oidc.OPEN)
 PROBES = ("/_stcore/health", "/_stcore/host-config")  # also asked below a page's own path
 ENTERING = ("/password", "/logout")  # all that a session with a one-time password may reach
+PROVING = ("/factor", *ENTERING)  # and one that must set up a second factor first
 HEADERS = {
     "x-content-type-options": "nosniff", "x-frame-options": "DENY", "referrer-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=()",
@@ -47,8 +49,16 @@ def language_of(connection: HTTPConnection) -> str:
 
 
 def entry(connection: HTTPConnection) -> Entry | None:
-    """Who this request's cookie stands for, checked against the account as it is now."""
-    return runtime.logins().entry(connection.cookies.get(COOKIE, ""))
+    """Who this request's cookie stands for, checked against the account as it is now: once a request."""
+    if WHO not in connection.scope:
+        connection.scope[WHO] = runtime.logins().entry(connection.cookies.get(COOKIE, ""))
+    found: Entry | None = connection.scope[WHO]
+    return found
+
+
+def admitted(who: Entry, path: str) -> bool:
+    """Whether a session may come to a path: what is due of it at the door comes first."""
+    return not who.halted or path in (ENTERING if who.must_change else PROVING)
 
 
 def local(path: str) -> str:
@@ -83,7 +93,7 @@ class Gate:
             await self.app(scope, receive, dressed)
             return
         who = await run_in_threadpool(entry, connection)
-        if who is not None and (path in ENTERING or not who.must_change):
+        if who is not None and admitted(who, path):
             await self.app(scope, receive, dressed)
         elif scope["type"] == "websocket":
             await receive()
@@ -97,9 +107,14 @@ class Gate:
         page = connection.url.path == "/" or "text/html" in connection.headers.get("accept", "")
         if page and connection.scope.get("method") == "GET":
             here = connection.url.path + (f"?{connection.url.query}" if connection.url.query else "")
-            to = "/password" if who else "/login" + (f"?next={quote(here, safe='')}" if here != "/" else "")
+            to = door(who) if who else "/login" + (f"?next={quote(here, safe='')}" if here != "/" else "")
             return RedirectResponse(to, status_code=303)
         return JSONResponse({"error": "sign in first"}, status_code=401)
+
+
+def door(who: Entry) -> str:
+    """Where a session goes that may not go on."""
+    return "/password" if who.must_change else "/factor"
 
 
 def middleware() -> list[Middleware]:

@@ -48,7 +48,7 @@ def fault(status: int, error: str) -> Response:
 async def with_actor(request: Request, run: Callable[[Actor], Response]) -> Response:
     """Run one read for whoever asks; one clear sentence when it cannot be done."""
     who = await run_in_threadpool(entry, request)
-    if who is None or who.must_change:
+    if who is None or who.halted:
         return fault(401, "sign in first")
     try:
         return await run_in_threadpool(run, who.actor)

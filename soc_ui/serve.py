@@ -49,12 +49,12 @@ def main(data: Path, host: str = "127.0.0.1", port: int = 8501, city: Path | Non
         os.environ["SOC_CITY"] = str(city.resolve())
     import streamlit as st
 
-    from soc_ui import gate, live, runtime
+    from soc_ui import factor, gate, live, runtime
     from soc_ui.options import options
 
     threading.Thread(target=runtime.warm, name="warm", daemon=True).start()
-    app = st.App(MAIN, lifespan=tidy, routes=[*gate.routes(), *live.routes()], middleware=gate.middleware(),
-                 on_script_error=runtime.report)
+    app = st.App(MAIN, lifespan=tidy, routes=[*gate.routes(), *factor.routes(), *live.routes()],
+                 middleware=gate.middleware(), on_script_error=runtime.report)
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when it has stopped; then all is done
     app.run(config=options(host, port))
 

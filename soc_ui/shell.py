@@ -44,7 +44,7 @@ def run() -> None:
     st.set_page_config(page_title=text.translate(language, "common.product"), page_icon=str(ICON), layout="wide")
     st.html(FRAME)
     who = runtime.logins().entry(jar.get(COOKIE, ""))
-    if who is None or who.must_change:  # the gate lets nobody so far in; the session may have ended since
+    if who is None or who.halted:  # the gate lets nobody so far in; the session may have ended since
         st.text(text.translate(language, "login.expired"))
         st.link_button(text.translate(language, "login.enter"), "/login")
         st.stop()
@@ -71,7 +71,7 @@ def make(who: Entry, language: str, places: list[pages.Place]) -> Console:
 
     def actor_now() -> Actor | None:
         found = runtime.logins().entry(token)
-        return found.actor if found and not found.must_change else None
+        return found.actor if found and not found.halted else None
 
     console = Console(who.actor, runtime.services(), language, runtime.logins().csrf(who), known, actor_now)
     for place in places:

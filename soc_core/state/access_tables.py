@@ -64,3 +64,14 @@ class WebhookRow(Base):
     creator: Mapped[str]
     created: Mapped[int]
     disabled: Mapped[bool] = mapped_column(default=False)
+
+
+class FactorRow(Base):
+    """A role whose accounts must have a second factor `grace` after `since`, or after they were made."""
+
+    __tablename__ = "factor_policy"
+    role: Mapped[str] = mapped_column(primary_key=True)
+    since: Mapped[int]
+    grace: Mapped[int]
+    actor: Mapped[str]
+    at: Mapped[int]

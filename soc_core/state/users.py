@@ -46,6 +46,7 @@ class Account(NamedTuple):
     session_version: int
     person: str = ""  # whose it is, as a staff number: one person may have several accounts
     second_factor: bool = False
+    created: Micros = 0
 
 
 def create(session: Session, name: str, password: str, roles: Iterable[Role], organisation: str = "",
@@ -234,4 +235,4 @@ def _row(session: Session, name: str) -> UserRow:
 def _made(row: UserRow) -> Account:
     return Account(row.name, row.display, frozenset(map(Role, row.roles)), row.organisation, row.must_change,
                    row.disabled, row.locked_until, row.last_login, row.session_version, row.person,
-                   bool(row.totp) and not row.totp.startswith(PENDING))
+                   bool(row.totp) and not row.totp.startswith(PENDING), row.created)
