@@ -65,11 +65,11 @@ class Lexicon:
         self._known: dict[tuple[int, bytes], int] = {}  # without kernels
         self._raw: list[tuple[int, bytes]] = [(0, b"")]
         self._seed, self._mask = np.uint64(secrets.randbits(64) | 1), np.uint64(mask)
-        self._slots = np.zeros(1 << 12, np.int32)
-        self._hashes = np.zeros(1 << 10, np.uint64)
-        self._places = np.zeros(1 << 10, np.int64)
-        self._marks = np.zeros(1 << 10, np.uint8)
-        self._arena = np.zeros(1 << 15, np.uint8)
+        self._slots = np.zeros(1 << 8, np.int32)
+        self._hashes = np.zeros(1 << 6, np.uint64)
+        self._places = np.zeros(1 << 6, np.int64)
+        self._marks = np.zeros(1 << 6, np.uint8)
+        self._arena = np.zeros(1 << 11, np.uint8)
         self._counts = np.array([1, 0, limit, 0], np.int64)  # as the kernel says
 
     def __len__(self) -> int:
@@ -107,7 +107,7 @@ class Lexicon:
         codes = np.empty(len(starts), np.int32)
         with self._lock:
             if self._kernels is None:
-                self._encode_slowly(whole.tobytes(), starts, ends, marks, codes)
+                self._encode_slowly(whole, starts, ends, marks, codes)
                 return codes
             done = 0
             while True:
@@ -171,13 +171,13 @@ class Lexicon:
             self._slots = np.zeros(2 * len(self._slots), np.int32)
             self._kernels.rehash(self._slots, self._hashes, count)
 
-    def _encode_slowly(self, data: bytes, starts: Ints, ends: Ints, marks: Bytes, codes: Codes) -> None:
+    def _encode_slowly(self, data: Bytes, starts: Ints, ends: Ints, marks: Bytes, codes: Codes) -> None:
         kinds = marks.tolist() if len(marks) > 1 else marks.tolist() * len(starts)
         for row, (start, end, kind) in enumerate(zip(starts.tolist(), ends.tolist(), kinds, strict=True)):
             if start < 0 or end - start > self.long:
                 codes[row] = NOTHING if start < 0 else ELSEWHERE
                 continue
-            key = (kind, data[start:end])
+            key = (kind, data[start:end].tobytes())
             code = self._known.get(key)
             if code is None:
                 if self._sized(len(self) + 1, int(self._counts[1]) + len(key[1])) > self.limit:
