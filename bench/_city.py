@@ -1,7 +1,7 @@
 """A whole platform for the benches, each part a process or a server of its own, and everything in it may be killed.
 
 The form `local` is one machine's: files, SQLite, the embedded store. The form `city` is Kafka, PostgreSQL and
-Elasticsearch. Engines bind 127.0.0.1 or a socket in a temporary folder.
+Elasticsearch. Engines bind 127.0.0.1 or a socket in a temporary folder. What all of them keep lies on one small disk.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,7 +26,7 @@ from soc_core.config import ROOT
 
 Form = Literal["local", "city"]
 PATIENCE = 600.0  # seconds: a machine may be busy, and starting takes as long as it takes
-SMALL_DISK = "192m"
+SMALL_DISK: dict[Form, str] = {"local": "192m", "city": "1g"}
 
 
 def free_port() -> int:
@@ -43,12 +44,14 @@ class City:
         self.folder = Path(tempfile.mkdtemp(prefix="soc-faults-"))
         self.folder.chmod(0o755)
         self.stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        self.data = self.folder / "data"
-        self.data.mkdir()
-        self.small = form == "local" and self._small_disk()
+        self.disk = self._place("disk")
+        self.small = self._small_disk()
+        self.data = self._place("disk/data")
         if cache is not None:
             (self.data / "cache").symlink_to(cache)
-        self.shim = Shim(self.folder)
+        self.shim, self.theirs = Shim(self.folder / "ours"), Shim(self.folder / "theirs", jumps=False)
+        self.jump = 0
+        self.door = threading.Lock()  # who holds it lets nobody send
         try:
             self.engines()
         except BaseException:
@@ -63,10 +66,10 @@ class City:
 
     def _small_disk(self) -> bool:
         """Data on a disk that can be filled. Needs the right to mount."""
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "soc", str(self.data)],
-                              capture_output=True)
+        options = f"size={SMALL_DISK[self.form]},mode=755"
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "soc", str(self.disk)], capture_output=True)
         if done.returncode == 0:
-            self.stack.callback(subprocess.run, ["umount", "-l", str(self.data)], check=False)
+            self.stack.callback(subprocess.run, ["umount", "-l", str(self.disk)], check=False)
         return done.returncode == 0
 
     def engines(self) -> None:
@@ -75,18 +78,21 @@ class City:
         if self.form == "city":
             from tests.servers import elastic, kafka, postgres
 
-            self.kafka = kafka.new_broker(self._place("kafka"))
+            slow = self.theirs.environment
+            self.kafka = kafka.new_broker(self._place("disk/kafka"), environment=slow)
             self.stack.callback(self.kafka.stop)
-            server = postgres.server()
+            server = postgres.new_server(self._place("disk/postgres"), slow)
             if isinstance(server, str):
                 raise OSError(server)
             self.postgres = server
+            self.stack.callback(self.postgres.stop)
             java = elastic.java_home(elastic.VERSIONS["es8"][1])
             if java is None:
                 raise OSError("Elasticsearch wants Java")
-            self.elastic = elastic.Node(self._place("elastic"), elastic.distribution("es8"), java, free_port())
+            self.elastic = elastic.Node(self._place("elastic"), elastic.distribution("es8"), java, free_port(),
+                                        self.disk, slow)
             self.stack.callback(self.elastic.stop)
-            url = self.stack.enter_context(server.new_database())
+            url = server.url("shared")
             said += (f"events: {{elastic: {{urls: ['{self.elastic.url}'], replicas: '0', patience: 3}}}}\n"
                      f"journal: {{kafka: {{servers: '{self.kafka.address}', patience: 5}}}}\nstate: {url}\n")
         (self.data / "soc.yaml").write_text(said)
@@ -112,6 +118,17 @@ class City:
 
     def work(self) -> None:
         self.workers.append(self.soc("work", "work"))
+
+    def accept(self) -> None:
+        """What an operator does after a journal was made anew. Raises TimeoutError."""
+        until = time.monotonic() + PATIENCE
+        while self.soc("accept", "work", "--accept-journal", "--drain").wait(PATIENCE):
+            if time.monotonic() > until:
+                raise TimeoutError(self.said("accept"))
+
+    def said(self, log: str) -> str:
+        """The last words of a process."""
+        return (self.folder / f"{log}.log").read_text(errors="replace")[-3000:]
 
     def tend(self) -> None:
         """What has ended is started again, as a supervisor does."""
@@ -160,4 +177,4 @@ class City:
             except (httpx.HTTPError, OSError) as error:
                 said = str(error)
             time.sleep(0.1)
-        raise TimeoutError(f"{said}: {(self.folder / 'collect.log').read_text()[-1500:]}")
+        raise TimeoutError(f"{said}: {self.said('collect')}")

@@ -11,7 +11,7 @@ import struct
 import subprocess
 from pathlib import Path
 
-CODE = r"""
+HEAD = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -33,6 +33,8 @@ __attribute__((constructor)) static void begin(void) {
     if (found != MAP_FAILED) page = found;
     close(file);
 }
+"""
+CLOCK = r"""
 int clock_gettime(clockid_t id, struct timespec *at) {
     int code = (int)syscall(SYS_clock_gettime, id, at);
     if (!code && id == CLOCK_REALTIME) at->tv_sec += page[0];
@@ -70,6 +72,8 @@ int cnd_timedwait(cnd_t *cond, mtx_t *lock, const struct timespec *at) {
     struct timespec own = kernels(at);
     return real(cond, lock, &own);
 }
+"""
+DISK = r"""
 static void wait_for_disk(void) { if (page[1] > 0) usleep((useconds_t)page[1]); }
 int fsync(int file) { wait_for_disk(); return (int)syscall(SYS_fsync, file); }
 int fdatasync(int file) { wait_for_disk(); return (int)syscall(SYS_fdatasync, file); }
@@ -77,10 +81,14 @@ int fdatasync(int file) { wait_for_disk(); return (int)syscall(SYS_fdatasync, fi
 
 
 class Shim:
-    """Set `jump` (seconds) and `slow` (seconds a sync takes longer) at any time; `environment` is for the processes."""
+    """Set `jump` (seconds) and `slow` (seconds a sync takes longer) at any time; `environment` is for the processes.
 
-    def __init__(self, folder: Path) -> None:
+    Without `jumps` the clock is left alone: for servers, which are none of ours.
+    """
+
+    def __init__(self, folder: Path, jumps: bool = True) -> None:
         self.environment: dict[str, str] = {}
+        folder.mkdir(mode=0o755, exist_ok=True)
         self._page = folder / "shim.page"
         self._page.write_bytes(bytes(16))
         with self._page.open("r+b") as handle:
@@ -88,7 +96,7 @@ class Shim:
         compiler = shutil.which("cc")
         if compiler is None:
             return
-        (folder / "shim.c").write_text(CODE)
+        (folder / "shim.c").write_text(HEAD + (CLOCK if jumps else "") + DISK)
         library = folder / "shim.so"
         done = subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(folder / "shim.c"), "-ldl"])
         if done.returncode == 0:

@@ -2,19 +2,20 @@
 
 Rounds of TURNS faults each, half of them on one machine's form and half on the city's; SOC_FAULTS says how many faults
 in all (200). Each round's outcome is kept in SOC_FAULTS_DIR (a temporary folder otherwise): a bench that is broken
-off goes on with the next round. SOC_FAULTS_FORM=local leaves the servers out, SOC_FAULTS_FORM=city takes them alone.
+off goes on with the next round. SOC_FAULTS_FORM=local leaves the servers out, SOC_FAULTS_FORM=city takes them alone;
+both may run at once on one SOC_FAULTS_DIR. The faults themselves: bench/_faults.py.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import random
-import signal
+import shutil
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ import numpy as np
 import orjson
 
 from bench._city import City, Form
+from bench._faults import Fault, possible
 from soc_core import clock, identity
 from soc_core.access import EVERYTHING
 from soc_core.config import Settings, load
 from soc_core.protocols import Origin, Query, Raws
 from soc_core.state import alerts, commits
 
+log = logging.getLogger(__name__)
 FORMS: tuple[Form, ...] = ("local", "city")
 PROMISED = 200  # faults; fewer without a difference do not meet the promise
 TURNS = 10
@@ -35,7 +38,6 @@ HOSTS, BATCH, ENOUGH = 6, 60, 8
 SETTLED = 300.0  # seconds that may pass after the last fault without anything being worked off
 DOOR = "http:default/"  # before the names of sources; canaries come in by it too
 Batch = tuple[str, str, list[bytes]]  # source, idempotency key, lines
-Fault = Callable[[City, random.Random], None]
 
 
 class Load:
@@ -53,9 +55,10 @@ class Load:
     def _run(self) -> None:
         try:
             while not self._ended.is_set():
-                batch = self._batch(len(self.sent))
-                self.city.send(batch[0], batch[1], b"\n".join(batch[2]))
-                self.sent.append(batch)
+                with self.city.door:
+                    batch = self._batch(len(self.sent))
+                    self.city.send(batch[0], batch[1], b"\n".join(batch[2]))
+                    self.sent.append(batch)
                 time.sleep(0.05)
         except BaseException as error:
             self.trouble = error
@@ -80,143 +83,61 @@ class Load:
             raise self.trouble
 
 
-# ---------------------------------------------------------------- faults
-
-
-def collector_killed(city: City, draw: random.Random) -> None:
-    city.kill(city.collector)
-
-
-def worker_killed(city: City, draw: random.Random) -> None:
-    city.kill(draw.choice(city.workers))
-
-
-def all_killed(city: City, draw: random.Random) -> None:
-    city.kill_all()
-
-
-def rebalance(city: City, draw: random.Random) -> None:
-    """One worker more, or one fewer."""
-    if len(city.workers) < 3:
-        city.work()
-    else:
-        city.workers.pop().terminate()
-
-
-def worker_hangs(city: City, draw: random.Random) -> None:
-    """A worker stands still until others think it dead, and goes on."""
-    worker = draw.choice(city.workers)
-    worker.send_signal(signal.SIGSTOP)
-    time.sleep(draw.choice([1.0, 4.0, 18.0]))
-    worker.send_signal(signal.SIGCONT)
-
-
-def slow_disk(city: City, draw: random.Random) -> None:
-    city.shim.set(_jump(city), 0.3)
-    time.sleep(4)
-    city.shim.set(_jump(city), 0.0)
-
-
-def clock_jumps(city: City, draw: random.Random) -> None:
-    """Back or forth, with midnight between."""
-    _JUMPS[city.port] = _to_midnight() + draw.randint(-1200, 1200)
-    city.shim.set(_jump(city), 0.0)
-
-
-def disk_full(city: City, draw: random.Random) -> None:
-    ballast = city.data / "ballast"
-    with ballast.open("wb", buffering=0) as out:
-        try:
-            while True:
-                out.write(bytes(1 << 16))
-        except OSError:
-            pass
-    time.sleep(4)
-    ballast.unlink()
-
-
-def kafka_killed(city: City, draw: random.Random) -> None:
-    city.kafka.kill()
-    time.sleep(draw.uniform(0, 8))
-    city.kafka.start()
-
-
-def elastic_killed(city: City, draw: random.Random) -> None:
-    city.elastic.kill()
-    time.sleep(draw.uniform(0, 8))
-    city.elastic.start()
-
-
-def elastic_away(city: City, draw: random.Random) -> None:
-    """It does not answer, and then goes on where it was."""
-    os.killpg(city.elastic.process.pid, signal.SIGSTOP)
-    time.sleep(draw.uniform(2, 15))
-    os.killpg(city.elastic.process.pid, signal.SIGCONT)
-
-
-def postgres_killed(city: City, draw: random.Random) -> None:
-    city.postgres.kill()
-    time.sleep(draw.uniform(0, 5))
-    city.postgres.start()
-
-
-_JUMPS: dict[int, int] = {}
-ANYWHERE: tuple[Fault, ...] = (collector_killed, worker_killed, all_killed, rebalance, worker_hangs)
-SHIMMED: tuple[Fault, ...] = (slow_disk, clock_jumps)
-SERVERS: tuple[Fault, ...] = (kafka_killed, elastic_killed, elastic_away, postgres_killed)
-
-
-def _jump(city: City) -> int:
-    return _JUMPS.get(city.port, 0)
-
-
-def _to_midnight() -> int:
-    """Seconds to the next midnight of UTC."""
-    return (clock.DAY - clock.now() % clock.DAY) // clock.SECOND
-
-
-def possible(city: City) -> list[Fault]:
-    """The faults that can be made here."""
-    found = [*ANYWHERE, *(SHIMMED if city.shim.works else ())]
-    if city.small:
-        found.append(disk_full)
-    return [*found, *(SERVERS if city.form == "city" else ())]
-
-
 # ---------------------------------------------------------------- one round
 
 
 def trial(form: Form, faults: int, seed: int, pause: float = 1.5, cache: Path | None = None,
-          workers: int = 2) -> dict[str, Any]:
-    """So many random faults under load; what they were, how much was sent, and what is wrong (in words)."""
+          workers: int = 2, keep: Path | None = None) -> dict[str, Any]:
+    """So many random faults under load; what they were, how much was sent, and what is wrong (in words).
+
+    A round that cannot be brought to its end is wrong too. The processes' logs of a round with anything wrong are
+    left in `keep`.
+    """
     draw = random.Random(seed)
+    done: Counter[str] = Counter()
+    seconds = 0.0
     city = City(form, workers, cache)
     try:
         load_ = Load(city, seed)
-        done: Counter[str] = Counter()
-        deck: list[Fault] = []
-        flow(city, load_, pause)
-        for _ in range(faults):
-            deck = deck or draw.sample(possible(city), len(possible(city)))  # each kind before any comes again
-            fault = deck.pop()
-            fault(city, draw)
-            done[fault.__name__] += 1
-            flow(city, load_, pause)
-        load_.stop()
-        settings = load(city.data)
-        seconds = settle(city, settings, len(load_.sent) * BATCH)
-        city.stop()
-        wrong = differences(settings, load_.sent)
+        try:
+            disturb(city, load_, faults, draw, pause, done)
+            settings = load(city.data)
+            seconds = settle(city, settings, len(load_.sent) * BATCH)
+            city.stop()
+            wrong = differences(settings, load_.sent)
+        except Exception as error:
+            log.exception("seed %d was broken off", seed)
+            wrong = [f"broken off after {dict(done)}: {type(error).__name__}: {error}"]
+        if wrong and keep is not None:
+            for path in city.folder.glob("*.log"):
+                shutil.copy(path, keep / f"{form}-{seed}-{path.name}")
         return {"form": form, "seed": seed, "faults": dict(done), "records": len(load_.sent) * BATCH,
                 "settled": round(seconds, 1), "wrong": wrong}
     finally:
         city.close()
 
 
+def disturb(city: City, load_: Load, faults: int, draw: random.Random, pause: float, done: Counter[str]) -> None:
+    """The faults, one after another, each kind before any comes again; `done` counts them."""
+    deck: list[Fault] = []
+    flow(city, load_, pause)
+    for _ in range(faults):
+        deck = deck or draw.sample(possible(city), len(possible(city)))
+        fault = deck.pop()
+        log.info("%s, %d batches sent", fault.__name__, len(load_.sent))
+        fault(city, draw)
+        done[fault.__name__] += 1
+        flow(city, load_, pause)
+    load_.stop()
+
+
 def flow(city: City, load_: Load, pause: float) -> None:
-    """Let some batches be acknowledged: a fault is to fall into the work, not into the start."""
+    """Let some batches be acknowledged: a fault is to fall into the work, not into the start. Raises what went wrong
+    with the sending."""
     began, before = time.monotonic(), len(load_.sent)
-    while not load_.trouble and (len(load_.sent) < before + ENOUGH or time.monotonic() < began + pause):
+    while len(load_.sent) < before + ENOUGH or time.monotonic() < began + pause:
+        if load_.trouble:
+            raise load_.trouble
         city.tend()
         time.sleep(0.05)
 
@@ -237,8 +158,7 @@ def settle(city: City, settings: Settings, records: int) -> float:
         if before != (before := (behind, whole["totals"])):
             moved = time.monotonic()
         time.sleep(1.0)
-    said = (city.folder / "work.log").read_text()[-3000:]
-    raise TimeoutError(f"{behind} records behind, {whole['totals']}: {said}")
+    raise TimeoutError(f"{behind} records behind, {whole['totals']}: {city.said('work')}")
 
 
 def differences(settings: Settings, sent: list[Batch]) -> list[str]:
@@ -316,16 +236,23 @@ def figures() -> list[dict[str, Any]]:
     place = Path(os.environ.get("SOC_FAULTS_DIR") or tempfile.mkdtemp(prefix="soc-faults-kept-"))
     cache, kept = place / "cache", place / "rounds.jsonl"
     cache.mkdir(parents=True, exist_ok=True)
-    rounds = [orjson.loads(line) for line in kept.read_bytes().splitlines()] if kept.exists() else []
-    while sum(sum(each["faults"].values()) for each in rounds) < wanted:
-        done = Counter(each["form"] for each in rounds)
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
+    for noisy in ("httpx", "elastic_transport", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    while sum(sum(each["faults"].values()) for each in known(kept)) < wanted:  # another process may add rounds too
+        done = Counter(each["form"] for each in known(kept))
         form = min(forms, key=lambda form: done[form])
         seed = len(FORMS) * done[form] + FORMS.index(form) + 1
-        rounds.append(trial(form, TURNS, seed, cache=cache))
+        found = trial(form, TURNS, seed, cache=cache, keep=place)
         with kept.open("ab") as out:
-            out.write(orjson.dumps(rounds[-1]) + b"\n")
-        print(rounds[-1], flush=True)
-    return [figure(rounds)]
+            out.write(orjson.dumps(found) + b"\n")
+        print(found, flush=True)
+    return [figure(known(kept))]
+
+
+def known(kept: Path) -> list[dict[str, Any]]:
+    """The rounds that were done."""
+    return [orjson.loads(line) for line in kept.read_bytes().splitlines()] if kept.exists() else []
 
 
 def figure(rounds: list[dict[str, Any]]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import orjson
 
 from soc_core import clock
 from soc_core.canaries import is_ours
+from soc_core.journal.remade import Remade
 from soc_core.models import REAL
 from soc_core.protocols import Journal, Raws, Source
 
@@ -76,7 +77,8 @@ class Commit:
             self._failed = error
 
     def _append(self, raws: Sequence[Raws]) -> None:
-        """Append, again and again while the disk does not let us. A stop in the meantime gives up."""
+        """Append, again and again while the disk does not let us. A stop in the meantime gives up, and so does a
+        journal made anew: what was opened does not come back, and whoever starts us again opens the new one."""
         pause = RETRY[0]
         while True:
             try:
@@ -84,7 +86,7 @@ class Commit:
                 self.stalled = ""
                 return
             except OSError as error:
-                if self._ended:
+                if self._ended or isinstance(error, Remade):
                     raise
                 if not self.stalled:
                     log.error("%s; trying again", error)

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from soc_core.protocols import Frame, Journal
 from soc_core.state import commits
+from soc_core.state.claims import SHARED
 from soc_core.state.database import Database
 
 log = logging.getLogger(__name__)
@@ -109,9 +110,14 @@ class Lane:
                               "which is not yet worked off (./soc work --accept-journal goes on without)")
         return frames
 
-    def save(self, session: Session) -> None:
-        """The checkpoint. Raises claims.Lost."""
+    def hold(self, session: Session) -> None:
+        """Raise Lost when the lane is another worker's by now, Outdated when it is of a journal made anew."""
         self.guard(session, self.number)
+        commits.current(session, self.journal.epoch, commits.EPOCH if self.number < SHARED else commits.SHARED_EPOCH)
+
+    def save(self, session: Session) -> None:
+        """The checkpoint. Raises claims.Lost and commits.Outdated."""
+        self.hold(session)
         blob = pack([(name, memory.snapshot()) for name, memory in self.memories()])
         commits.save_checkpoint(session, self.number, self.cursor, blob)
 

@@ -249,7 +249,7 @@ class Partition(Lane):
     def _commit(self, step: Step, at: int, end: int) -> None:
         now, partition = clock.now(), self.partition
         with self.state.begin() as session:
-            self.guard(session, self.number)
+            self.hold(session)
             items = _quarantined(step)
             known = quarantine.present(session, [item.id for item in items.values()])
             for row, item in items.items():
@@ -286,10 +286,12 @@ class _Waiting:
         self.lane = lane
 
     def snapshot(self) -> bytes:
-        return held.pack(self.lane.held.offsets)
+        return self.lane.journal.epoch.encode() + b" " + held.pack(self.lane.held.offsets)
 
     def restore(self, state: bytes) -> None:
-        self.lane.held = held.read(self.lane.journal, self.lane.partition, held.unpack(state))
+        epoch, _, offsets = state.rpartition(b" ")
+        if epoch.decode() == self.lane.journal.epoch:  # what waited in another journal is not in this one
+            self.lane.held = held.read(self.lane.journal, self.lane.partition, held.unpack(offsets))
 
 
 def _late(finding: Finding, partition: int, at: int) -> Finding:

@@ -164,7 +164,7 @@ class Share(Lane):
 
     def _commit(self, at: int, end: int, findings: Sequence[Finding]) -> None:
         with self.state.begin() as session:
-            self.guard(session, self.number)
+            self.hold(session)
             commits.advance(session, self.number, end, (), expect=at)
             failures.note(session, self.failed.fresh)
             if findings:

@@ -124,7 +124,7 @@ class Worker:
         try:
             with uncollected():
                 return lane.run(final)
-        except (Lost, commits.OtherWorker) as error:
+        except (Lost, commits.OtherWorker, commits.Outdated) as error:
             log.warning("%s", error)
             self.drop([number])
             return 0
@@ -144,7 +144,7 @@ class Worker:
                 for lane in lanes:
                     try:
                         lane.save(session)
-                    except Lost as error:
+                    except (Lost, commits.Outdated) as error:
                         log.warning("%s", error)
                         self.drop([lane.number])
                     else:

@@ -26,6 +26,10 @@ class OtherJournal(ValueError):
     """The marks belong to another journal: this one was made anew, or another data directory was given."""
 
 
+class Outdated(RuntimeError):
+    """The marks belong to another journal by now: what was worked off of this one may not be committed any more."""
+
+
 class OtherWorker(RuntimeError):
     """The stored mark is not where this worker left it: another one committed the same partition."""
 
@@ -92,11 +96,21 @@ def epoch(session: Session, name: str = EPOCH) -> str:
     return known.value if known else ""
 
 
+def current(session: Session, epoch: str, name: str = EPOCH) -> None:
+    """Raise Outdated unless the marks belong to the journal of this epoch."""
+    known = session.get(MetaRow, name, populate_existing=True)
+    if known is not None and known.value != epoch:
+        raise Outdated(f"the journal of epoch {epoch} was replaced by one of {known.value}")
+
+
 def replace_epoch(session: Session, epoch: str, name: str = EPOCH) -> None:
-    """Accept a journal made anew: marks, checkpoints and the marks in alerts start again from its first record."""
+    """Accept a journal made anew: marks and the marks in alerts start again from its first record.
+
+    The memory stays as it was saved, and goes on with that record: what was seen is not to be forgotten.
+    """
     for table in (MarkRow, CheckpointRow):
         ours = table.partition < SHARED if name == EPOCH else table.partition >= SHARED
-        session.execute(delete(table).where(ours))
+        session.execute(delete(table).where(ours) if table is MarkRow else update(table).where(ours).values(offset=0))
     session.execute(update(AlertRow).values(marks={}))
     session.execute(update(EntityRow).values(marks={}))
     if name == EPOCH:

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,14 +48,16 @@ cluster.max_shards_per_node: 5000
 class Node:
     """A running node: its address and the process that holds it.
 
-    `start` may be called again after `kill`; the address stays where a port was given.
+    `start` may be called again after `kill`; the address stays where a port was given. Its data lies in memory where
+    there is plenty, unless a `disk` is named; `environment` is added to the little that its process has.
     """
 
-    def __init__(self, run: Path, home: Path, java: Path, port: int = 0) -> None:
-        self.run, self.home, self.java = run, home, java
+    def __init__(self, run: Path, home: Path, java: Path, port: int = 0, disk: Path | None = None,
+                 environment: Mapping[str, str] | None = None) -> None:
+        self.run, self.home, self.java, self.environment = run, home, java, dict(environment or {})
         for name in ("logs", "tmp"):
             (run / name).mkdir(parents=True, exist_ok=True)
-        self.data = Path(tempfile.mkdtemp(prefix="soc-elastic-", dir=_quick_disk(run)))
+        self.data = Path(tempfile.mkdtemp(prefix="soc-elastic-", dir=disk or _quick_disk(run)))
         shutil.copytree(home / "config", run / "config", dirs_exist_ok=True)
         told = CONFIG.format(run=run, data=self.data, port=port)
         (run / "config" / "elasticsearch.yml").write_text(told, encoding="utf-8")
@@ -74,7 +76,7 @@ class Node:
         environment = {
             "PATH": os.environ["PATH"], "HOME": str(run), "LANG": "C.UTF-8", "ES_JAVA_HOME": str(java),
             "ES_PATH_CONF": str(run / "config"), "ES_TMPDIR": str(run / "tmp"),
-            "ES_JAVA_OPTS": f"-Xms{HEAP} -Xmx{HEAP}",
+            "ES_JAVA_OPTS": f"-Xms{HEAP} -Xmx{HEAP}", **self.environment,
         }
         with (run / "out").open("wb") as out:
             self.process = subprocess.Popen(command, cwd=run, env=environment, stdin=subprocess.DEVNULL,

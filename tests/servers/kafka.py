@@ -14,7 +14,7 @@ import tempfile
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,10 +32,15 @@ HERE = Path(__file__).parent
 
 
 class Broker:
-    """A broker: its address, and the process that holds it. `start` may be called again after `kill`."""
+    """A broker: its address, and the process that holds it. `start` may be called again after `kill`.
 
-    def __init__(self, run: Path, home: Path, java: Path, quick: bool = True) -> None:
+    `environment` is what the process has beside ours.
+    """
+
+    def __init__(self, run: Path, home: Path, java: Path, quick: bool = True,
+                 environment: Mapping[str, str] | None = None) -> None:
         self.run, self.home, self.java, self.quick = run, home, java, quick
+        self.environment = {**os.environ, **(environment or {})}
         broker, controller = _free_ports(2)
         self.address = f"127.0.0.1:{broker}"
         self.properties = _properties(run, broker, controller)
@@ -52,8 +57,8 @@ class Broker:
         if setpriv := shutil.which("setpriv"):
             command = [setpriv, "--pdeathsig", "KILL", *command]
         with (self.run / "out").open("ab") as out:
-            self.process = subprocess.Popen(command, cwd=self.run, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                            start_new_session=True)
+            self.process = subprocess.Popen(command, cwd=self.run, env=self.environment, stdin=subprocess.DEVNULL,
+                                            stdout=out, stderr=out, start_new_session=True)
         end = time.monotonic() + START_SECONDS
         admin = AdminClient({"bootstrap.servers": self.address, "reconnect.backoff.max.ms": 200, "log_level": 0})
         while time.monotonic() < end:
@@ -151,12 +156,12 @@ def _run(what: str, *command: str) -> None:
 # ---------------------------------------------------------------- one broker a test run
 
 
-def new_broker(folder: Path, quick: bool = True) -> Broker:
+def new_broker(folder: Path, quick: bool = True, environment: Mapping[str, str] | None = None) -> Broker:
     """A broker of one's own, to be killed and stopped by its owner. Skips, saying so, without Maven or Java."""
     java = java_home()
     if java is None or shutil.which("mvn") is None:
         pytest.skip(f"cannot run here: Kafka wants mvn and Java {OLDEST_JAVA} or newer")
-    return Broker(folder, distribution(java), java, quick)
+    return Broker(folder, distribution(java), java, quick, environment)
 
 
 @contextmanager

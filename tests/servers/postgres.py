@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
@@ -24,14 +24,15 @@ from soc_core.state.tables import Base
 
 
 class Postgres:
-    """One running server."""
+    """One running server. `environment` is what its processes have beside ours; only then does it sync."""
 
-    def __init__(self, folder: Path, binaries: Path) -> None:
+    def __init__(self, folder: Path, binaries: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder, self.binaries, self.numbers = folder, binaries, count(1)
+        self.environment = {**os.environ, **(environment or {})}
         self.data = folder / "data"
         self.user = _unprivileged(folder)
-        self.options = (f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off "
-                        "-c shared_buffers=16MB")
+        self.options = (f"-c listen_addresses='' -c unix_socket_directories='{folder}' "
+                        f"-c fsync={'on' if environment else 'off'} -c shared_buffers=16MB")
         self.run("initdb", "-D", self.data, "-U", "soc", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
         self.start()
         self.run("createdb", "-h", folder, "-U", "soc", "shared")
@@ -67,7 +68,8 @@ class Postgres:
             command = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", *command]
         # Into a file: the server that pg_ctl starts would hold a pipe open for as long as it runs.
         with (self.folder / f"{name}.out").open("w+") as said:
-            code = subprocess.run(command, cwd=self.folder, stdout=said, stderr=said, timeout=120).returncode
+            code = subprocess.run(command, cwd=self.folder, env=self.environment, stdout=said, stderr=said,
+                                  timeout=120).returncode
             said.seek(0)
             assert code == 0, f"{name}: {said.read()}"
 
@@ -96,7 +98,9 @@ class Postgres:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # anew: the server may have been killed meanwhile
 
     def stop(self) -> None:
-        self.run("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop")
+        """End the server, where it still runs, and take its data away."""
+        with suppress(AssertionError):
+            self.run("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop")
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -111,17 +115,23 @@ def _unprivileged(folder: Path) -> str:
     return str(entry.pw_uid)
 
 
-@cache
-def server() -> Postgres | str:
-    """The server of this test run, started at first use; or why there is none."""
+def new_server(folder: Path, environment: Mapping[str, str] | None = None) -> Postgres | str:
+    """A server of one's own, to be killed and stopped by its owner; or why there is none."""
     places = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
     if found := shutil.which("initdb"):
         places.append(Path(found).resolve().parent)
     binaries = next((place for place in places if (place / "initdb").exists() and (place / "pg_ctl").exists()), None)
     if binaries is None:
         return "no PostgreSQL server on this machine (Debian: apt install postgresql)"
-    running = Postgres(Path(tempfile.mkdtemp(prefix="soc-pg-")), binaries)
-    atexit.register(running.stop)
+    return Postgres(folder, binaries, environment)
+
+
+@cache
+def server() -> Postgres | str:
+    """The server of this test run, started at first use; or why there is none."""
+    running = new_server(Path(tempfile.mkdtemp(prefix="soc-pg-")))
+    if isinstance(running, Postgres):
+        atexit.register(running.stop)
     return running
 
 

@@ -88,13 +88,24 @@ def test_a_journal_made_anew_takes_along_what_was_its_own(database: Database) ->
                 commits.save_checkpoint(session, partition, 10, b"state")
             held.save(session, 3, [7, 9])
             commits.replace_epoch(session, f"{name} anew", name)
-            kept = [place for place in (3, SHARED + 1) if commits.checkpoint(session, place) is not None]
-            return [commits.marks(session), kept, held.load(session, 3)]
+            kept = [commits.checkpoint(session, place) for place in (3, SHARED + 1)]
+            assert [each and each.state for each in kept] == [b"state", b"state"]
+            return [commits.marks(session), [each and each.offset for each in kept], held.load(session, 3)]
 
-    assert filled(commits.SHARED_EPOCH) == [{3: 10}, [3], [7, 9]]
+    assert filled(commits.SHARED_EPOCH) == [{3: 10}, [10, 0], [7, 9]]
     with database.begin() as session:
         commits.replace_epoch(session, "anew", commits.SHARED_EPOCH)
-    assert filled(commits.EPOCH) == [{SHARED + 1: 10}, [SHARED + 1], []]
+    assert filled(commits.EPOCH) == [{SHARED + 1: 10}, [0, 10], []]
+
+
+def test_nothing_is_committed_of_a_journal_that_was_replaced(database: Database) -> None:
+    with database.begin() as session:
+        commits.adopt_epoch(session, "one")
+        commits.current(session, "one")
+        commits.current(session, "whatever", commits.SHARED_EPOCH)  # nobody has said yet which it is
+        commits.replace_epoch(session, "two")
+        with pytest.raises(commits.Outdated, match="epoch one was replaced by one of two"):
+            commits.current(session, "one")
 
 
 def test_what_is_lost_is_skipped_and_nothing_is_done_twice(database: Database) -> None:
