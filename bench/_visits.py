@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from bench._world import MARK, Who, World, mark
 from casework.rights import RIGHTS
+from soc_core.access import Role
 from soc_core.models import DEMO, REAL
 from soc_core.state.access_tables import LookRow, WebhookRow
 from soc_core.state.case_tables import EvidenceRow, HoldRow
@@ -113,6 +114,17 @@ def ids(rows: Iterable[dict[str, Any]], *path: str) -> list[Any]:
     return sorted(found)
 
 
+CENTRE = (Role.ANALYST, Role.SHIFT_LEAD, Role.COMMANDER, Role.REGULATOR, Role.RULE_AUTHOR, Role.SYSTEM_ADMIN,
+          Role.SECURITY_ADMIN, Role.SECURITY_AUDITOR)
+
+
+def unseen(world: World, who: Who, things: Iterable[tuple[Any, str]]) -> int:
+    """How much of it is others', as far as he may be told: the centre's people with a seat below the city."""
+    if not who.place or who.role not in CENTRE:
+        return 0
+    return sum(not world.sees(who, owner) for _, owner in things)
+
+
 def open_alerts(world: World, who: Who) -> list[AlertRow]:
     return [row for row in world.rows(AlertRow) if row.status != "closed" and world.sees(who, row.organisation)]
 
@@ -129,8 +141,10 @@ def search(world: World, who: Who) -> Ask:
         return Ask("/events", (403,), params=params)
     expect = mine(world, who, [(name, owner) for name, (owner, where, _) in world.events.items()
                                if where == realm and wanted in ("", owner)])
-    return Ask("/events", (200,), (expect, len(expect)), lambda told: (ids(told["rows"], "event.id"), told["total"]),
-               params)
+    others = 0 if wanted else unseen(world, who, [(name, owner) for name, (owner, where, _) in world.events.items()
+                                                  if where == realm])
+    return Ask("/events", (200,), (expect, len(expect), others), lambda told: (
+        ids(told["rows"], "event.id"), told["total"], told["hidden_by_scope"]), params)
 
 
 def aggregate(world: World, who: Who) -> Ask:
@@ -217,6 +231,11 @@ def quarantined(world: World, who: Who, source: str = "") -> list[str]:
                   if source in ("", row.source) and world.sees(who, owners.get(row.source, "")))
 
 
+def quarantine_groups(world: World) -> set[tuple[Any, str]]:
+    owners = {row.source: row.organisation for row in world.rows(SourceRow)}
+    return {((row.reason, row.source, row.realm), owners.get(row.source, "")) for row in world.rows(QuarantineRow)}
+
+
 def looks(world: World, who: Who) -> Ask:
     wanted = world.random.choice([name for name in world.owners if name])
     path = f"/agencies/{wanted}/looks"
@@ -267,7 +286,8 @@ def of_city(call: str, path: str, found: Check | None = None, expect: object = N
 
 
 def drill_list(world: World, who: Who) -> object:
-    return world.drills if not who.place and world.sees(who, "") else []
+    return (world.drills if not who.place and world.sees(who, "") else [],
+            unseen(world, who, [(name, "") for name in world.drills]))
 
 
 def own_sources(world: World, who: Who) -> object:
@@ -292,7 +312,8 @@ READS: dict[str, Visit] = {
     "/alerts/{alert}/neighbours": neighbours,
     "/audit": of_city("ledger.listing", "/audit", lambda told: len(told["entries"]) > 0, True),
     "/audit/heads": of_city("ledger.heads", "/audit/heads"),
-    "/drills": listed("drills.listing", "/drills", drill_list, lambda told: ids(told["rows"], "id")),
+    "/drills": listed("drills.listing", "/drills", drill_list,
+                      lambda told: (ids(told["rows"], "id"), told["hidden_by_scope"])),
     "/drills/{drill}": single("drills.get", "/drills/{}", lambda world: [(name, "") for name in world.drills]),
     "/events": search,
     "/events/aggregate": aggregate,
@@ -322,8 +343,9 @@ READS: dict[str, Visit] = {
     "/overview": listed("overview.overview", "/overview", overview, lambda told: (
         told["open"], told["organisations"], told["sources"], told["quarantined"])),
     "/pipeline": listed("pipeline.pipeline", "/pipeline", own_sources, lambda told: ids(told["sources"], "source")),
-    "/quarantine": listed("quarantine.groups", "/quarantine", lambda world, who: len(quarantined(world, who)),
-                          lambda told: sum(row["count"] for row in told["rows"])),
+    "/quarantine": listed("quarantine.groups", "/quarantine", lambda world, who: (
+        len(quarantined(world, who)), unseen(world, who, quarantine_groups(world))), lambda told: (
+        sum(row["count"] for row in told["rows"]), told["hidden_by_scope"])),
     "/quarantine/samples": samples,
     "/rules/health": listed("rule_health.health", "/rules/health", fired,
                             lambda told: {row["rule"]: row["alerts"] for row in told["fired"]}),

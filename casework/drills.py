@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from casework.rights import service
-from casework.services import Listing, NotFound, Services, now
+from casework.services import Listing, NotFound, Services, now, told_of_others
 from soc_core.access import Actor
 from soc_core.clock import Micros
 from soc_core.state.tables import DrillRow
@@ -32,9 +32,12 @@ def made(row: DrillRow) -> Drill:
 
 @service
 def listing(actor: Actor, services: Services, limit: int = 20) -> Listing[Drill]:
-    """The latest drills. They are the city's own; an actor who sees one agency alone sees none."""
+    """The latest drills. They are the city's own: who sees a part of it sees none, and the centre's people are told
+    how many there are."""
     if actor.scope.organisations is not None:
-        return Listing([], 0, True, "", 0, now())
+        with services.database.read() as session:
+            hidden = session.scalar(select(func.count()).select_from(DrillRow)) if told_of_others(actor) else 0
+        return Listing([], 0, True, "", hidden or 0, now())
     query = select(DrillRow).order_by(DrillRow.started.desc(), DrillRow.id.desc()).limit(limit)
     with services.database.read() as session:
         found = [made(row) for row in session.scalars(query)]

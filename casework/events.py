@@ -6,10 +6,10 @@ from typing import Any
 
 from casework import lookers, masking
 from casework.rights import service
-from casework.services import Services
-from soc_core.access import Actor
+from casework.services import Listing, Services, now, told_of_others
+from soc_core.access import EVERYTHING, Actor
 from soc_core.models import REAL
-from soc_core.protocols import Bucket, EventStore, Hits, Page, Query
+from soc_core.protocols import Bucket, EventStore, Page, Query
 
 LIMIT = 1_000
 
@@ -22,17 +22,22 @@ def store(services: Services, realm: str) -> EventStore | None:
 
 
 @service
-def search(actor: Actor, services: Services, query: Query, realm: str = REAL, page: Page | None = None) -> Hits:
-    """A page of events. Raises QueryError on a text that cannot be read, ValueError on a bad key."""
+def search(actor: Actor, services: Services, query: Query, realm: str = REAL,
+           page: Page | None = None) -> Listing[dict[str, Any]]:
+    """A page of events. What the scope hides is counted where no text is asked for: else the count would answer
+    questions about others. Raises QueryError on a text that cannot be read, ValueError on a bad key."""
     held = store(services, realm)
     page = page or Page()
     page = page._replace(limit=max(1, min(page.limit, LIMIT)))
     if held is None:
-        return Hits([], 0, "")
+        return Listing([], 0, True, "", 0, now())
     found = held.search(query, actor.scope, page)
     lookers.note(services, actor, "events.search", f"events:{realm}", lookers.owners(found.rows),
                  query=query.text[:500])
-    return found._replace(rows=masking.rows(found.rows))
+    hidden = 0
+    if told_of_others(actor) and not query.text.strip():
+        hidden = max(0, held.search(query, EVERYTHING, Page(limit=0)).total - found.total)
+    return Listing(masking.rows(found.rows), found.total, True, found.next, hidden, now())
 
 
 @service

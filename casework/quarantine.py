@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from casework import lookers
 from casework.rights import service
-from casework.services import Listing, Services, now
+from casework.services import Listing, Services, now, told_of_others
 from soc_core.access import Actor
 from soc_core.clock import Micros
 from soc_core.personal import masked
@@ -46,14 +47,19 @@ class Sample:
 @service
 def groups(actor: Actor, services: Services, limit: int = 200) -> Listing[Group]:
     """Reasons by source, the largest first."""
-    query = select(
-        QuarantineRow.reason, QuarantineRow.source, QuarantineRow.realm, func.count(),
-        func.min(QuarantineRow.received), func.max(QuarantineRow.received),
-    ).where(QuarantineRow.replayed.is_(None)).group_by(QuarantineRow.reason, QuarantineRow.source, QuarantineRow.realm)
+    by = (QuarantineRow.reason, QuarantineRow.source, QuarantineRow.realm)
+    query = select(*by, func.count(), func.min(QuarantineRow.received), func.max(QuarantineRow.received)).where(
+        QuarantineRow.replayed.is_(None)).group_by(*by)
     with services.database.read() as session:
-        rows = session.execute(scoped(actor, query).order_by(func.count().desc()).limit(limit))
+        rows = session.execute(scoped(actor, query).order_by(func.count().desc(), *by).limit(limit))
         found = [Group(*row) for row in rows]
-    return Listing(found, len(found), len(found) < limit, "", 0, now())
+        hidden = amount(session, query) - amount(session, scoped(actor, query)) if told_of_others(actor) else 0
+    return Listing(found, len(found), len(found) < limit, "", hidden, now())
+
+
+def amount(session: Session, query: Any) -> int:
+    """How many rows a query has."""
+    return int(session.scalar(select(func.count()).select_from(query.subquery())) or 0)
 
 
 @service

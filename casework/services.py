@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from casework.recent import Recent
 from soc_core import clock, engines, inventory
-from soc_core.access import Actor, Scope
+from soc_core.access import Actor, Role, Scope
 from soc_core.clock import Micros
 from soc_core.config import Settings
 from soc_core.inventory import Inventory
@@ -39,7 +39,7 @@ class Conflict(ValueError):
 @dataclass(frozen=True)
 class Listing(Generic[Row]):
     """One page of a list. `next` asks for the following one ("" at the end); `hidden_by_scope` says how many rows
-    match the filter but belong to others, where that may be said (else 0)."""
+    match the filter but belong to others, where that may be said (docs/access.md; else 0)."""
 
     rows: list[Row]
     total: int
@@ -157,6 +157,15 @@ def within(actor: Actor, organisation: str) -> Scope:
     if not actor.scope.allows(organisation):
         raise NotFound("no such organisation")
     return Scope(frozenset({organisation}))
+
+
+OUTSIDERS = frozenset({Role.AGENCY_ADMIN, Role.RED, Role.BLUE, Role.JUDGE, Role.CONTROLLER})
+
+
+def told_of_others(actor: Actor) -> bool:
+    """Whether it may be said how many events, records and drills lie beyond the scope: to the centre's people with a
+    seat below the city. How much others log, lose and exercise is no business of an agency or of a team in a drill."""
+    return bool(actor.scope.organisations) and bool(actor.roles - OUTSIDERS)
 
 
 def now() -> Micros:

@@ -38,6 +38,27 @@ def test_the_queue_holds_what_the_scope_holds_and_says_what_it_hides(
     assert found.total == len(mine) == whole - found.hidden_by_scope
 
 
+SEAT = Actor("kaifu", frozenset({Role.ANALYST}), Scope(frozenset({POLICE, DATA})), POLICE)  # of the centre, of a part
+
+
+def test_the_centres_people_are_told_how_much_lies_beyond_their_seat(services: Services) -> None:
+    whole = events.search(CENTRE, services, Query(), REAL)
+    found = events.search(SEAT, services, Query(), REAL)
+    assert 0 < found.total == whole.total - found.hidden_by_scope < whole.total
+    assert whole.hidden_by_scope == 0
+    assert quarantine.groups(SEAT, services).hidden_by_scope == quarantine.groups(CENTRE, services).total > 0
+    assert drills.listing(SEAT, services).hidden_by_scope == drills.listing(CENTRE, services).total > 0
+
+
+def test_a_count_tells_no_agency_and_answers_no_question(services: Services) -> None:
+    for actor in (agency_of(DATA), SEAT._replace(roles=frozenset({Role.JUDGE})), NOBODY):
+        assert drills.listing(actor, services).hidden_by_scope == 0
+    for actor in (agency_of(DATA), NOBODY):
+        assert events.search(actor, services, Query(), REAL).hidden_by_scope == 0
+        assert quarantine.groups(actor, services).hidden_by_scope == 0
+    assert events.search(SEAT, services, Query(text="source.ip:203.0.113.9"), REAL).hidden_by_scope == 0
+
+
 def test_pages_of_the_queue_meet_each_row_once_and_in_order(services: Services) -> None:
     seen, after = [], ""
     while True:
