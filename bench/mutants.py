@@ -1,6 +1,6 @@
 """Mutants of the Sigma evaluator, the journal, the commit path and the access layer that their tests notice.
 
-A seeded sample of SOC_MUTANTS mutants a module (10), drawn with SOC_MUTANTS_SEED (1); survivors are named. Resumable:
+A seeded sample of SOC_MUTANTS mutants a module (8), drawn with SOC_MUTANTS_SEED (1); survivors are named. Resumable:
 what was judged is kept in SOC_MUTANTS_STATE (default: data/mutants.json) until the module changes, and a second run
 asks only the survivors again, once their tests were written. SOC_MUTANTS_ONLY names modules. Some 40 minutes.
 """
@@ -50,7 +50,7 @@ def judge(module: str, seed: int, count: int, known: dict[str, bool], done: Any)
 
 def figures() -> list[dict[str, Any]]:
     place = Path(os.environ.get("SOC_MUTANTS_STATE") or ROOT / "data" / "mutants.json")
-    seed, count = int(os.environ.get("SOC_MUTANTS_SEED") or 1), int(os.environ.get("SOC_MUTANTS") or 10)
+    seed, count = int(os.environ.get("SOC_MUTANTS_SEED") or 1), int(os.environ.get("SOC_MUTANTS") or 8)
     only = os.environ.get("SOC_MUTANTS_ONLY", "").split()
     kept: Known = json.loads(place.read_text()) if place.exists() else {}
 

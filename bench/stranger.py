@@ -86,8 +86,8 @@ class Stranger:
         subprocess.run(["git", "clone", "-q", str(ROOT), "citysoc"], cwd=self.place, check=True)
         data = self.house / "data"
         data.mkdir()
-        doors = [free_port() for _ in range(2)]  # a busy machine has other programs on the usual ones
-        (data / "soc.yaml").write_text(f"listen: {{http: {doors[0]}, syslog_udp: {doors[1]}, syslog_tcp: {doors[1]}}}\n")
+        http, syslog = free_port(), free_port()  # a busy machine has other programs on the usual ones
+        (data / "soc.yaml").write_text(f"listen: {{http: {http}, syslog_udp: {syslog}, syslog_tcp: {syslog}}}\n")
         said = (self.place / "up.err").open("w")
         self.up = subprocess.Popen(["./soc", "up", "--port", str(self.port)], cwd=self.house, env=self.environment,
                                    stdout=subprocess.PIPE, stderr=said, text=True)
