@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from soc_cli.opening import opened
+
 if TYPE_CHECKING:
     from casework.services import Services
     from soc_core.access import Actor
@@ -35,9 +37,7 @@ def add(
     from casework.services import NotFound
     from soc_core.access import Role
 
-    known = {each.value for each in Role}
-    if odd := [each for each in role if each not in known]:
-        raise ValueError(f"no role {odd[0]!r}; the roles are {', '.join(sorted(known))}")
+    known_roles(role)
     if role == [Role.AGENCY_ADMIN] and not organisation:
         raise ValueError("agency_admin needs --organisation: the agency whose data it may see (ids stand in "
                          "organisations.csv of the city folder)")
@@ -123,6 +123,44 @@ def disable(
     show({"name": name, "disabled": made.disabled}, as_json)
 
 
+@app.command("factor")
+def factor(
+    role: Annotated[list[str] | None, typer.Option(help="roles that must have a second factor; may repeat")] = None,
+    grace_days: Annotated[int, typer.Option(help="how long an account of them may still come in without")] = 14,
+    waive: Annotated[bool, typer.Option("--waive", help="ask it of these roles no more")] = False,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Which roles must have a second factor; without --role, as it is."""
+    from casework import factors
+    from soc_core import clock
+    from soc_core.access import Role
+
+    known_roles(role or [])
+    with opened(data) as services:
+        if role and waive:
+            factors.waive(shell(), services, map(Role, role))
+        elif role:
+            factors.demand(shell(), services, map(Role, role), grace_days=grace_days)
+        found = factors.listing(shell(), services)
+    rows = [{"role": each.demand.role.value, "since": clock.to_text(each.demand.since),
+             "grace_days": each.demand.grace // clock.DAY, "accounts": each.accounts, "without": each.without}
+            for each in found]
+    if as_json:
+        show({"demands": rows}, True)
+        return
+    for row in rows:
+        print("{role:<18} since {since}, {grace_days} days of grace; {without} of {accounts} have none".format(**row))
+
+
+def known_roles(role: list[str]) -> None:
+    from soc_core.access import Role
+
+    known = {each.value for each in Role}
+    if odd := [each for each in role if each not in known]:
+        raise ValueError(f"no role {odd[0]!r}; the roles are {', '.join(sorted(known))}")
+
+
 def shell() -> Actor:
     """Whoever sits at the machine: he could write the files themselves, so he is asked for nothing but written down."""
     import getpass
@@ -130,16 +168,6 @@ def shell() -> Actor:
     from soc_core.access import EVERYTHING, Actor, Role
 
     return Actor(f"shell:{getpass.getuser()}", frozenset({Role.SECURITY_ADMIN}), EVERYTHING)
-
-
-def opened(data: Path | None) -> Any:
-    """The services of a data directory, closed at the end of the block."""
-    from contextlib import closing
-
-    from casework.services import open_services
-    from soc_core.config import load
-
-    return closing(open_services(load(data)))
 
 
 def show(found: dict[str, Any], as_json: bool) -> None:

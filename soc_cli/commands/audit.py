@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from soc_cli.opening import opened
+
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 Data = Annotated[Path | None, typer.Option(help="data directory")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on the last line")]
@@ -60,15 +62,6 @@ def heads(
         return
     for each in found:
         print(f"{each.size:>10,}  {each.root}  {clock.to_text(each.at)}")
-
-
-def opened(data: Path | None) -> Any:
-    from contextlib import closing
-
-    from casework.services import open_services
-    from soc_core import config
-
-    return closing(open_services(config.load(data=data)))
 
 
 def show(value: dict[str, Any]) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from soc_cli.opening import opened
+
 app = typer.Typer(add_completion=False)
 MARKS = {"met": "✓", "partly": "◐", "open": "✗", "declared": "✎", "unknown": "?"}
 
@@ -20,17 +22,14 @@ def compliance(
 ) -> None:
     """Every line with its evidence; exit 1 while a line is open."""
     import csv
-    from contextlib import closing
     from dataclasses import asdict
 
     import orjson
 
     from casework import compliance as service
-    from casework.services import open_services
     from soc_core.access import PLATFORM
-    from soc_core.config import load
 
-    with closing(open_services(load(data))) as services:
+    with opened(data) as services:
         found = service.check(PLATFORM, services, organisation)
     if export is not None:
         with export.open("w", encoding="utf-8-sig", newline="") as out:

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from soc_cli.opening import opened
+
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 Data = Annotated[Path | None, typer.Option(help="data directory")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on the last line")]
@@ -68,16 +70,6 @@ def listing(
         print(f"{found.total:,} open")
     show({"total": found.total, "exposures": [
         {**row.exposure._asdict(), "level": row.level, "days_left": row.days_left} for row in found.rows]}, as_json)
-
-
-def opened(data: Path | None) -> Any:
-    """The services of a data directory, closed at the end of the block."""
-    from contextlib import closing
-
-    from casework.services import open_services
-    from soc_core.config import load
-
-    return closing(open_services(load(data)))
 
 
 def show(found: dict[str, Any], as_json: bool) -> None:

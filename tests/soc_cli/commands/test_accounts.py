@@ -50,6 +50,18 @@ def test_an_agency_gets_an_account_that_sees_its_own(tmp_path: Path, capsys: pyt
     assert said == [("account.create", "shell"), ("account.reset", "shell"), ("account.disable", "shell")]
 
 
+def test_a_second_factor_is_asked_of_roles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ("--data", str(tmp_path))
+    run(capsys, "accounts", "add", "head", "--role", "security_admin", *data)
+    assert run(capsys, "accounts", "factor", *data) == {"demands": []}
+    (asked,) = run(capsys, "accounts", "factor", "--role", "security_admin", "--grace-days", "3", *data)["demands"]
+    assert (asked["role"], asked["grace_days"], asked["accounts"], asked["without"]) == ("security_admin", 3, 1, 1)
+    assert main(["accounts", "factor", *data]) == 0
+    assert "1 of 1 have none" in capsys.readouterr().out
+    assert run(capsys, "accounts", "factor", "--role", "security_admin", "--waive", *data) == {"demands": []}
+    assert main(["accounts", "factor", "--role", "king", *data]) == 2
+
+
 def test_the_first_password_is_told_until_somebody_sets_his_own(
         tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = run(capsys, "accounts", "first", "--data", str(tmp_path))
