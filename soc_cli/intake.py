@@ -189,7 +189,8 @@ class Intake:
 
     def _plain(self, platform: Platform) -> int:
         """Records of these sources that no format knew and that were kept as text."""
-        plain = platform.store(REAL).aggregate(Query(text=f"soc.format:{PLAIN}"), EVERYTHING, "soc.source", limit=1_000_000)
+        wanted = Query(text=f"soc.format:{PLAIN}")
+        plain = platform.store(REAL).aggregate(wanted, EVERYTHING, "soc.source", limit=1_000_000)
         return sum(bucket.n for bucket in plain if bucket.key in self.sources)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_the_index_has_a_place_every_so_many_bytes(
     firsts(journal, 0, LINES)
     held = journal._partitions[0].reader
     records, places = held._index[0]
-    gaps = [after - before for before, after in zip(places, places[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(places)]
     assert len(records) == len(places) > 3
     assert all(500 <= gap < 1000 for gap in gaps)
     held._cursors.clear()
