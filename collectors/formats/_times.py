@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -32,7 +31,7 @@ def iso(text: pl.Series, timezone: str) -> pl.Series:
         if zone and offset is not None:
             return pl.Series("@timestamp", naive - offset).cast(STAMP)
         if not zone:
-            return pl.DataFrame({"at": naive}).select(_local(pl.col("at"), timezone).alias("@timestamp")).to_series()
+            return local(pl.Series(naive), timezone)
     parts = text.str.extract_groups(ISO).struct.unnest()
     days = _mapped(parts["day"], _ymd)
     fraction = parts["part"].str.pad_end(6, "0").str.slice(0, 6).cast(pl.Int64).fill_null(0)
@@ -96,6 +95,11 @@ def _joined(
     return frame.select(local.alias("@timestamp")).to_series()
 
 
+def local(naive: pl.Series, timezone: str) -> pl.Series:
+    """Microseconds since 1970 by the clock on the wall there, as moments."""
+    return pl.DataFrame({"at": naive}).select(_local(pl.col("at"), timezone).alias("@timestamp")).to_series()
+
+
 def _local(naive: pl.Expr, timezone: str) -> pl.Expr:
     """Local time to UTC. The hour that a clock change skips is read as if the change had been made."""
     if timezone == "UTC":
@@ -147,13 +151,3 @@ def _offset(text: str) -> int | None:
         return None
     minutes = int(digits[:2]) * 60 + int(digits[2:] or 0)
     return (-1 if text[0] == "-" else 1) * minutes * MINUTE
-
-
-@lru_cache(maxsize=4096)
-def known_zone(timezone: str) -> bool:
-    """Whether the name is an IANA time zone here."""
-    try:
-        datetime.now(UTC).astimezone(ZoneInfo(timezone))
-    except (ValueError, OSError, KeyError):
-        return False
-    return True

@@ -1,11 +1,11 @@
-"""the city on record and its simulator: show, check, simulate, pack, realism"""
+"""the city on record and its simulator: show, whose, check, simulate, pack, realism"""
 
 from __future__ import annotations
 
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on the last line")]
 CityOption = Annotated[Path | None, typer.Option("--city", help="city folder (default: the configured one)")]
+SHOWN = 8  # systems named in a line for people
 DataOption = Annotated[Path | None, typer.Option("--data", help="data directory")]
 
 
@@ -49,6 +50,35 @@ def show(city: CityOption = None, data: DataOption = None, as_json: Json = False
             print(f"  {name.replace('_', ' '):<22} {value}")
     else:
         print(json.dumps({"city": found.city.id} | numbers | {"kinds": kinds, "coverage": coverage}))
+
+
+@app.command()
+def whose(
+    names: Annotated[list[str], typer.Argument(help="addresses and host names")],
+    zone: Annotated[str, typer.Option(help="collector zone that they are met in")] = "city",
+    city: CityOption = None,
+    data: DataOption = None,
+    as_json: Json = False,
+) -> None:
+    """Whose events an address or a host tells, and what fails with that system. Exit 1 when nobody holds one."""
+    from soc_core import inventory
+
+    found = inventory.load(folder(city, data))
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        owner = found.locate(zone, address=name) or found.locate(zone, host=name)
+        system = owner.system if owner else ""
+        rows.append({"name": name, "organisation": owner.organisation if owner else None, "system": system or None,
+                     "dependents": sorted(found.dependents(system)) if system else []})
+    for row in [] if as_json else rows:
+        unit = found.organisations.get(row["organisation"] or "")
+        said = f"{unit.id} {unit.name} {unit.name_en}".strip() if unit else f"nobody in the zone {zone}"
+        print(f"{row['name']:<24} {said}" + (f", system {row['system']}" if row["system"] else ""))
+        if more := row["dependents"]:
+            print(f"{'':<24} fails with it: {len(more)} systems: {', '.join(more[:SHOWN])}{' …' * (len(more) > SHOWN)}")
+    if as_json:
+        print(json.dumps({"owners": rows}))
+    raise typer.Exit(0 if all(row["organisation"] for row in rows) else 1)
 
 
 @app.command()
