@@ -45,3 +45,14 @@ def test_a_survivor_is_a_missing_test(tmp_path: Path) -> None:
     assert mutate.survives(tmp_path, ["test_half.py"], True, 120)
     (tmp_path / "half.py").write_text("def half(n):\n    return None\n")
     assert not mutate.survives(tmp_path, ["test_half.py"], True, 120)
+
+
+def test_what_was_imported_before_is_mutated_too() -> None:
+    """The clock is imported here already; its tests must meet the mutant all the same."""
+    import soc_core.clock
+
+    assert soc_core.clock
+    wrong = next(each for each in mutate.mutants((mutate.ROOT / "soc_core" / "clock.py").read_text("utf-8"))
+                 if each.now == "return None")
+    ((_, killed),) = mutate.judged("soc_core/clock.py", [wrong], ["tests/soc_core/test_clock.py"])
+    assert killed
