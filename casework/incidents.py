@@ -58,7 +58,7 @@ class Detail:
 
 
 @service
-def listing(actor: Actor, services: Services, wanted: Filter = Filter(), after: str = "",  # noqa: B008
+def listing(actor: Actor, services: Services, wanted: Filter = Filter(), after: str = "",  # noqa: B008 - frozen
             limit: int = 50) -> Listing[Line]:
     """A page of the incidents in the actor's scope, the riskiest first. Raises ValueError on another list's key."""
     limit = max(1, min(limit, 500))

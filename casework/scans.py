@@ -211,7 +211,7 @@ def _account(cells: dict[str, str]) -> Found:
         raise ValueError(f"no weakness {weakness[:40]!r}; there are: {', '.join(WEAKNESSES)}")
     if not cells["account"] or not (cells.get("address") or cells.get("host") or cells.get("system")):
         raise ValueError("an account needs its name, and an address, a host or a system")
-    level: Level = WEAKNESSES[weakness]  # type: ignore[assignment]
+    level: Level = WEAKNESSES[weakness]  # type: ignore[assignment]  # one of LEVELS
     return Found("account", _known(cells), cells.get("host", ""), "", cells["account"][:300], LEVELS.index(level),
                  (weakness,), cells.get("detail", "")[:LONGEST], None, cells.get("zone", ""), cells.get("system", ""))
 

@@ -49,7 +49,7 @@ class Text(Document):
 def reserved(network: str) -> str:
     """The network itself. Raises ValueError unless it lies in a private or documentation range."""
     net = ip_network(network)
-    if not any(net.version == known.version and net.subnet_of(known) for known in RESERVED):  # type: ignore[arg-type]
+    if not any(net.version == known.version and net.subnet_of(known) for known in RESERVED):  # type: ignore[arg-type]  # same version
         raise ValueError(f"{network} is neither a private nor a documentation range")
     return network
 

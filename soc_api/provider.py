@@ -137,7 +137,7 @@ class Grant(AuthorizationCodeGrant):  # type: ignore[misc]  # Authlib has no typ
             return standing(session, row.account, row.version)
 
 
-class Challenge(CodeChallenge):  # type: ignore[misc]
+class Challenge(CodeChallenge):  # type: ignore[misc]  # as above
     """PKCE is asked of every client, and only as S256."""
 
     SUPPORTED_CODE_CHALLENGE_METHOD = ("S256",)
@@ -156,7 +156,7 @@ class Challenge(CodeChallenge):  # type: ignore[misc]
         return "S256"
 
 
-class Identity(OpenIDCode):  # type: ignore[misc]
+class Identity(OpenIDCode):  # type: ignore[misc]  # as above
     """What the id_token says."""
 
     def __init__(self, provider: Provider) -> None:
@@ -179,7 +179,7 @@ class Identity(OpenIDCode):  # type: ignore[misc]
         return UserInfo(about(user, scope))
 
 
-class Provider(AuthorizationServer):  # type: ignore[misc]
+class Provider(AuthorizationServer):  # type: ignore[misc]  # as above
     """`issue` a code to somebody who is in, `token` for it, `userinfo` for that."""
 
     def __init__(self, services: Services) -> None:
@@ -280,7 +280,7 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
         """Nobody listens."""
 
 
-class Asked(OAuth2Request):  # type: ignore[misc]
+class Asked(OAuth2Request):  # type: ignore[misc]  # as above
     """Parameters as Authlib wants them. TLS is the door's, which is why the address here always says https."""
 
     def __init__(self, method: str, given: dict[str, str], headers: dict[str, str]) -> None:

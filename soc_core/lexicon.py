@@ -232,7 +232,7 @@ def _bytes(text: str) -> bytes | None:
         return None
 
 
-def _wider(held: npt.NDArray, size: int) -> npt.NDArray:  # type: ignore[type-arg]
+def _wider(held: npt.NDArray, size: int) -> npt.NDArray:  # type: ignore[type-arg]  # of any type
     made = np.zeros(size, held.dtype)
     made[: len(held)] = held
     return made

@@ -224,7 +224,7 @@ def table(path: Path, model: type[RowType]) -> Table[RowType]:
     if unknown:
         raise DocumentError(path, 1, f"unknown column {unknown[0]!r}; there are: {', '.join(model.model_fields)}")
     try:
-        return Table(path, lines, TypeAdapter(list[model]).validate_python(cells))  # type: ignore[valid-type]
+        return Table(path, lines, TypeAdapter(list[model]).validate_python(cells))  # type: ignore[valid-type]  # made at run time
     except ValidationError as error:
         first = error.errors()[0]
         at, *where = first["loc"]

@@ -24,6 +24,7 @@ LAYERS = [
 RANK = {package: rank for rank, layer in enumerate(LAYERS) for package in layer}
 MAY_ALSO = {("soc_ui", "soc_api")}  # the console serves the login of the API on its own port
 LINES, FUNCTION_LINES = 400, 60
+SAME = 10  # lines that may not stand in two places
 
 
 @cache
@@ -114,6 +115,30 @@ def test_every_module_says_what_it_is_for() -> None:
     spoken = [path for path in ours() if path.name != "__init__.py"]
     bare = [path.relative_to(ROOT).as_posix() for path in spoken if not ast.get_docstring(tree(path))]
     assert not bare, bare
+
+
+def test_what_is_ignored_is_named_and_has_its_reason() -> None:
+    wanted = re.compile(r"#\s*(?:type: ignore\[[\w,-]+\]|noqa: ?[A-Z]+\d+(?:, ?[A-Z]+\d+)*)\s*(?:-|#)\s*\S")
+    bare = [f"{path.relative_to(ROOT)}: {line.strip()}" for path in ours()
+            for line in path.read_text(encoding="utf-8").splitlines()
+            if re.search(r"#\s*(?:type: ignore|noqa)", line) and not wanted.search(line)]
+    assert not bare, "\n".join(bare)
+
+
+def test_no_ten_lines_stand_twice() -> None:
+    """Equal but for indentation; blank lines, comments, imports and lone brackets are passed over."""
+    held: dict[tuple[str, ...], str] = {}
+    twice = []
+    for path in files():
+        lines = [(n, line.strip()) for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)]
+        lines = [(n, line) for n, line in lines
+                 if re.search(r"\w", line) and not re.match(r"#|import |from \S+ import ", line)]
+        for at in range(len(lines) - SAME + 1):
+            some = lines[at : at + SAME]
+            place = f"{path.relative_to(ROOT)}:{some[0][0]}"
+            if (first := held.setdefault(tuple(line for _, line in some), place)) != place:
+                twice.append(f"{place} ~ {first}")
+    assert not twice, "\n".join(twice)
 
 
 def has_test(folder: str, name: str) -> bool:

@@ -169,7 +169,7 @@ def strings(name: str, values: Sequence[Any]) -> pl.Series:
 
 def lists(name: str, values: Sequence[Sequence[Any] | None]) -> pl.Series:
     """A column of lists, null where None or empty: made flat, then grouped, as Polars is slow with Python's lists."""
-    inner = SCHEMA.dtype(name).inner  # type: ignore[attr-defined]
+    inner = SCHEMA.dtype(name).inner  # type: ignore[attr-defined]  # a list's
     flat = [item for value in values if value for item in value]
     lengths = np.fromiter((len(value) if value else 0 for value in values), dtype=np.int64, count=len(values))
     try:

@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from json.decoder import scanstring  # type: ignore[attr-defined]
+from json.decoder import scanstring  # type: ignore[attr-defined]  # in C, undeclared
 from typing import Any, NamedTuple
 
 import orjson

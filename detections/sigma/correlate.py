@@ -285,7 +285,7 @@ class Correlator:
             span = self.specs[name[0]].span
             if series.marks and series.marks[0].at >= newest - span:
                 continue  # all of it is still needed, whatever its sources
-            series.drop(lambda mark, span=span: mark.at < horizons.get(mark.source, 0) - span)  # type: ignore[misc]
+            series.drop(lambda mark, span=span: mark.at < horizons.get(mark.source, 0) - span)  # type: ignore[misc]  # bound now
             if not series.marks:
                 del self.series[name]
         silent = {source for source, times in self.sources.items() if self.clock - times[1] > LATENESS}

@@ -182,7 +182,7 @@ def _line(error: BaseException, text: str, start: int) -> int:
     elif isinstance(error, SigmaLogsourceError):
         found = first(lambda line: line.strip().startswith("logsource:"))
     for word in re.findall(r"'\s*([^']+?)\s*'", str(error)):
-        found = found or first(lambda line, word=word: word in line)  # type: ignore[misc]
+        found = found or first(lambda line, word=word: word in line)  # type: ignore[misc]  # bound now
     return found or first(lambda line: line.strip().startswith("detection:")) or start
 
 

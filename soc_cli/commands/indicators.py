@@ -29,7 +29,7 @@ def take(
     body = path.read_text(encoding="utf-8-sig")
     form: Any = "stix" if body.lstrip()[:1] in ("{", "[") else "csv"
     with opened(data) as services:
-        taken = threats.take(PLATFORM, services, body, form, feed or path.stem, level)  # type: ignore[arg-type]
+        taken = threats.take(PLATFORM, services, body, form, feed or path.stem, level)  # type: ignore[arg-type]  # checked there
     refused = [{"where": each.where, "reason": each.reason} for each in taken.refused]
     show({"new": taken.new, "changed": taken.changed, "known": taken.known, "refused": refused}, as_json)
     raise typer.Exit(1 if refused else 0)

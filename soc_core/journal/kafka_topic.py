@@ -129,12 +129,12 @@ class Topic:
 
     def end(self, partition: int, name: str = "") -> int:
         """The offset after the last message."""
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # untyped there
         return self._offset(partition, latest, name or self.name)
 
     def start(self, partition: int) -> int:
         """The offset of the oldest message kept."""
-        earliest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+        earliest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # untyped there
         return self._offset(partition, earliest, self.name)
 
     def _offset(self, partition: int, spec: OffsetSpec, name: str) -> int:

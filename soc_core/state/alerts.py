@@ -113,7 +113,7 @@ def get(session: Session, alert: str, scope: Scope) -> Alert | None:
     return shown(row) if row else None
 
 
-def find(session: Session, scope: Scope, wanted: Filter = Filter(), after: str = "", limit: int = 100,  # noqa: B008
+def find(session: Session, scope: Scope, wanted: Filter = Filter(), after: str = "", limit: int = 100,  # noqa: B008 - frozen
          order: Order = "latest", count_to: int | None = None) -> tuple[list[Alert], int]:
     """A page of alerts, the latest (or what the queue puts) first, and how many match in all; `after` from `cursor`.
 

@@ -78,7 +78,7 @@ def get(session: Session, incident: str, scope: Scope) -> Incident | None:
     return _made(session, [row])[0] if row else None
 
 
-def find(session: Session, scope: Scope, wanted: Filter = Filter(), limit: int = 100,  # noqa: B008
+def find(session: Session, scope: Scope, wanted: Filter = Filter(), limit: int = 100,  # noqa: B008 - frozen
          after: str = "") -> tuple[list[Incident], int]:
     """Incidents, the riskiest first, and how many there are; `after` from `cursor`. Raises ValueError on other keys."""
     where = [*within(scope), *matching(wanted)]

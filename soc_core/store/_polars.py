@@ -232,8 +232,8 @@ def _range(node: tree.Between, kind: str) -> Leaf:
 
 
 def _address_range(node: tree.Between) -> Leaf:
-    low = -1 if node.low is None else number(node.low) + (not node.with_low)  # type: ignore[arg-type]
-    high = 1 << 128 if node.high is None else number(node.high) - (not node.with_high)  # type: ignore[arg-type]
+    low = -1 if node.low is None else number(node.low) + (not node.with_low)  # type: ignore[arg-type]  # numbers, as asked
+    high = 1 << 128 if node.high is None else number(node.high) - (not node.with_high)  # type: ignore[arg-type]  # numbers, as asked
     return _addresses(lambda at: low <= at <= high)
 
 

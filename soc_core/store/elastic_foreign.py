@@ -59,7 +59,7 @@ def matching(client: Elasticsearch, indices: str, within: Dsl, asked: Mapping[st
     try:
         while True:
             more: Dsl = {"search_after": after} if after is not None else {}
-            answer = ask(lambda pit=pit, more=more: client.search(  # type: ignore[misc]
+            answer = ask(lambda pit=pit, more=more: client.search(  # type: ignore[misc]  # bound now
                 pit={"id": pit, "keep_alive": KEEP}, query=whole, size=SIZE, sort=[{"_shard_doc": "asc"}],
                 track_total_hits=False, allow_partial_search_results=False, **more), Patience(10.0))
             pit = answer["pit_id"]

@@ -109,7 +109,7 @@ class Known(fates.Known):
     def _hits(self, ids: list[str], source: dict[str, Any] | bool) -> Iterator[dict[str, Any]]:
         for at in range(0, len(ids), IDS_A_REQUEST):
             some = ids[at : at + IDS_A_REQUEST]
-            answer = ask(lambda some=some: self._client.search(  # type: ignore[misc]
+            answer = ask(lambda some=some: self._client.search(  # type: ignore[misc]  # bound now
                 index=self._indices, query={"ids": {"values": some}}, size=len(some), source=source,
                 track_total_hits=False, ignore_unavailable=True), self._wait())
             yield from answer["hits"]["hits"]
@@ -227,7 +227,7 @@ class Writer:
         while len(lines.rows):
             body = lines.body()
             try:
-                answer = ask(lambda body=body: self._client.bulk(  # type: ignore[misc]
+                answer = ask(lambda body=body: self._client.bulk(  # type: ignore[misc]  # bound now
                     operations=body, filter_path=ANSWER), patience)
             except ApiError as error:
                 if len(lines.rows) == 1:

@@ -148,7 +148,7 @@ class Manifest:
             found: dict[str, int] = {}
             for at in range(0, len(sources), 500):
                 some = sources[at : at + 500]
-                query = f"SELECT source, high FROM marks WHERE source IN ({','.join('?' * len(some))})"  # noqa: S608
+                query = f"SELECT source, high FROM marks WHERE source IN ({','.join('?' * len(some))})"  # noqa: S608 - question marks alone
                 found.update(self._db.execute(query, some))
             return found
 

@@ -266,7 +266,7 @@ class Parser:
         column = SCHEMA.get(field)
         kind = column.kind if column else "keyword"
         if kind in TEXTS or kind == "boolean":
-            raise QueryError(f"{field} takes no range", (low or high).at)  # type: ignore[union-attr]
+            raise QueryError(f"{field} takes no range", (low or high).at)  # type: ignore[union-attr]  # one is there
         bounds: list[tree.Value | None] = []
         for word, inclusive, end in ((low, with_low, 0), (high, with_high, 1)):
             if word is None:

@@ -275,7 +275,7 @@ def aggregate(question: Question, view: Sequence[Segment], field: str, limit: in
 
 def _item(name: str) -> pl.DataType:
     dtype = SCHEMA.dtype(name)
-    return dtype.inner if isinstance(dtype, pl.List) else dtype  # type: ignore[return-value]
+    return dtype.inner if isinstance(dtype, pl.List) else dtype  # type: ignore[return-value]  # polars' own are wider
 
 
 def _values(frame: pl.DataFrame, name: str) -> pl.Series:

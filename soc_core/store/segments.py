@@ -135,7 +135,7 @@ def write(folder: Path, frame: pl.DataFrame, level: int, created: Micros, filter
         raise
     times = frame[TIME].dt.epoch("us")
     return Segment(
-        0, name, level, created, frame.height, (folder / name).stat().st_size, int(times.min()), int(times.max()),  # type: ignore[arg-type]
+        0, name, level, created, frame.height, (folder / name).stat().st_size, int(times.min()), int(times.max()),  # type: ignore[arg-type]  # not empty
         {column: str(dtype) for column, dtype in frame.schema.items()},
         _few(frame, OWNER), _few(frame, DATASET), directory,
     )
