@@ -151,7 +151,7 @@ class Share(Lane):
         found: list[Finding] = []
         for name, bodies in self.known.fresh(message, message["d"]).items():
             if bodies and name in self.keepers:
-                found += self._asked(name, offset, lambda keeper, bodies=bodies: keeper.take(bodies))  # type: ignore[misc]
+                found += self._asked(name, offset, lambda keeper, bodies=bodies: keeper.take(bodies))  # type: ignore[misc]  # bound now
         return found
 
     def _asked(self, name: str, offset: int, ask: Callable[[Keeper], list[Finding]]) -> list[Finding]:

@@ -310,5 +310,5 @@ class Spread:
 def picked(values: Sequence[Any], rows: Rows) -> Sequence[Any]:
     """The values at these places."""
     if len(rows) > 1:
-        return itemgetter(*rows.tolist())(values)  # type: ignore[no-any-return]
+        return itemgetter(*rows.tolist())(values)  # type: ignore[no-any-return]  # a tuple: rows are many
     return [values[row] for row in rows.tolist()]
