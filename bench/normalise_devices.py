@@ -8,19 +8,14 @@ documents, fail2ban for the address of the offender, plaso-testdata for lines wi
 from __future__ import annotations
 
 import csv
-import gzip
 import json
-import os
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from soc_core import clock
+from bench._recordings import ROOT, Tally, events, measured, read, tally
 
-ROOT = Path(os.environ.get("SOC_CORPORA") or Path(__file__).resolve().parents[2] / "shared" / "corpora")
-NOW = clock.from_text("2026-01-01T00:00:00Z")
 # file of wazuh-tests → what the event must say of its maker, and which lines of the file are that product's
 WAZUH = {
     "cisco_asa": ("observer.product", "ASA", ""), "cisco_ftd": ("observer.product", "FTD", ""),
@@ -48,42 +43,6 @@ HELD: dict[str, tuple[str, ...]] = {
         r" list \S+ (denied|permitted) ", r"\bact=(\w+)", r" (TCP_\w+)/\d",
     ),
 }
-
-
-class Tally(NamedTuple):
-    """How many of how many were right, and the first that were not."""
-
-    right: int
-    total: int
-    wrong: list[str]
-
-    @property
-    def share(self) -> float:
-        """Right ones among all; 0 where there was nothing."""
-        return self.right / self.total if self.total else 0.0
-
-
-def tally(results: list[tuple[bool, str]]) -> Tally:
-    """Count (right, what it was)."""
-    return Tally(sum(right for right, _ in results), len(results), [what for right, what in results if not right])
-
-
-def read(path: Path) -> bytes:
-    """A file of the corpora, decompressed where its name ends in .gz."""
-    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-
-
-def events(lines: list[bytes], form: str = "", timezone: str = "UTC") -> dict[int, dict[str, Any]]:
-    """Events by line, through the same door as everything: format found by content, or the one named."""
-    from collectors.parse import parse
-    from soc_core.protocols import Frame, Origin, Raws
-
-    origin = Origin(source="bench", format=form, timezone=timezone)
-    found = parse([Frame(0, 0, Raws(origin, lines, NOW))])
-    rows: dict[int, dict[str, Any]] = {}
-    for number, row in zip(found.line_no.tolist(), found.batch.frame().iter_rows(named=True), strict=True):
-        rows.setdefault(number, {name: value for name, value in row.items() if value is not None})
-    return rows
 
 
 def wazuh_lines(name: str) -> list[bytes]:
@@ -164,12 +123,12 @@ def crowdsec() -> Tally:
             if name == "timestamp" and b'tz="' in lines[number]:
                 continue  # they read the device's clock as UTC whatever its offset
             ours = found.get(number, {}).get(column)
-            results.append((_equal(name, json.loads(f'"{value}"'), ours),
+            results.append((equal(name, json.loads(f'"{value}"'), ours),
                 f"{folder} {number} {name}: {value} not {ours}"))
     return tally(results)
 
 
-def _equal(name: str, wanted: str, found: Any) -> bool:
+def equal(name: str, wanted: str, found: Any) -> bool:
     if name != "timestamp":
         return str(found) == wanted
     if not isinstance(found, datetime):
@@ -278,15 +237,4 @@ MEASURES = (
 
 def figures() -> list[dict[str, Any]]:
     """One figure a corpus: the share that is right."""
-    found = []
-    for name, measure, target in MEASURES:
-        counted = measure()
-        found.append({"name": f"{name} ({counted.total})", "value": round(counted.share, 4), "unit": "share",
-            "peer": None,
-            "peer_value": None, "ratio": None, "target": target, "met": counted.total > 0 and counted.share >= target})
-    return found
-
-
-if __name__ == "__main__":
-    for figure in figures():
-        print(json.dumps(figure))
+    return measured(MEASURES)

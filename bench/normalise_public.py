@@ -17,8 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench import normalise_devices as devices
-from bench.normalise_devices import Tally, events, read, tally
+from bench._recordings import ROOT, Tally, events, measured, read, tally
+from bench.normalise_devices import ASSERTED, META, PARSED, equal
 
 MODULES = (
     "apache/access", "apache/error", "auditd/log", "haproxy/log", "iis/access", "iis/error", "mongodb/log",
@@ -50,7 +50,7 @@ ELSEWHERE = re.compile(
 @cache
 def ecs() -> frozenset[str]:
     """Names of ECS 9.4's fields."""
-    with (devices.ROOT / "ecs" / "fields.csv").open(encoding="utf-8") as opened:
+    with (ROOT / "ecs" / "fields.csv").open(encoding="utf-8") as opened:
         return frozenset(row["Field"] for row in csv.DictReader(opened))
 
 
@@ -64,7 +64,7 @@ def lines(path: Path) -> list[bytes]:
 def beats_cases(module: str) -> list[tuple[Path, list[dict[str, Any]], list[dict[str, Any]]]]:
     """(log, expected documents, our events) of each case; documents are at most the first hundred."""
     cases = []
-    for path in sorted((devices.ROOT / "beats-oss-modules" / module).glob("*-expected.json*")):
+    for path in sorted((ROOT / "beats-oss-modules" / module).glob("*-expected.json*")):
         log = path.with_name(path.name.split("-expected")[0])
         found = events(lines(log if log.exists() else log.with_name(log.name + ".gz")), "", "Etc/GMT+2")
         cases.append((path, json.loads(read(path)), [found[number] for number in sorted(found)]))
@@ -119,7 +119,7 @@ NOT_OURS = ("apache-guacamole", "http-generic-test")
 def crowdsec() -> Tally:
     """Source address, time, status, verb and user of parser.assert."""
     results = []
-    for root in sorted((devices.ROOT / "crowdsec-hub" / "tests").iterdir()):
+    for root in sorted((ROOT / "crowdsec-hub" / "tests").iterdir()):
         asserted = next((path for path in (root / "parser.assert", root / "parser.assert.gz") if path.exists()), None)
         log = next(iter(root.glob("*.log*")), None)
         if asserted is None or log is None or not root.name.startswith(HUB) or root.name.startswith(NOT_OURS):
@@ -131,9 +131,9 @@ def crowdsec() -> Tally:
 
 def _asserted(folder: str, said: str, held: list[bytes]) -> Iterator[tuple[bool, str]]:
     found, seen = events(held), set()
-    parsed = sorted({int(place) for place in devices.PARSED.findall(said)})  # later stages count only what was parsed
-    for stage, _, place, name, value in devices.ASSERTED.findall(said):
-        column, number = devices.META.get(name), int(place)
+    parsed = sorted({int(place) for place in PARSED.findall(said)})  # later stages count only what was parsed
+    for stage, _, place, name, value in ASSERTED.findall(said):
+        column, number = META.get(name), int(place)
         if stage != "s01-parse":
             number = parsed[number] if number < len(parsed) else len(held)
         if column is None or number >= len(held) or (number, name) in seen:
@@ -142,7 +142,7 @@ def _asserted(folder: str, said: str, held: list[bytes]) -> Iterator[tuple[bool,
         if name == "timestamp" and b'tz="' in held[number]:
             continue  # they read the device's clock as UTC whatever its offset
         ours = found.get(number, {}).get(column)
-        yield devices._equal(name, json.loads(f'"{value}"'), ours), f"{folder} {number} {name}: {value} not {ours}"
+        yield equal(name, json.loads(f'"{value}"'), ours), f"{folder} {number} {name}: {value} not {ours}"
 
 
 # file of wazuh-tests → module of the events that its lines must become
@@ -159,7 +159,7 @@ def wazuh() -> Tally:
     """Lines of servers and Windows recognised as their product; devices have a measure of their own."""
     results = []
     for name, module in KNOWN.items():
-        path = devices.ROOT / "wazuh-tests" / f"{name}.ini"
+        path = ROOT / "wazuh-tests" / f"{name}.ini"
         said = re.findall(rb"^log \d+ (?:pass|fail) = (.*?)\r?$", read(path), re.MULTILINE) if path.exists() else []
         held = list(dict.fromkeys(said))
         found = events(held) if held else {}
@@ -188,7 +188,7 @@ def offenders() -> list[tuple[str, dict[str, Any], bytes, dict[str, Any]]]:
     for name in OFFENDERS:
         label: dict[str, Any] | None = None
         labelled: list[tuple[dict[str, Any], bytes]] = []
-        path = devices.ROOT / "fail2ban" / name
+        path = ROOT / "fail2ban" / name
         for line in path.read_bytes().splitlines() if path.exists() else ():
             if line.startswith(b"# failJSON:"):
                 label = json.loads(line.partition(b":")[2])
@@ -251,15 +251,4 @@ MEASURES = (
 
 def figures() -> list[dict[str, Any]]:
     """One figure a measure: the share that is right."""
-    found = []
-    for name, measure, target in MEASURES:
-        counted = measure()
-        found.append({"name": f"{name} ({counted.total})", "value": round(counted.share, 4), "unit": "share",
-            "peer": None, "peer_value": None, "ratio": None, "target": target,
-            "met": counted.total > 0 and counted.share >= target})
-    return found
-
-
-if __name__ == "__main__":
-    for figure in figures():
-        print(json.dumps(figure))
+    return measured(MEASURES)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bench import normalise_devices, normalise_public
+from bench import _recordings, normalise_public
 from tests.corpora import corpus
 
 NEEDED = ("beats-oss-modules", "crowdsec-hub", "fail2ban", "wazuh-tests", "ecs")
@@ -15,8 +15,8 @@ NEEDED = ("beats-oss-modules", "crowdsec-hub", "fail2ban", "wazuh-tests", "ecs")
 
 @pytest.mark.parametrize(("measure", "target"), [one[1:] for one in normalise_public.MEASURES],
     ids=[one[0] for one in normalise_public.MEASURES])
-def test_the_share_that_is_right(measure: Callable[[], normalise_devices.Tally], target: float) -> None:
-    if {corpus(name).parent for name in NEEDED} != {normalise_devices.ROOT}:
+def test_the_share_that_is_right(measure: Callable[[], _recordings.Tally], target: float) -> None:
+    if {corpus(name).parent for name in NEEDED} != {_recordings.ROOT}:
         pytest.skip("the bench reads another folder of recordings than the tests: set SOC_CORPORA")
     counted = measure()
     assert counted.total >= 10, "the recordings are here, yet nothing was measured"
