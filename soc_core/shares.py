@@ -133,13 +133,17 @@ class Share(Lane):
             return 0
         self.touched = True
         findings: list[Finding] = []
-        end, latest = at, 0
+        fresh: dict[str, list[Any]] = defaultdict(list)  # by detector, of all messages: a keeper asked once is cheaper
         for frame in frames:
-            for offset, line in enumerate(frame.raws.lines, frame.first):
-                findings += self._take(orjson.loads(line), offset)
-                end = offset + 1
-            latest = max(latest, frame.raws.received)
+            for line in frame.raws.lines:
+                message = orjson.loads(line)
+                for name, bodies in self.known.fresh(message, message["d"]).items():
+                    fresh[name] += bodies
+        end = frames[-1].first + len(frames[-1].raws.lines)
+        latest = max(frame.raws.received for frame in frames)
         for name in self.keepers:
+            if bodies := fresh.get(name, []):
+                findings += self._asked(name, end - 1, lambda keeper, bodies=bodies: keeper.take(bodies))  # type: ignore[misc]  # bound now
             findings += self._asked(name, end - 1, lambda keeper: keeper.tick(latest))
         if not replay:
             self._commit(at, end, findings)
@@ -147,15 +151,8 @@ class Share(Lane):
         self.cursor, self.dirty, self.touched = end, True, False
         return 0 if replay else end - at
 
-    def _take(self, message: Mapping[str, Any], offset: int) -> list[Finding]:
-        found: list[Finding] = []
-        for name, bodies in self.known.fresh(message, message["d"]).items():
-            if bodies and name in self.keepers:
-                found += self._asked(name, offset, lambda keeper, bodies=bodies: keeper.take(bodies))  # type: ignore[misc]  # bound now
-        return found
-
     def _asked(self, name: str, offset: int, ask: Callable[[Keeper], list[Finding]]) -> list[Finding]:
-        """A keeper's findings, at the place of the message that brought them about."""
+        """A keeper's findings, at the place of the last message that brought them about."""
         try:
             return [found._replace(partition=self.number, offset=offset) for found in ask(self.keepers[name])]
         except Exception as error:  # one broken detector must not stop the others

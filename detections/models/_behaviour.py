@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from detections.models._forest import Forest
 from detections.models._logons import Logon
 from soc_core.clock import DAY, HOUR, Micros
 
@@ -116,16 +117,14 @@ class World:
     def _grow(self, sample: Sequence[Sequence[float]]) -> None:
         """A new forest from a sample; none from nothing."""
         self.basis = [list(row) for row in sample]
-        self.least, self._forest = 1.0, None
+        self.least, self._forest = 1.0, None  # type: float, Forest | None
         if not self.basis:
             return
-        from sklearn.ensemble import IsolationForest
-
         table = np.array(self.basis)
-        self._forest = IsolationForest(n_estimators=TREES, random_state=SEED).fit(table)
+        self._forest = Forest(table, TREES, SEED)
         self._usual = np.quantile(table, 0.95, axis=0)
         self._spread = table.std(axis=0) + 0.25
-        scores = -self._forest.score_samples(table)
+        scores = self._forest.unusual(table)
         self.least = float(max(np.quantile(scores, 0.99), 0.55))
 
     # ---------------------------------------------------------------- judging
@@ -152,7 +151,7 @@ class World:
         judged = [NOT_YET] * len(rows)
         odd = np.flatnonzero(above.any(axis=1))
         if len(odd):
-            scores = (-self._forest.score_samples(table[odd])).tolist()
+            scores = self._forest.unusual(table[odd]).tolist()
             for row, score in zip(odd.tolist(), scores, strict=True):
                 judged[row] = Judged(score, self.least, _strongest(above[row]) if score >= self.least else [])
         return judged

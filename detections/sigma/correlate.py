@@ -67,6 +67,7 @@ class Correlator:
         self.series: dict[tuple[str, Key], Series] = {}
         self.sources: dict[str, list[Micros]] = {}  # source → latest event time, clock at its latest record
         self.clock: Micros = 0
+        self.reached: Micros = 0  # the latest event time of any source
         self.swept: Micros = 0
         self.count = 0
         self.shed = 0
@@ -102,6 +103,7 @@ class Correlator:
         known = self.sources.setdefault(source, [0, 0])
         known[0] = max(known[0], min(at, ingested + AHEAD) if ingested else at)
         known[1] = self.clock
+        self.reached = max(self.reached, known[0])
 
     def _info(self, rule: Rule, event: Event) -> dict[str, Any]:
         """What a finding on this event needs when its window completes, perhaps much later."""
@@ -233,10 +235,11 @@ class Correlator:
         return f"{zh}（{who}）：{what} · {en}"
 
     def _horizon(self, source: str) -> Micros:
-        """Event time before which a record of the source is too late; a source long silent goes by the clock."""
+        """Event time before which a record of the source is too late; a source long silent goes by the clock, but
+        not beyond where any source has come: a clock that leaps ahead makes nothing late."""
         latest, seen = self.sources.get(source, (0, 0))
         if self.clock - seen > LATENESS:
-            return max(latest, self.clock) - LATENESS
+            return max(latest, min(self.clock, self.reached)) - LATENESS
         return latest - LATENESS
 
     def _horizons(self) -> dict[str, Micros]:
@@ -313,6 +316,7 @@ class Correlator:
         self.clock, self.swept = int(state.get("clock", 0)), int(state.get("swept", 0))
         self.shed, self.late = int(state.get("shed", 0)), int(state.get("late", 0))
         self.sources = {source: list(times) for source, times in state.get("sources", {}).items()}
+        self.reached = max((times[0] for times in self.sources.values()), default=0)
         self.series = {}
         for name, key, marks in state.get("series", ()):
             if name in self.specs:

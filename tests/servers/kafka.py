@@ -27,6 +27,7 @@ from tests.servers.one import locked, shared
 VERSION = "4.2.0"
 HEAP = "512m"
 OLDEST_JAVA = 17
+SESSION_MS = 1000  # without a sign of life until a broker counts as dead
 START_SECONDS = 600  # of a busy machine; a process that ends is seen at once
 HERE = Path(__file__).parent
 
@@ -34,7 +35,7 @@ HERE = Path(__file__).parent
 class Broker:
     """A broker: its address, and the process that holds it. `start` may be called again after `kill`.
 
-    `environment` is what the process has beside ours.
+    `environment` is what the process has beside ours; with one, the machine is thought to be slow.
     """
 
     def __init__(self, run: Path, home: Path, java: Path, quick: bool = True,
@@ -43,7 +44,7 @@ class Broker:
         self.environment = {**os.environ, **(environment or {})}
         broker, controller = _free_ports(2)
         self.address = f"127.0.0.1:{broker}"
-        self.properties = _properties(run, broker, controller)
+        self.properties = _properties(run, broker, controller, 20 * SESSION_MS if environment else SESSION_MS)
         shutil.copytree(home / "formatted", run / "data")
         self.start()
 
@@ -84,9 +85,9 @@ class Broker:
         shutil.rmtree(self.run, ignore_errors=True)
 
 
-def _properties(run: Path, broker: int, controller: int) -> Path:
+def _properties(run: Path, broker: int, controller: int, session: int = SESSION_MS) -> Path:
     text = (HERE / "kafka.properties").read_text(encoding="utf-8")
-    for name, value in (("run", run), ("broker", broker), ("controller", controller)):
+    for name, value in (("run", run), ("broker", broker), ("controller", controller), ("session", session)):
         text = text.replace("{" + name + "}", str(value))
     place = run / "server.properties"
     place.write_text(text, encoding="utf-8")

@@ -181,6 +181,23 @@ def test_sources_may_run_apart(seen: list[tuple[Any, ...]], seed: int, body: str
     assert run(loaded, arriving, rnd) == run(loaded, events)
 
 
+@settings(max_examples=40, deadline=None, phases=PHASES)
+@given(seen=APART, seed=st.integers(0, 999), leap=st.integers(0, 20),
+       body=st.sampled_from([body for body in CORRELATIONS if body not in WAITING]))
+def test_a_leap_of_our_own_clock_makes_nothing_late(
+    seen: list[tuple[Any, ...]], seed: int, leap: int, body: str
+) -> None:
+    """From some record on all is received sixteen hours later, while the sources' own time goes on as before. What
+    waits until nothing in time can come is judged by the clock, and sooner then."""
+    rnd = random.Random(seed)
+    loaded = rules(body)
+    events = rows([*[(0, "c", "u", 0, "192.0.2.9", source) for source in "st"], *seen])
+    for number, row in enumerate(events):
+        row["event.ingested"] = START + 4 * HOUR + number * (MINUTE + 1) + (16 * HOUR if number >= leap else 0)
+    assert run(loaded, events, rnd) == run(loaded, rows([
+        *[(0, "c", "u", 0, "192.0.2.9", source) for source in "st"], *seen]))
+
+
 COMPARE = {"lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge, "eq": operator.eq,
            "neq": operator.ne}
 

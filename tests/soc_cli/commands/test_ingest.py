@@ -143,7 +143,7 @@ def test_a_failing_detector_is_said_aloud(tmp_path: Path, monkeypatch: pytest.Mo
     def fail(*_: object) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(UnusualLogon, "detect", fail)
+    monkeypatch.setattr(UnusualLogon, "take", fail)
     monkeypatch.setattr("os.umask", lambda mode: 0o022)  # this process goes on with other tests
     log = tmp_path / "auth.log"
     log.write_text("\n".join(LINES) + "\n")
