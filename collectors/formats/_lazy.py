@@ -15,6 +15,7 @@ import polars as pl
 
 from collectors.formats._frames import RELATED, Piece, relate, typed
 from collectors.formats._json import blank, series, text
+from soc_core.coded import CodedColumn
 from soc_core.protocols import Ints
 from soc_core.schema import SCHEMA
 from soc_core.table import Coded, Column, Lazy, Rows, Single, Spread, Table, Texts, picked
@@ -99,21 +100,48 @@ class Memo(dict[str | None, Any]):
 
 
 class Derived(Column):
-    """`read` of another column's texts, once for each distinct one."""
+    """`read` of another column's texts, once for each distinct one.
 
-    __slots__ = ("_of", "_read")
+    Let `read` be the same function from batch to batch, not one made on the spot: what it made is remembered by it.
+    """
+
+    __slots__ = ("_held", "_of", "_read")
 
     def __init__(self, name: str, of: Column, read: Read) -> None:
         super().__init__(name, of.height)
         self._of, self._read = of, read
+        self._held: CodedColumn | None = None
 
     @property
     def coded(self) -> Coded | None:
-        held = self._of.coded
-        return None if held is None else Coded(held.lexicon, held.lexicon.through(self._read, held.codes))
+        held = self._codes
+        return None if held is None else held.coded
+
+    @property
+    def _codes(self) -> CodedColumn | None:
+        if self._held is None and self.dtype == pl.String and (held := self._of.coded) is not None:
+            self._held = CodedColumn(
+                self.name, held.lexicon, held.lexicon.through(self._read, held.codes), self._elsewhere)
+        return self._held
+
+    def _elsewhere(self, row: int) -> str | None:
+        value = self._of.at([row])[0]
+        found: str | None = None if value is None else self._read(value)
+        return found
+
+    @property
+    def empty(self) -> bool:
+        return super().empty if self.made or (held := self._codes) is None else held.empty
+
+    def _make(self) -> pl.Series:
+        return super()._make() if (held := self._codes) is None else held.series
 
     def _list(self) -> Texts:
-        return list(map(Memo(self._read).__getitem__, self._of.texts))
+        held = self._codes
+        return list(map(Memo(self._read).__getitem__, self._of.texts)) if held is None else held.texts
+
+    def at(self, rows: Sequence[int]) -> list[Any]:
+        return super().at(rows) if self.made or (held := self._codes) is None else held.at(rows)
 
     def pick(self, rows: Rows) -> Column:
         return Derived(self.name, self._of.pick(rows), self._read)
@@ -128,8 +156,22 @@ class Either(Column):
         super().__init__(first.name, first.height)
         self._first, self._second = first, second
 
+    @property
+    def _chosen(self) -> Column:
+        return self._second if self._first.empty else self._first
+
+    @property
+    def coded(self) -> Coded | None:
+        return self._chosen.coded
+
     def _make(self) -> pl.Series:
-        return self._second.series if self._first.empty else self._first.series
+        return self._chosen.series
+
+    def _list(self) -> Texts:
+        return self._chosen.texts
+
+    def at(self, rows: Sequence[int]) -> list[Any]:
+        return self._chosen.at(rows)
 
 
 class Listed(Column):
@@ -143,6 +185,43 @@ class Listed(Column):
 
     def _list(self) -> Texts:
         return self._maker()
+
+
+class Later(Column):
+    """A column that a function makes when it is first looked at, in whatever form."""
+
+    __slots__ = ("_maker", "_one")
+
+    def __init__(self, name: str, height: int, maker: Callable[[], Column]) -> None:
+        super().__init__(name, height)
+        self._maker = maker
+        self._one: Column | None = None
+
+    @property
+    def _held(self) -> Column:
+        if self._one is None:
+            self._one = self._maker()
+        return self._one
+
+    @property
+    def coded(self) -> Coded | None:
+        return self._held.coded
+
+    @property
+    def empty(self) -> bool:
+        return self._held.empty
+
+    def _make(self) -> pl.Series:
+        return self._held.series.alias(self.name)
+
+    def _list(self) -> Texts:
+        return self._held.texts
+
+    def at(self, rows: Sequence[int]) -> list[Any]:
+        return self._held.at(rows)
+
+    def pick(self, rows: Rows) -> Column:
+        return Later(self.name, len(rows), lambda: self._held.pick(rows))
 
 
 def of(name: str, column: Column) -> Column:

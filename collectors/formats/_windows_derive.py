@@ -9,12 +9,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
-from functools import partial, reduce
+from functools import lru_cache, partial, reduce
 
 import polars as pl
 
 from collectors.formats._frames import IPV4, wide
-from collectors.formats._lazy import Columns, Derived, Either, Memo, Read
+from collectors.formats._lazy import Columns, Derived, Either, Read
 from soc_core.table import Column, Lazy
 
 DATA = "winlog.event_data."
@@ -29,6 +29,8 @@ HIVES = (
     (re.compile(r"^(HKLM\\SYSTEM)\\ControlSet00\d(?=\\|$)", re.I), r"\1\\CurrentControlSet"),
 )
 CALL = re.compile(r"(?m)^\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?\n(\d{1,5})$")
+DIRECTIONS = {"%%14592": "ingress", "%%14593": "egress"}
+TRANSPORTS = {"6": "tcp", "17": "udp", "1": "icmp", "58": "ipv6-icmp"}
 REG_TYPES = {"%%1873": "SZ", "%%1874": "EXPAND_SZ", "%%1875": "BINARY", "%%1876": "DWORD", "%%1879": "MULTI_SZ",
     "%%1883": "QWORD"}
 
@@ -50,13 +52,18 @@ def either(columns: Columns, name: str, ways: Sequence[tuple[str, Read]]) -> Non
 
 def called(columns: Columns) -> None:
     """The interface and operation of an RPC Firewall record: unnamed data, the number after the interface's UUID."""
-    for number, name in ((1, "rpc_firewall.interface_uuid"), (2, "rpc_firewall.op_num")):
-        add(columns, name, DATA + "Data", partial(_part, number))
+    add(columns, "rpc_firewall.interface_uuid", DATA + "Data", _interface)
+    add(columns, "rpc_firewall.op_num", DATA + "Data", _operation)
 
 
-def _part(number: int, text: str) -> str | None:
+def _interface(text: str) -> str | None:
     found = CALL.search(text)
-    return found[number] if found else None
+    return found[1] if found else None
+
+
+def _operation(text: str) -> str | None:
+    found = CALL.search(text)
+    return found[2] if found else None
 
 
 def base(path: str) -> str | None:
@@ -97,9 +104,19 @@ def names(columns: Columns) -> None:
 def accounts(columns: Columns, linux: bool) -> None:
     r"""user.name and user.domain from Sysmon's DOMAIN\user; Sysmon for Linux has no domains."""
     source = next((name for name in (DATA + "User", DATA + "SourceUser") if name in columns), "")
-    ways: list[tuple[str, Read]] = [(source, lambda text: text.rpartition("\\")[2] or None)]
-    either(columns, "user.name", [*ways, (DATA + "User", lambda text: text)] if linux else ways)
-    add(columns, "user.domain", source, lambda text: text.rpartition("\\")[0] or None)
+    ways: list[tuple[str, Read]] = [(source, account)]
+    either(columns, "user.name", [*ways, (DATA + "User", str)] if linux else ways)
+    add(columns, "user.domain", source, domain)
+
+
+def account(text: str) -> str | None:
+    r"""The name of DOMAIN\user."""
+    return text.rpartition("\\")[2] or None
+
+
+def domain(text: str) -> str | None:
+    r"""The domain of DOMAIN\user."""
+    return text.rpartition("\\")[0] or None
 
 
 def hashes(columns: Columns, owner: str) -> None:
@@ -107,12 +124,11 @@ def hashes(columns: Columns, owner: str) -> None:
     source = next((name for name in (DATA + "Hashes", DATA + "Hash") if name in columns), None)
     if source is None:
         return
-    split = Memo(_digests)
-    for kind, name in (("md5", "hash.md5"), ("sha1", "hash.sha1"), ("sha256", "hash.sha256"),
-        ("imphash", "pe.imphash")):
-        columns[f"{owner}.{name}"] = Derived(f"{owner}.{name}", columns[source], partial(_digest, split, kind))
+    for name, read in DIGESTS.items():
+        columns[f"{owner}.{name}"] = Derived(f"{owner}.{name}", columns[source], read)
 
 
+@lru_cache(maxsize=4096)
 def _digests(value: str) -> dict[str, str]:
     return {
         kind.strip().lower(): digest.strip().lower()
@@ -120,9 +136,14 @@ def _digests(value: str) -> dict[str, str]:
     }
 
 
-def _digest(split: Memo, kind: str, value: str) -> str | None:
-    found: str | None = split[value].get(kind)
-    return found
+def _digest(kind: str, value: str) -> str | None:
+    return _digests(value).get(kind)
+
+
+DIGESTS: dict[str, Read] = {  # made once, as columns are remembered by what reads them
+    "hash.md5": partial(_digest, "md5"), "hash.sha1": partial(_digest, "sha1"),
+    "hash.sha256": partial(_digest, "sha256"), "pe.imphash": partial(_digest, "imphash"),
+}
 
 
 def ends(columns: Columns) -> None:
@@ -167,12 +188,22 @@ def registry(columns: Columns) -> None:
     if "registry.path" not in columns:
         return
     columns["registry.path"] = Derived("registry.path", columns["registry.path"], registry_path)
-    add(columns, "registry.hive", "registry.path", lambda text: text.partition("\\")[0] or None)
-    add(columns, "registry.key", "registry.path", lambda text: folder(text.partition("\\")[2]))
+    add(columns, "registry.hive", "registry.path", hive)
+    add(columns, "registry.key", "registry.path", key)
     add(columns, "registry.value", "registry.path", base)
     details = DATA + "Details"
     add(columns, "registry.data.type", details, _data_type)
     add(columns, "registry.data.strings", details, _strings)
+
+
+def hive(path: str) -> str | None:
+    """The first part of a registry path."""
+    return path.partition("\\")[0] or None
+
+
+def key(path: str) -> str | None:
+    """What is between the hive and the value."""
+    return folder(path.partition("\\")[2])
 
 
 def joined(name: str, left: Column, right: Column) -> Column:
@@ -246,13 +277,18 @@ def _resolved(text: str) -> list[str] | None:
 def network(columns: Columns) -> None:
     """Direction, transport and address family."""
     either(columns, "network.direction", (
-        (DATA + "Initiated", lambda t: {"true": "egress", "false": "ingress"}.get(t.lower())),
-        (DATA + "Direction", lambda t: {"%%14592": "ingress", "%%14593": "egress"}.get(t)),
+        (DATA + "Initiated", _initiated), (DATA + "Direction", DIRECTIONS.get),
     ))
-    add(columns, "network.transport", DATA + "Protocol", lambda t: {"6": "tcp", "17": "udp", "1": "icmp",
-        "58": "ipv6-icmp"}.get(t))
-    add(columns, "network.type", "source.address", lambda t: "ipv6" if ":" in t else "ipv4" if t.count(".") == 3
-        else None)
+    add(columns, "network.transport", DATA + "Protocol", TRANSPORTS.get)
+    add(columns, "network.type", "source.address", _family)
+
+
+def _initiated(text: str) -> str | None:
+    return {"true": "egress", "false": "ingress"}.get(text.lower())
+
+
+def _family(address: str) -> str | None:
+    return "ipv6" if ":" in address else "ipv4" if address.count(".") == 3 else None
 
 
 def outcome(keywords: str) -> str | None:

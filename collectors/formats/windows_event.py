@@ -17,6 +17,7 @@ import polars as pl
 from collectors.formats import _times
 from collectors.formats import _windows_derive as derive
 from collectors.formats import _windows_styles as styles
+from collectors.formats import _windows_tokens as tokens
 from collectors.formats._frames import gather
 from collectors.formats._json import Digger, Flat, Record, blank, leftovers, records, sample, strings
 from collectors.formats._lazy import Columns, Derived, Listed, Pool, Shape, gathered, of
@@ -24,7 +25,7 @@ from collectors.formats._text import decode_line
 from collectors.formats._windows_map import DATASETS, HASHED, LEVELS, SERVICE, TABLES, Kind
 from soc_core.protocols import Context, Fault, Ints, Parsed
 from soc_core.schema import SCHEMA
-from soc_core.table import Column, Single, Spread, Texts
+from soc_core.table import Column, Single, Spread, Texts, picked
 
 DATA = derive.DATA
 CHUNK = 1024
@@ -58,6 +59,19 @@ class Group(NamedTuple):
 
 def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
     """Each record is one event; records are taken together by channel and event id. Others are faults."""
+    events, left = tokens.read(lines, ctx.timezone, _system)
+    shapes = [shape for one in events for shape in _group(
+        "flat", *one.key, one.columns | {"@timestamp": one.stamp, "overflow": one.overflow}, one.numbers)]
+    some = lines if len(left) == len(lines) else picked(lines, left)
+    found, faults = _records_of(some, ctx)
+    if len(some) < len(lines):
+        found = [shape._replace(lines=left[shape.lines]) for shape in found]
+        faults = [Fault(int(left[fault.line]), fault.reason) for fault in faults]
+    return gather(gathered(shapes + found), faults)
+
+
+def _records_of(lines: Sequence[bytes], ctx: Context) -> tuple[list[Shape], list[Fault]]:
+    """Events read line by line."""
     kinds, faults = _read(lines, ctx.encoding)
     flat: dict[Key, list[Kin]] = {}
     nested: dict[str, dict[Key, list[tuple[int, Record]]]] = {}
@@ -85,7 +99,7 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
             ]
         if groups:
             shapes += _style(style, groups, ctx)
-    return gather(gathered(shapes), faults)
+    return shapes, faults
 
 
 def _plainly_flat(channel: Any, code: Any, names: Sequence[str], rows: Sequence[Row]) -> bool:
@@ -197,7 +211,7 @@ def _group(style: str, channel: str, code: str, columns: Columns, numbers: Ints)
     if service != "security":
         columns.pop("event.outcome", None)
     if linux:
-        derive.add(columns, "user.name", DATA + "User", lambda t: t)
+        derive.add(columns, "user.name", DATA + "User", str)
     if service == "sysmon" and linux and code in ("1", "5") and DATA + "LogonId" in columns:
         columns["sysmon.logon_id"] = columns[DATA + "LogonId"].named("sysmon.logon_id")
     derive.ends(columns)
@@ -216,14 +230,18 @@ def _system(columns: Columns) -> Columns:
         columns["host.name"] = columns["winlog.computer_name"].named("host.name")
     derive.add(columns, "event.outcome", "winlog.keywords", derive.outcome)
     if "winlog.level" in columns:
-        columns["winlog.level"] = Derived("winlog.level", columns["winlog.level"], lambda t: WORDS.get(t.lower(), t))
+        columns["winlog.level"] = Derived("winlog.level", columns["winlog.level"], _level)
         derive.add(columns, "log.level", "winlog.level", LEVELS.get)
     return columns
 
 
+def _level(text: str) -> str:
+    return WORDS.get(text.lower(), text)
+
+
 def _provider(columns: Columns) -> str:
     held = columns.get("event.provider")
-    return held.texts[0] or "" if held is not None else ""
+    return held.at([0])[0] or "" if held is not None else ""
 
 
 def _service(channel: str, columns: Columns) -> str:

@@ -1,0 +1,189 @@
+"""The loops that take the values of one name out of lines that were scanned (_scan_tree.py), many lines at a time.
+
+A table says for each sequence of names where in it a column's name stands (NOWHERE where it does not). Spans are the
+first and last byte of values in the lines' buffer; a span that begins below 0 is no value.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import types
+
+from collectors.formats._scan import ARRAY, ESCAPED, FALSE, NULL, OBJECT, WHOLE
+from collectors.formats._scan_tree import Found, Tree
+from soc_core.native import inner, kernel
+from soc_core.words import load8
+
+NOWHERE = -1
+UTC, LOCAL, ODD = range(3)  # what a stamp's zone is; ODD where it is not written plainly
+
+
+@kernel
+def mark(tree: Tree, nodes: Any, marks: Any) -> None:
+    """Mark every name of these sequences."""
+    for node in nodes:
+        while node:
+            marks[tree.last[node]] = 1
+            node = tree.above[node]
+
+
+@kernel
+def flat(tree: Tree, found: Found, marks: Any, out: Any) -> None:
+    """Mark the lines that were read and have no object or list but under marked names."""
+    for line, node in enumerate(found.node):
+        out[line] = 0 if node < 0 else 1
+        if node < 0 or not found.has[line] & (1 << OBJECT | 1 << ARRAY):
+            continue
+        before = found.first[line] - 1
+        while node:
+            name = tree.last[node]
+            if tree.owner[name] >= 0 and found.kind[before + tree.size[node]] >= OBJECT and not marks[name]:
+                out[line] = 0
+            node = tree.above[node]
+
+
+@kernel
+def lay(tree: Tree, nodes: Any, columns: Any, table: Any) -> None:
+    """Fill the table; `columns` has a name's column, or NOWHERE."""
+    for number, node in enumerate(nodes):
+        while node:
+            column = columns[tree.last[node]]
+            if column >= 0:
+                table[number, column] = tree.size[node] - 1
+            node = tree.above[node]
+
+
+@kernel
+def present(found: Found, lines: Any, shapes: Any, groups: Any, table: Any, done: Any, out: Any) -> None:
+    """Mark (group, column) wherever there is a value; `groups` has the group of each shape, `done` room for as many."""
+    for row, line in enumerate(lines):
+        shape = shapes[row]
+        if done[shape]:
+            continue
+        nulls = found.has[line] & (1 << NULL)
+        done[shape] = 0 if nulls else 1
+        first = found.first[line]
+        for column in range(table.shape[1]):
+            place = table[shape, column]
+            if place >= 0 and (not nulls or found.kind[first + place] != NULL):
+                out[groups[shape], column] = 1
+
+
+@kernel
+def spans(found: Found, lines: Any, shapes: Any, table: Any, columns: Any, starts: Any, ends: Any, kinds: Any) -> None:
+    """Of each line the first of these columns that has a value."""
+    for row, line in enumerate(lines):
+        shape = shapes[row]
+        starts[row] = ends[row] = -1
+        kinds[row] = NULL
+        for column in columns:
+            place = table[shape, column]
+            if place < 0:
+                continue
+            at = found.first[line] + place
+            if found.kind[at] != NULL:
+                starts[row], ends[row], kinds[row] = found.start[at], found.end[at], found.kind[at]
+                break
+
+
+@kernel
+def copy(data: Any, starts: Any, ends: Any, kinds: Any, out: Any) -> int:
+    """Values as they stand, each with a line feed behind it, those that mean something else left out; bytes written.
+
+    There must be room for eight more.
+    """
+    at = 0
+    for row in range(len(starts)):
+        start, end = starts[row], ends[row]
+        if start >= 0 and kinds[row] != ESCAPED and kinds[row] <= FALSE:
+            base = at - start
+            while start < end:
+                word = load8(data, start)
+                for place in range(8):
+                    out[base + start + place] = word >> types.uint64(8 * place) & types.uint64(255)
+                start += 8
+            at = base + end
+        out[at] = 10
+        at += 1
+    return at
+
+
+@kernel
+def wholes(data: Any, starts: Any, ends: Any, kinds: Any, out: Any) -> bool:
+    """Whether all values are whole numbers of less than 19 digits, and those numbers."""
+    for row in range(len(starts)):
+        start, end = starts[row], ends[row]
+        out[row] = 0
+        if start < 0:
+            continue
+        if kinds[row] != WHOLE or end - start > 18:
+            return False
+        below = data[start] == 45
+        total = 0
+        for at in range(start + below, end):
+            total = total * 10 + (data[at] - 48)
+        out[row] = -total if below else total
+    return True
+
+
+@inner
+def number(data: Any, at: int, digits: int) -> int:
+    """So many digits as a number; below 0 where one is none."""
+    total = 0
+    for place in range(at, at + digits):
+        digit = types.int64(data[place]) - 48
+        if digit < 0 or digit > 9:
+            return -1
+        total = total * 10 + digit
+    return total
+
+
+@kernel
+def moment(data: Any, at: int, end: int) -> Any:
+    """(microseconds since 1970 as written, UTC or LOCAL or ODD) of `2026-11-23T01:00:00.123Z`."""
+    size = end - at
+    dash, apart = data[at + 4], data[at + 10]
+    if (size < 19 or (dash != 45 and dash != 47) or (data[at + 7] != 45 and data[at + 7] != 47)
+            or (apart != 84 and apart != 32) or data[at + 13] != 58 or data[at + 16] != 58):
+        return 0, ODD
+    year, month, day = number(data, at, 4), number(data, at + 5, 2), number(data, at + 8, 2)
+    hour, minute, second = number(data, at + 11, 2), number(data, at + 14, 2), number(data, at + 17, 2)
+    if (year < 1 or month < 1 or month > 12 or day < 1 or hour < 0 or hour > 23 or minute < 0 or minute > 59
+            or second < 0 or second > 59):
+        return 0, ODD
+    last = 31 if month in (1, 3, 5, 7, 8, 10, 12) else 30
+    if month == 2:
+        last = 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
+    if day > last:
+        return 0, ODD
+    part, place = 0, at + 19
+    if place < end and data[place] == 46:
+        scale = 100_000
+        place += 1
+        while place < end and 48 <= data[place] <= 57 and place < at + 32:
+            part += (types.int64(data[place]) - 48) * scale
+            scale //= 10
+            place += 1
+        if place == at + 20:
+            return 0, ODD
+    zone = LOCAL
+    if place < end and data[place] == 90:
+        zone, place = UTC, place + 1
+    if place != end:
+        return 0, ODD
+    shifted = year - (1 if month < 3 else 0)
+    era = shifted // 400
+    of_era = shifted - era * 400
+    of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+    days = era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
+    return (days * 86_400 + hour * 3600 + minute * 60 + second) * 1_000_000 + part, zone
+
+
+@kernel
+def moments(data: Any, starts: Any, ends: Any, out: Any, zones: Any) -> None:
+    """`moment` of each value; what is none is ODD."""
+    for row in range(len(starts)):
+        out[row], zones[row] = 0, ODD
+        if starts[row] >= 0:
+            out[row], zones[row] = moment(data, starts[row], ends[row])

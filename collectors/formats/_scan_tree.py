@@ -1,0 +1,228 @@
+"""The loops that take lines of JSON apart: where each value stands, and which record has the same names as which.
+
+Lines stand in one buffer, each followed by a line feed, the last by MARGIN of them. A line that cannot be read for
+sure (_scan.py; or a name twice, or more names than there is room for) is doubtful, and nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from collectors.formats._scan import (
+    ARRAY,
+    BEGIN,
+    CLOSE,
+    COMMA,
+    DEPTH,
+    DOUBT,
+    OBJECT,
+    OPEN,
+    PLAIN,
+    QUOTE,
+    WHOLE,
+    nested,
+    scalar,
+    space,
+    string,
+    value,
+)
+from soc_core.native import inner, kernel
+from soc_core.words import alike, hashed
+
+MARGIN = 512  # bytes that may be read behind the last line
+NAME, NAMES = 256, 256  # bytes of a name, names of a record: more of them are doubtful
+
+
+class Tree(NamedTuple):
+    """All sequences of names that there were. A node is one sequence; node 0 the empty one.
+
+    Names have numbers from 1 on; `owner` is the number of the name that a name stands under, 0 at the top. What a
+    record has under a name of `split` is part of its sequence: it stands as a name under minus that name's number.
+    """
+
+    seed: Any  # a secret of the process, odd
+    arena: Any  # bytes of all names
+    ends: Any  # by name: where its bytes end; they begin where the last one's end
+    owner: Any
+    split: Any
+    names: Any  # slots: numbers of names by their hash
+    above: Any  # by node: the node before it
+    last: Any  # by node: its last name
+    size: Any  # by node: how many names; 0 where one stands twice
+    guess: Any  # by node: the node that came after it last
+    nodes: Any  # slots: numbers of nodes by node and name
+    count: Any  # names, nodes
+
+
+class Found(NamedTuple):
+    """Values one after another, and records by line."""
+
+    start: Any
+    end: Any
+    kind: Any
+    node: Any  # by line; DOUBT where it was not read
+    first: Any  # by line: its first value
+    has: Any  # by line: a bit for each kind of value in it
+
+
+@kernel
+def numbered(tree: Tree, data: Any, at: int, size: int, owner: int) -> int:
+    """The number of a name under another; DOUBT where there is no room for a new one."""
+    wrap = np.uint64(len(tree.names) - 1)
+    slot = hashed(data, at, at + size, np.uint64(owner), tree.seed[0]) & wrap
+    while True:
+        name = tree.names[slot]
+        if name == 0:
+            break
+        start = tree.ends[name - 1]
+        if tree.owner[name] == owner and tree.ends[name] - start == size and alike(tree.arena, start, data, at, size):
+            return int(name)
+        slot = (slot + np.uint64(1)) & wrap
+    name = tree.count[0]
+    start = tree.ends[name - 1]
+    if name == len(tree.ends) or start + size > len(tree.arena):
+        return DOUBT
+    tree.count[0] = name + 1
+    for place in range(size):
+        tree.arena[start + place] = data[at + place]
+    tree.ends[name], tree.owner[name], tree.names[slot] = start + size, owner, name
+    return int(name)
+
+
+@kernel
+def follow(tree: Tree, node: int, name: int) -> int:
+    """The node of a sequence with one more name; DOUBT where there is no room for a new one."""
+    if name < 0:
+        return DOUBT
+    wrap = np.uint64(len(tree.nodes) - 1)
+    mixed = (np.uint64(node) << np.uint64(32) | np.uint64(name)) * tree.seed[0]
+    slot = (mixed ^ mixed >> np.uint64(32)) & wrap
+    while True:
+        known = tree.nodes[slot]
+        if known == 0:
+            break
+        if tree.above[known] == node and tree.last[known] == name:
+            return int(known)
+        slot = (slot + np.uint64(1)) & wrap
+    known = tree.count[1]
+    if known == len(tree.above):
+        return DOUBT
+    tree.count[1] = known + 1
+    named = 0 if tree.owner[name] < 0 else 1
+    tree.nodes[slot], tree.above[known], tree.last[known], tree.guess[known] = known, node, name, 0
+    tree.size[known] = tree.size[node] + named if node == 0 or tree.size[node] else 0
+    if tree.size[known] > NAMES:
+        tree.size[known] = 0
+    while node and named and tree.size[known]:
+        if tree.last[node] == name:
+            tree.size[known] = 0
+        node = tree.above[node]
+    return int(known)
+
+
+@inner
+def step(tree: Tree, data: Any, at: int, node: int, owner: int) -> Any:
+    """(the node after the name that begins here, where the name ends)."""
+    known = tree.guess[node]
+    if known:
+        name = tree.last[known]
+        start = tree.ends[name - 1]
+        size = tree.ends[name] - start
+        if data[at + size] == QUOTE and tree.owner[name] == owner and alike(tree.arena, start, data, at, size):
+            return known, at + size
+    end, kind = string(data, at)
+    if end < 0 or kind != PLAIN or end - at > NAME:
+        return DOUBT, end
+    known = follow(tree, node, numbered(tree, data, at, end - at, owner))
+    if known >= 0:
+        tree.guess[node] = known
+    return known, end
+
+
+@inner
+def record(data: Any, at: int, end: int, levels: int, tree: Tree, found: Found, count: int, held: Any) -> Any:
+    """(node, values so far, bits) of the object on a line; `held` is room for three numbers a level."""
+    node, owner, depth, bits = 0, 0, 0, 0
+    at = space(data, at, end)
+    if data[at] != OPEN:
+        return DOUBT, count, 0
+    at = space(data, at + 1, end)
+    while True:
+        if data[at] != QUOTE:
+            return DOUBT, count, 0
+        node, at = step(tree, data, at + 1, node, owner)
+        if node < 0 or tree.size[node] == 0:
+            return DOUBT, count, 0
+        name = tree.last[node]
+        at = value(data, at, end)
+        if at < 0:
+            return DOUBT, count, 0
+        start, sign = at, data[at]
+        if sign == QUOTE:
+            start += 1
+            at, kind = string(data, start)
+            stop, at = at, at + 1
+        elif sign in (OPEN, BEGIN):
+            kind = OBJECT if sign == OPEN else ARRAY
+            if sign == OPEN and depth < levels:
+                inner = space(data, at + 1, end)
+                if data[inner] != CLOSE:
+                    found.start[count], found.kind[count] = start, kind
+                    held[2 * depth], held[2 * depth + 1] = owner, count
+                    depth, count, owner, bits, at = depth + 1, count + 1, name, bits | 1 << kind, inner
+                    continue
+            at = stop = nested(data, at, end, held[2 * DEPTH :])
+        else:
+            at, kind = scalar(data, at)
+            stop = at
+        if stop < 0:
+            return DOUBT, count, 0
+        found.start[count], found.end[count], found.kind[count] = start, stop, kind
+        count, bits = count + 1, bits | 1 << kind
+        if tree.split[name]:
+            if (kind != PLAIN and (kind != WHOLE or tree.split[name] == 1)) or stop - start > NAME:
+                return DOUBT, count, 0
+            node = follow(tree, node, numbered(tree, data, start, stop - start, -name))
+            if node < 0:
+                return DOUBT, count, 0
+        while True:
+            at = space(data, at, end)
+            if data[at] == COMMA:
+                at = space(data, at + 1, end)
+                break
+            if data[at] != CLOSE:
+                return DOUBT, count, 0
+            at += 1
+            if depth == 0:
+                return (node if space(data, at, end) == end else DOUBT), count, bits
+            depth -= 1
+            owner = held[2 * depth]
+            found.end[held[2 * depth + 1]] = at
+
+
+@kernel
+def scan(data: Any, starts: Any, ends: Any, line: int, count: int, levels: int, tree: Tree, found: Found,
+         held: Any) -> Any:
+    """(lines read, values found): from `line` on, until there is no room for the values of another."""
+    while line < len(starts):
+        if count + NAMES > len(found.kind):
+            break
+        node, more, bits = record(data, starts[line], ends[line], levels, tree, found, count, held)
+        found.node[line], found.first[line], found.has[line] = node, count, bits
+        if node >= 0:
+            count = more
+        line += 1
+    return line, count
+
+
+@kernel
+def sequence(tree: Tree, node: int, out: Any) -> int:
+    """The names of a node from the last to the first, values among them; how many."""
+    count = 0
+    while node:
+        out[count] = tree.last[node]
+        node = tree.above[node]
+        count += 1
+    return count

@@ -1,0 +1,266 @@
+"""Columns over scanned lines (_tokens.py): lines in groups, and of each name the spans of its values in all of them.
+
+What is made of a name (codes, a Series, numbers) is made once for all lines that have it, and cut for each group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Sequence
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import orjson
+import polars as pl
+
+from collectors.formats import _times
+from collectors.formats._json import series, text
+from collectors.formats._tokens import ESCAPED, FLOAT, MARKS, PLAIN, WHOLE, Sheet
+from soc_core.lexicon import ELSEWHERE, Codes
+from soc_core.native import kernels
+from soc_core.protocols import Ints
+from soc_core.schema import SCHEMA
+from soc_core.table import Coded, Column, Rows, Texts
+
+FIELDS = "collectors.formats._scan_fields"
+Key = TypeVar("Key", bound=Hashable)
+Place = slice | Rows
+
+
+def flat(sheet: Sheet, names: Collection[str]) -> Any:
+    """Which lines were read and have no object or list, but under these names."""
+    known = sheet.scanner.names
+    marks = np.fromiter((name in names for name in known), np.uint8, len(known))
+    out = np.empty(len(sheet.node), np.uint8)
+    kernels(FIELDS).flat(sheet.scanner.tree, sheet.found, marks, out)
+    return out
+
+
+class Grid(Generic[Key]):
+    """The lines of a sheet that have a key, in groups of one key: `keys[n]` has lines[bounds[n] : bounds[n + 1]].
+
+    `key` says what a sequence of names stands for, None where its lines are not wanted.
+    """
+
+    def __init__(self, sheet: Sheet, key: Callable[[int], Key | None], wanted: Any) -> None:
+        self.sheet = sheet
+        self.kernels = kernels(FIELDS)
+        rows = np.flatnonzero(wanted)
+        nodes, shapes = np.unique(sheet.node[rows], return_inverse=True)
+        held = [key(node) for node in nodes.tolist()]
+        self.keys = sorted({one for one in held if one is not None})  # type: ignore[type-var]  # of one type
+        number = {one: at for at, one in enumerate(self.keys)}
+        groups = np.array([-1 if one is None else number[one] for one in held], np.int32)
+        mine = groups[shapes]
+        order = np.argsort(mine, kind="stable")
+        self.skipped = int((mine < 0).sum())
+        order = order[self.skipped :]
+        self.lines: Ints = rows[order]
+        self.shapes = shapes[order].astype(np.int32)
+        self.bounds = np.concatenate([[0], np.cumsum(np.bincount(mine[order], minlength=len(self.keys)))]).tolist()
+        self._fields: dict[tuple[str, ...], Field] = {}
+        self._lay(nodes.astype(np.int32), groups)
+
+    def _lay(self, nodes: Any, groups: Any) -> None:
+        scanner = self.sheet.scanner
+        names = scanner.names
+        marks = np.zeros(len(names), np.uint8)
+        self.kernels.mark(scanner.tree, nodes, marks)
+        top = np.flatnonzero(marks & (scanner.tree.owner[: len(names)] == 0))
+        columns = np.full(len(names), -1, np.int32)
+        columns[top] = np.arange(len(top))
+        self.column = {names[code]: number for number, code in enumerate(top.tolist())}
+        self.table = np.full((len(nodes), len(top)), -1, np.int16)
+        self.kernels.lay(scanner.tree, nodes, columns, self.table)
+        filled = np.zeros((len(self.keys), len(top)), np.uint8)
+        self.kernels.present(
+            self.sheet.found, self.lines, self.shapes, groups, self.table, np.zeros(len(nodes), np.uint8), filled)
+        listed = list(self.column)
+        self.names = [{listed[at] for at in np.flatnonzero(row).tolist()} for row in filled]
+        self._filled = filled
+
+    def field(self, names: tuple[str, ...]) -> Field:
+        """The values of the first of these names, line by line, that has any; each must be in some group."""
+        known = self._fields.get(names)
+        if known is None:
+            columns = [self.column[name] for name in names]
+            held = np.flatnonzero(self._filled[:, columns].any(axis=1))
+            known = self._fields[names] = Field(
+                self, columns, self.bounds[held[0]], self.bounds[held[-1] + 1])
+        return known
+
+    def cells(self, name: str, names: tuple[str, ...], group: int) -> Cells:
+        """A column of a group."""
+        return Cells(name, self.field(names), slice(self.bounds[group], self.bounds[group + 1]))
+
+
+class Field:
+    """The values of a name in all lines from `low` to `high` of a grid; places are counted from the grid's first."""
+
+    def __init__(self, grid: Grid[Any], columns: Sequence[int], low: int, high: int) -> None:
+        self._grid, self._columns = grid, np.array(columns, np.int32)
+        self.low, self._high = low, high
+        self._spans: tuple[Ints, Ints, Any] | None = None
+        self._codes: Codes | None = None
+        self._made: dict[str, pl.Series] = {}
+
+    @property
+    def sheet(self) -> Sheet:
+        """The lines."""
+        return self._grid.sheet
+
+    @property
+    def spans(self) -> tuple[Ints, Ints, Any]:
+        """(starts, ends, kinds); a start below 0 is no value."""
+        if self._spans is None:
+            grid, low, high = self._grid, self.low, self._high
+            made = np.empty(high - low, np.int64), np.empty(high - low, np.int64), np.empty(high - low, np.uint8)
+            grid.kernels.spans(
+                grid.sheet.found, grid.lines[low:high], grid.shapes[low:high], grid.table, self._columns, *made)
+            self._spans = made
+        return self._spans
+
+    @property
+    def codes(self) -> Codes:
+        """By the sheet's lexicon."""
+        if self._codes is None:
+            starts, ends, kinds = self.spans
+            self._codes = self.sheet.lexicon.encode(self.sheet.data, starts, ends, MARKS[kinds])
+        return self._codes
+
+    def local(self, place: Place) -> Place:
+        """A place as counted from `low`."""
+        if isinstance(place, slice):
+            return slice(place.start - self.low, place.stop - self.low)
+        return place - self.low
+
+    def values(self, place: Place) -> list[Any]:
+        """Values of JSON."""
+        data = self.sheet.data
+        return [_value(data[start:end].tobytes(), kind) for start, end, kind in self._cut(place)]
+
+    def texts(self, place: Place) -> list[str | None]:
+        """Values as texts."""
+        data = self.sheet.data
+        return [_text(data[start:end].tobytes(), kind) for start, end, kind in self._cut(place)]
+
+    def _cut(self, place: Place) -> Any:
+        own = self.local(place)
+        return zip(*(one[own].tolist() for one in self.spans), strict=True)
+
+    def made(self, name: str) -> pl.Series:
+        """The Series of a column of this name, for all lines."""
+        known = self._made.get(name)
+        if known is None:
+            dtype = SCHEMA.dtype(name)
+            known = self._strings() if dtype == pl.String else self._wholes() if dtype == pl.Int64 else None
+            if known is None:
+                every = slice(self.low, self._high)
+                known = series(name, self.values(every))
+                if known is None:
+                    known = pl.Series(name, [None] * (self._high - self.low), dtype=dtype)
+            self._made[name] = known
+        return known.alias(name)
+
+    def _wholes(self) -> pl.Series | None:
+        starts, ends, kinds = self.spans
+        out = np.empty(len(starts), np.int64)
+        if not self._grid.kernels.wholes(self.sheet.data, starts, ends, kinds, out):
+            return None
+        return _nulled(pl.Series(out), starts)
+
+    def _strings(self) -> pl.Series:
+        starts, ends, kinds = self.spans
+        if self._codes is not None and not (self._codes == ELSEWHERE).any():
+            distinct, places = np.unique(self._codes, return_inverse=True)
+            if 2 * len(distinct) < len(places):
+                known = self.sheet.lexicon.texts
+                return pl.Series([known[code] for code in distinct.tolist()], dtype=pl.String).gather(places)
+        out = np.empty(int((ends - starts).sum()) + len(starts) + 8, np.uint8)
+        size = self._grid.kernels.copy(self.sheet.data, starts, ends, kinds, out)
+        if not size:
+            return pl.Series([], dtype=pl.String)
+        whole = pl.Series([out[: size - 1].tobytes()], dtype=pl.Binary).cast(pl.String)
+        found = whole.str.split("\n").explode()
+        odd = np.flatnonzero((kinds == ESCAPED) | (kinds >= FLOAT))
+        if len(odd):
+            found = found.scatter(odd, pl.Series(self.texts(odd + self.low), dtype=pl.String))
+        return _nulled(found, starts)
+
+    def moments(self, timezone: str) -> pl.Series:
+        """Times, as `_times.iso` reads them."""
+        starts, ends, _ = self.spans
+        out, zones = np.empty(len(starts), np.int64), np.empty(len(starts), np.uint8)
+        module = self._grid.kernels
+        module.moments(self.sheet.data, starts, ends, out, zones)
+        found = pl.Series("@timestamp", out).cast(_times.STAMP)
+        here = np.flatnonzero(zones == module.LOCAL)
+        if len(here) and timezone != "UTC":
+            found = found.scatter(here, _times.local(pl.Series(out[here]), timezone))
+        odd = np.flatnonzero(zones == module.ODD)
+        if len(odd):
+            texts = pl.Series("@timestamp", self.texts(odd + self.low), dtype=pl.String)
+            found = found.scatter(odd, _times.iso(texts, timezone))
+        return found
+
+
+class Cells(Column):
+    """A column of some lines of a field."""
+
+    __slots__ = ("_field", "_place")
+
+    def __init__(self, name: str, field: Field, place: Place) -> None:
+        super().__init__(name, place.stop - place.start if isinstance(place, slice) else len(place))
+        self._field, self._place = field, place
+
+    @property
+    def coded(self) -> Coded | None:
+        return self.codes if self.dtype == pl.String else None
+
+    @property
+    def codes(self) -> Coded:
+        """The texts of the values, whatever type the column has."""
+        return Coded(self._field.sheet.lexicon, self._field.codes[self._field.local(self._place)])
+
+    @property
+    def kinds(self) -> Any:
+        """The kind of each value."""
+        return self._field.spans[2][self._field.local(self._place)]
+
+    @property
+    def empty(self) -> bool:
+        return bool((self._field.spans[0][self._field.local(self._place)] < 0).all())
+
+    def _make(self) -> pl.Series:
+        whole, place = self._field.made(self.name), self._field.local(self._place)
+        return whole[place] if isinstance(place, slice) else whole.gather(place)
+
+    def _list(self) -> Texts:
+        return self._field.texts(self._place)
+
+    def pick(self, rows: Rows) -> Column:
+        place = self._place
+        return Cells(self.name, self._field, rows + place.start if isinstance(place, slice) else place[rows])
+
+    def at(self, rows: Sequence[int]) -> list[Any]:
+        if self._texts is not None or self.made or self.dtype != pl.String:
+            return super().at(rows)
+        chosen = np.array(rows, np.int64)
+        place = self._place
+        return self._field.texts(chosen + place.start if isinstance(place, slice) else place[chosen])
+
+
+def _nulled(found: pl.Series, starts: Ints) -> pl.Series:
+    nothing = starts < 0
+    return found.set(pl.Series(nothing), None) if nothing.any() else found
+
+
+def _value(data: bytes, kind: int) -> Any:
+    if kind == PLAIN:
+        return data.decode()
+    return orjson.loads(b'"' + data + b'"' if kind == ESCAPED else data or b"null")
+
+
+def _text(data: bytes, kind: int) -> str | None:
+    if kind in (PLAIN, WHOLE):
+        return data.decode()
+    return text(_value(data, kind))

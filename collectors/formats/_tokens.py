@@ -1,0 +1,173 @@
+"""Lines of JSON as spans of bytes: where each value stands, which lines have the same names; no value is an object.
+
+`scan` takes the lines apart by kernels (_scan_tree.py); lines that those are not sure of are left to who reads single
+lines by orjson, with whose results these agree in every bit. Without kernels there is no sheet.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+
+from collectors.formats._json import text
+from soc_core.lexicon import READERS, Lexicon, Shelf
+from soc_core.native import kernels
+
+TREE = "collectors.formats._scan_tree"
+MOST = 1 << 30  # bytes of lines taken at once
+SOME = 16  # lines that are joined at once: they still lie in the processor's cache when they are copied
+KEPT, ROOMS = 64 << 20, 2  # rooms of at most so many bytes are used again
+NODES, LETTERS = 1 << 18, 1 << 22  # sequences of names; bytes of names
+NAMES = 1 << 16
+PLAIN, ESCAPED, WHOLE, FLOAT = 1, 2, 3, 6  # kinds of values, as _scan.py has them
+RENDERED = 2  # the lexicon's readers: plain, escaped, and
+MARKS = np.array([0, 0, 1, 0, 0, 0, RENDERED, RENDERED, RENDERED], np.uint8)  # by kind: which reader
+
+
+def _rendered(data: bytes) -> str | None:
+    return text(orjson.loads(data))
+
+
+SHELF = Shelf((*READERS, _rendered))
+
+
+class Shape(NamedTuple):
+    """The names of a record at the top in order, and the values of those that tell records apart."""
+
+    names: tuple[str, ...]
+    told: Mapping[str, str]
+
+
+class Room:
+    """Arrays for one batch; they go from batch to batch, as new memory costs more than all that is done in it."""
+
+    def __init__(self, size: int) -> None:
+        self.data = np.empty(size, np.uint8)
+        self.start, self.end, self.kind = (np.empty(size // 16, kind) for kind in (np.int32, np.int32, np.uint8))
+
+    def widen(self) -> None:
+        """Twice as many values."""
+        self.start, self.end, self.kind = (
+            np.concatenate([one, np.empty_like(one)]) for one in (self.start, self.end, self.kind))
+
+
+_rooms: list[Room] = []
+
+
+def _room(size: int) -> Room:
+    try:
+        room = _rooms.pop()
+    except IndexError:
+        return Room(size)
+    return room if len(room.data) >= size else Room(size)
+
+
+class Sheet:
+    """Lines that were scanned. `node` has each line's sequence of names, below 0 where the line was doubtful."""
+
+    def __init__(self, room: Room, scanner: Scanner, found: Any) -> None:
+        self._room, self.scanner, self.found = room, scanner, found
+        self.data, self.node = room.data, found.node
+        self.lexicon: Lexicon = SHELF.lexicon
+
+    def __del__(self) -> None:
+        if len(self._room.data) <= KEPT and len(_rooms) < ROOMS:
+            _rooms.append(self._room)
+
+
+class Scanner:
+    """The names and sequences of names that were met, for records that are told apart by the values of `split`.
+
+    Of the names in `split` those that are false must be texts; true ones may be whole numbers too.
+    """
+
+    def __init__(self, module: Any, split: Mapping[str, bool]) -> None:
+        self.module = module
+        self.memo: dict[int, Any] = {}  # what the owner knows of a sequence
+        self._names: list[str] = [""]
+        self.tree = module.Tree(
+            seed=np.array([secrets.randbits(64) | 1], np.uint64), arena=np.zeros(LETTERS, np.uint8),
+            ends=np.zeros(NAMES, np.int32), owner=np.zeros(NAMES, np.int32), split=np.zeros(NAMES, np.uint8),
+            names=np.zeros(2 * NAMES, np.int32), above=np.zeros(NODES, np.int32), last=np.zeros(NODES, np.int32),
+            size=np.zeros(NODES, np.int16), guess=np.zeros(NODES, np.int32), nodes=np.zeros(2 * NODES, np.int32),
+            count=np.array([1, 1], np.int64),
+        )
+        self._held = np.zeros(3 * module.DEPTH, np.int64)
+        for name, number in split.items():
+            data = np.frombuffer(name.encode() + bytes(module.MARGIN), np.uint8)
+            code = module.numbered(self.tree, data, 0, len(name.encode()), 0)
+            self.tree.split[code] = 2 if number else 1
+
+    @property
+    def full(self) -> bool:
+        """Whether there may be too little room for another batch."""
+        names, nodes = self.tree.count.tolist()
+        return bool(2 * names > NAMES or 2 * nodes > NODES or 2 * self.tree.ends[names - 1] > LETTERS)
+
+    @property
+    def names(self) -> list[str]:
+        """All names, by number."""
+        for number in range(len(self._names), int(self.tree.count[0])):
+            start, end = self.tree.ends[number - 1 : number + 1].tolist()
+            self._names.append(self.tree.arena[start:end].tobytes().decode())
+        return self._names
+
+    def shape(self, node: int) -> Shape:
+        """What a sequence is made of."""
+        out = np.empty(2 * self.module.NAMES, np.int32)
+        numbers = out[: self.module.sequence(self.tree, node, out)][::-1].tolist()
+        known, owner = self.names, self.tree.owner
+        told = {known[-owner[number]]: known[number] for number in numbers if owner[number] < 0}
+        return Shape(tuple(known[number] for number in numbers if not owner[number]), told)
+
+    def scan(self, lines: Sequence[bytes], levels: int) -> Sheet:
+        """All lines; objects down to `levels` below the top are taken apart."""
+        sizes = np.fromiter(map(len, lines), np.int64, len(lines))
+        ends = np.cumsum(sizes + 1) - 1
+        room = _room(int(ends[-1]) + 1 + 2 * self.module.MARGIN)
+        _fill(room.data, lines, self.module.MARGIN)
+        node, first = np.empty(len(lines), np.int32), np.empty(len(lines), np.int32)
+        has = np.empty(len(lines), np.uint16)
+        line = count = 0
+        while True:
+            found = self.module.Found(room.start, room.end, room.kind, node, first, has)
+            line, count = self.module.scan(
+                room.data, ends - sizes, ends, line, count, levels, self.tree, found, self._held)
+            if line == len(lines):
+                return Sheet(room, self, found)
+            room.widen()
+
+
+def _fill(data: Any, lines: Sequence[bytes], margin: int) -> None:
+    held = memoryview(data)
+    at = 0
+    for start in range(0, len(lines), SOME):
+        some = b"\n".join(lines[start : start + SOME])
+        held[at : at + len(some)] = some
+        at += len(some) + 1
+        data[at - 1] = 10
+    data[at : at + margin] = 10
+
+
+class Scanners:
+    """The scanner in use of one way of telling records apart."""
+
+    def __init__(self, split: Mapping[str, bool], levels: int = 0) -> None:
+        self._split, self._levels = split, levels
+        self._held: Scanner | None = None
+        self._lock = threading.Lock()
+
+    def scan(self, lines: Sequence[bytes]) -> Sheet | None:
+        """The lines, or None where there are no kernels or too many bytes."""
+        module = kernels(TREE)
+        if module is None or not lines or sum(map(len, lines)) > MOST:
+            return None
+        with self._lock:
+            if self._held is None or self._held.full:
+                self._held = Scanner(module, self._split)
+            return self._held.scan(lines, self._levels)
