@@ -26,8 +26,8 @@ class Appender:
         self.shelf, self.marker, self.segment_bytes, self.tails = shelf, marker, segment_bytes, tails
         self._thread = threading.Lock()
         self._segment, self._fd = -1, -1
-        self.mark = Mark(0, 0, 0)  # what is durable
-        self.staged = self.mark  # what is written
+        self.mark = Mark(0, 0, 0)  # what was durable when the lock was taken
+        self.staged = self.mark  # what was written since
         self._noted: list[tuple[str, int]] = []
 
     @contextmanager
@@ -139,7 +139,6 @@ class Appender:
         if self.staged != self.mark:
             self.shelf.publish(self.staged)
             self.tails.note(self._noted, self.mark, self.staged)
-            self.mark = self.staged
 
     def undo(self) -> None:
         """Take back what was written but not published. Where even that fails, the next writer repairs it."""
@@ -148,7 +147,6 @@ class Appender:
                 os.ftruncate(self._fd, self.mark.size)
         except OSError as error:
             log.error("%s cannot be cut back: %s", self.shelf.path(self._segment), error)
-        self.staged = self.mark
 
     def close(self) -> None:
         if self._fd >= 0:
