@@ -41,7 +41,7 @@ def report(world: World, who: Who) -> Ask:
 
 def declared(world: World, who: Who) -> Ask:
     owner = world.random.choice([name for name in world.owners if name])
-    body = {"requirement": "vendor-duty", "text": "walk", "organisation": owner}
+    body = {"requirement": "vendor-duty", "text": "walk", "evidence": "a walk", "organisation": owner}
     if not may(who, "compliance.declare"):
         return Ask("/compliance", (403,), body=body)
     return Ask("/compliance", (200,) if world.sees(who, owner) else (404,), body=body)

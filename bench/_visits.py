@@ -299,6 +299,8 @@ def tokens(world: World, who: Who) -> object:
 
 
 READS: dict[str, Visit] = {
+    "/account": lambda world, who: Ask("/account", (200,), (who.name, who.place), lambda told: (
+        told["account"]["name"], told["account"]["organisation"])),
     "/account/tokens": listed("account.own_tokens", "/account/tokens", lambda world, who: sorted(
         row.id for row in world.rows(TokenRow) if row.creator == who.name), lambda told: ids(told["tokens"], "id")),
     "/accounts": listed("accounts.listing", "/accounts", lambda world, who: mine(

@@ -6,6 +6,7 @@ A token does at most what its maker may, where he may; it ends with his account.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
@@ -13,11 +14,31 @@ from casework.rights import service
 from casework.services import NotFound, Services, now
 from soc_core import audit, clock
 from soc_core.access import Actor, Refused, Role
-from soc_core.state import tokens, totp, users
+from soc_core.clock import Micros
+from soc_core.state import factors, tokens, totp, users
 from soc_core.state.tokens import Token
 from soc_core.state.users import Account
 
 LONGEST = 366  # days that a token may live
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One's own account, the name of its place, and until when it may do without a second factor (0: none is asked)."""
+
+    account: Account
+    place: str
+    factor_due: Micros
+    as_of: Micros
+
+
+@service
+def standing(actor: Actor, services: Services) -> Standing:
+    """Who I am here. Raises Refused for a machine's token."""
+    with services.database.read() as session:
+        mine = person(session, actor)
+        due = factors.due(session, mine)
+    return Standing(mine, services.organisation_name(mine.organisation), due or 0, now())
 
 
 @service

@@ -124,7 +124,8 @@ def check(actor: Actor, services: Services, organisation: str = "") -> SelfCheck
 @service
 def declare(actor: Actor, services: Services, requirement: str, text: str, evidence: str, organisation: str = "",
             valid_until: Micros | None = None) -> None:
-    """A person's word on a line that takes one. Raises NotFound, and ValueError on a line that takes none or no text.
+    """A person's word on a line that takes one; one that is over already withdraws the one before. Raises NotFound, and
+    ValueError on a line that takes none, without text or evidence.
 
     Without an organisation it is the actor's own; the centre's may be given only by who sees the whole city.
     """
@@ -132,6 +133,8 @@ def declare(actor: Actor, services: Services, requirement: str, text: str, evide
         raise ValueError(f"no line {requirement!r} that takes a statement")
     if not text.strip() or len(text) > 4_000 or len(evidence) > 2_000:
         raise ValueError("a statement has a text of at most 4,000 characters, and evidence of at most 2,000")
+    if not evidence.strip():
+        raise ValueError("a statement says where its evidence can be looked at")
     owner = organisation or actor.organisation
     if owner:
         within(actor, owner)
@@ -140,7 +143,8 @@ def declare(actor: Actor, services: Services, requirement: str, text: str, evide
     with services.database.begin() as session:
         statements.add(session, Statement(requirement, owner, text.strip(), evidence.strip(), actor.name, now(),
                                           valid_until))
-        audit.append(session, actor, "compliance.declare", f"requirement:{requirement}", {"organisation": owner})
+        audit.append(session, actor, "compliance.declare", f"requirement:{requirement}", {
+            "organisation": owner, "valid_until": valid_until})
 
 
 def graded(have: float, want: float) -> Standing:
@@ -257,7 +261,8 @@ CHECKS: dict[str, Callable[[Asked], tuple[Standing, list[Evidence]]]] = {
     "retention": keeps, "collection": collects, "analysis": analyses, "drill": drills, "in_time": in_time,
     "functions": functions, "models": models,
 }
-HEADER = ("id", "source", "zh", "en", "standing", "evidence", "query", "statement", "statement_evidence", "by", "as_of")
+HEADER = ("id", "source", "zh", "en", "standing", "evidence", "query", "statement", "statement_evidence", "by",
+          "stated", "valid_until", "as_of")
 
 
 def table(found: SelfCheck) -> list[list[str]]:
@@ -269,6 +274,7 @@ def table(found: SelfCheck) -> list[list[str]]:
         said = line.statement
         cells = [line.requirement.id, line.requirement.source, line.requirement.zh, line.requirement.en, line.standing,
                  counted, line.requirement.query, said.text if said else "", said.evidence if said else "",
-                 said.actor if said else "", clock.to_text(found.as_of)]
+                 said.actor if said else "", clock.to_text(said.at) if said else "",
+                 clock.to_text(said.valid_until) if said and said.valid_until else "", clock.to_text(found.as_of)]
         rows.append([f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell for cell in cells])
     return rows

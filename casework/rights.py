@@ -35,7 +35,7 @@ EVERYONE = frozenset(Role)
 
 RIGHTS: dict[str, frozenset[Role]] = {
     "account.begin_factor": EVERYONE, "account.confirm_factor": EVERYONE, "account.issue": EVERYONE,
-    "account.own_tokens": EVERYONE, "account.revoke_own": EVERYONE,
+    "account.own_tokens": EVERYONE, "account.revoke_own": EVERYONE, "account.standing": EVERYONE,
     "accounts.create": SECURITY, "accounts.disable": SECURITY, "accounts.grant": SECURITY,
     "accounts.listing": SECURITY | AUDIT, "accounts.machine_tokens": SECURITY | AUDIT, "accounts.reset": SECURITY,
     "accounts.revoke": SECURITY,

@@ -87,6 +87,12 @@ class Subscription(Body):
 # ---------------------------------------------------------------- one's own
 
 
+@router.get("/account")
+def account_standing(actor: Entering, services: Here) -> Response:
+    """One's own account: roles, place, second factor and until when one may do without."""
+    return reply(account.standing(actor, services))
+
+
 @router.post("/account/factor")
 def factor_begin(actor: Entering, services: Here) -> Response:
     """A secret for an authenticator, as the address that it scans."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from casework.rights import RIGHTS
 from soc_core.access import Actor, Role
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ TRIAGE = frozenset({Role.ANALYST, Role.SHIFT_LEAD, Role.COMMANDER, Role.RULE_AUT
 EXERCISE = frozenset({Role.RED, Role.BLUE, Role.JUDGE, Role.CONTROLLER, Role.REGULATOR, Role.SECURITY_AUDITOR})
 OPERATE = frozenset({Role.SYSTEM_ADMIN, Role.ANALYST, Role.SHIFT_LEAD, Role.SECURITY_AUDITOR})
 AGENCY = frozenset({Role.AGENCY_ADMIN})
+AUDIT = frozenset({Role.SECURITY_AUDITOR})
+EVERYONE = frozenset(Role)
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Place:
 
 
 PLACES = (
+    Place("audit", "govern", AUDIT),
+    Place("accounts", "govern", AUDIT | {Role.SECURITY_ADMIN}),
     Place("overview", "watch", CENTRE),
     Place("alerts", "watch", TRIAGE | AGENCY),
     Place("alert", "", TRIAGE | AGENCY),
@@ -48,7 +53,9 @@ PLACES = (
     Place("pipeline", "operate", OPERATE),
     Place("quarantine", "operate", OPERATE),
     Place("rules", "operate", OPERATE | {Role.RULE_AUTHOR}),
+    Place("indicators", "operate", RIGHTS["threats.listing"]),
     Place("drill", "train", TRIAGE | EXERCISE),
+    Place("account", "me", EVERYONE),
 )
 
 

@@ -49,9 +49,6 @@ def run() -> None:
         st.link_button(text.translate(language, "login.enter"), "/login")
         st.stop()
     places = pages.of(who.actor)
-    if not places:
-        st.text(text.translate(language, "common.not_found"))
-        st.stop()
     console = make(who, language, places)
     landing = console.places[places[0].path]
     front = st.Page(lambda: None, title=landing.title, url_path="front", default=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
+from casework import masking
+from casework.rights import RIGHTS
 from casework.rules import Shelf, shelf
 from casework.services import NotFound, Services
 from soc_ui import acts, components
 from soc_ui.console import Console
-from soc_ui.vm.alert import alert_full
+from soc_ui.vm.alert import AlertView, alert_full, whole
 from soc_ui.vm.queue import QueueFilter, may_judge
 
 
@@ -33,3 +35,26 @@ def show(console: Console) -> None:
     console.go(components.detail(key, console.data(
         **view.to_json(), me=console.actor.name, may_judge=may_judge(console.actor), ack=ledger.ack, says=ledger.says,
         says_bad=ledger.bad), lambda: acts.apply(console, ledger, components.log_of(key))))
+    if view.events and console.actor.has(*RIGHTS["masking.reveal"]):
+        with st.expander(console.t("reveal.title")):
+            reveal(console, view)
+
+
+def reveal(console: Console, view: AlertView) -> None:
+    """One event as it came, for a reason. It is shown in this run alone, and kept nowhere."""
+    t = console.t
+    st.caption(t("reveal.note"))
+    times = {event["id"]: f"{console.time(event['at'])} {event['id']}" for event in view.events}
+    with st.form("alert_reveal", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
+        which = st.selectbox(t("reveal.event"), list(times), format_func=lambda each: times[each], key="reveal_event",
+                             width=420)
+        reason = st.text_input(t("reveal.reason"), max_chars=2_000, key="reveal_reason", width=320)
+        asked = st.form_submit_button(t("reveal.show"), key="reveal_show")
+    if not asked or not which:
+        return
+    try:
+        found = masking.reveal(console.actor, console.services, which, reason, view.alert["realm"])
+    except ValueError as error:
+        st.text(t("common.not_done", reason=error))
+        return
+    st.code(whole(found), language=None)

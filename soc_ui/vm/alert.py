@@ -97,6 +97,15 @@ def shown(event: Event, wanted: Sequence[str]) -> dict[str, Any]:
             "spans": spans(event.raw, wanted), "fields": fields, "json": pretty}
 
 
+def whole(row: dict[str, Any]) -> str:
+    """A revealed event: the record as it came, then its fields; what does not show, or turns text round, as ⟨202E⟩."""
+    raw = str(row.get("event.original") or row.get("message") or "")
+    fields = [f"{name}: {readable(value)}" for name, value in sorted(row.items())
+              if value is not None and name not in ("event.original", "message", "sigma.logsource")]
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else f"⟨{ord(letter):04X}⟩"
+                   for letter in "\n".join([raw, "", *fields]))
+
+
 def readable(value: Any) -> str:
     """A field's value on one line: text as it is, a list of texts joined, anything else as JSON."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):

@@ -53,14 +53,18 @@ def test_what_a_person_declares_is_his_own_agencys_and_ends(services: Services) 
     rows = compliance.table(compliance.check(mine, services, EDU))
     said = next(row for row in rows if row[0] == "vendor-duty")
     assert said[compliance.HEADER.index("statement")] == "'=合同 12 条", "no cell begins a formula"
+    assert said[compliance.HEADER.index("by")] == mine.name
+    assert said[compliance.HEADER.index("valid_until")] > said[compliance.HEADER.index("stated")] > "2026"
     other = compliance.check(seat(services, "cs-police"), services)
     assert all(line.statement is None for line in other.lines)
-    compliance.declare(mine, services, "vendor-duty", "ended", "", valid_until=clock.now() - 1)
+    compliance.declare(mine, services, "vendor-duty", "ended", "withdrawn", valid_until=clock.now() - 1)
     lines = {line.requirement.id: line for line in compliance.check(mine, services, EDU).lines}
     assert lines["vendor-duty"].standing == "unknown"
     with pytest.raises(NotFound):
-        compliance.declare(mine, services, "vendor-duty", "x", "", "cs-police")
+        compliance.declare(mine, services, "vendor-duty", "x", "y", "cs-police")
     with pytest.raises(ValueError, match="takes a statement"):
         compliance.declare(mine, services, "log-retention", "x", "")
     with pytest.raises(Refused):
-        compliance.declare(mine._replace(organisation=""), services, "vendor-duty", "x", "")
+        compliance.declare(mine._replace(organisation=""), services, "vendor-duty", "x", "y")
+    with pytest.raises(ValueError, match="evidence"):
+        compliance.declare(mine, services, "vendor-duty", "x", " ")

@@ -43,7 +43,7 @@ def test_a_role_without_a_line_is_refused_before_anything_is_read(role: Role, se
 def test_no_change_is_open_to_two_of_the_three_administrators() -> None:
     shared = {name for name, roles in RIGHTS.items() if len(roles & ADMINISTRATORS) > 1}
     numbers = ("drills.", "overview.", "pipeline.", "quarantine.", "sources.", "account.")  # reads, or of one's own
-    reads = {"accounts.listing", "accounts.machine_tokens", "factors.listing"}  # the auditor sees whom the security administrator made
+    reads = {"accounts.listing", "accounts.machine_tokens", "factors.listing"}  # the auditor sees what the other made
     assert {name for name in shared if not name.startswith(numbers)} == reads
 
 

@@ -25,6 +25,6 @@ def test_an_agency_brings_its_report_and_sees_its_own(services: Services) -> Non
     sheet = client.get("/api/v1/compliance", params={"organisation": EDU, "form": "csv"}, headers=head)
     assert sheet.headers["content-type"].startswith("text/csv")
     assert len(sheet.text.strip().splitlines()) == 10
-    said = {"requirement": "vendor-duty", "text": "t"}
+    said = {"requirement": "vendor-duty", "text": "t", "evidence": "file 7", "valid_until": "2999-01-01T00:00:00Z"}
     assert client.post("/api/v1/compliance", json=said, headers=head).json() == {"noted": True}
     assert client.get("/api/v1/doors", headers=head).status_code == 403

@@ -28,6 +28,7 @@ WHO: dict[str, tuple[tuple[Role, ...], str]] = {
     "edu-admin": ((Role.AGENCY_ADMIN,), EDU),
     "auditor": ((Role.SECURITY_AUDITOR,), ""),
     "commander": ((Role.COMMANDER,), ""),
+    "secadmin": ((Role.SECURITY_ADMIN,), ""),
 }
 
 # title, rule, level, organisation, system, realm, count, entities, raw line

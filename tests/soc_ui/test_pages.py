@@ -26,6 +26,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Itera
     opened = open_services(config.load(data=tmp_path_factory.mktemp("empty"), city=prepared.settings.city))
     with opened.database.begin() as session:
         users.create(session, "wang", PASSWORD, [Role.ANALYST])
+        users.create(session, "auditor", PASSWORD, [Role.SECURITY_AUDITOR])
     yield opened
     opened.close()
 
@@ -66,28 +67,30 @@ def run(services: Services, monkeypatch: pytest.MonkeyPatch) -> Run:
 QUERY = {"quarantine": {"reason": "no timestamp in the header", "source": "test:real:campus_safety"}}
 HEADS = {"overview": "overview_head", "alerts": "queue", "unit": "unit_todo", "sources": "sources_head",
          "incidents": "incidents_head", "pipeline": "pipeline_head", "quarantine": "quarantine_head",
-         "rules": "rules_head", "drill": "drill_head", "compliance": "compliance_head"}
+         "rules": "rules_head", "drill": "drill_head", "compliance": "compliance_head", "account": "account_head",
+         "accounts": "accounts_head", "audit": "audit_head", "indicators": "indicators_head"}
+WHOSE = {"accounts": "auditor", "audit": "auditor"}  # pages that an analyst has not
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("page", [place.path for place in pages.PLACES if place.path != "incident"])
-def test_a_page_runs_for_an_analyst(run: Run, prepared: Prepared, page: str, language: str) -> None:
+def test_a_page_runs_for_who_has_it(run: Run, prepared: Prepared, page: str, language: str) -> None:
     query = {"id": prepared.alerts[0]} if page == "alert" else QUERY.get(page)
-    _, handed = run(page, language=language, query=query)
+    _, handed = run(page, WHOSE.get(page, "wang"), language=language, query=query)
     assert handed["strip"]["title"] == text.translate(language, f"nav.{page}")
     assert HEADS.get(page, f"alert_{prepared.alerts[0]}") in handed
 
 
 @pytest.mark.parametrize("page", [place.path for place in pages.PLACES if place.path not in ("alert", "incident")])
 def test_a_page_without_data_says_why(run: Run, empty: Services, page: str) -> None:
-    _, handed = run(page, on=empty)
+    _, handed = run(page, WHOSE.get(page, "wang"), on=empty)
     assert HEADS[page] in handed
 
 
 def test_an_agency_lands_on_its_own_page_and_has_no_other(run: Run) -> None:
     admin = Actor("a", frozenset({Role.AGENCY_ADMIN}), None, EDU)  # type: ignore[arg-type]
     assert [place.path for place in pages.of(admin)] == [
-        "unit", "alerts", "alert", "incidents", "incident", "compliance", "sources"]
+        "unit", "alerts", "alert", "incidents", "incident", "compliance", "sources", "account"]
     test, handed = run("unit", name="edu-admin")
     assert handed["unit_todo"]["tasks"]
     assert "queue" not in handed
@@ -127,13 +130,12 @@ def test_a_link_narrows_the_queue_and_can_be_cleared(run: Run) -> None:
     assert test.button(key="queue_clear")
 
 
-def test_roles_without_pages_are_told_so(run: Run, services: Services) -> None:
-    with services.database.begin() as session:
-        if users.get(session, "secadmin") is None:
-            users.create(session, "secadmin", PASSWORD, [Role.SECURITY_ADMIN])
-    test, handed = run("alerts", name="secadmin")
-    assert not handed
-    assert test.text[0].value == text.translate("zh", "common.not_found")
+def test_an_administrator_lands_on_his_own_page_and_sees_no_data(run: Run) -> None:
+    for name, landing in (("secadmin", "accounts"), ("auditor", "audit")):
+        test, handed = run("none of them", name=name)
+        assert handed["strip"]["title"] == text.translate("zh", f"nav.{landing}")
+        assert not handed.keys() & {"queue", "overview_head", "unit_todo"}
+        assert test.sidebar
 
 
 def test_an_ended_session_shows_the_way_to_the_login(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
