@@ -9,7 +9,7 @@ import pytest
 
 from casework import account, factors
 from casework.services import Services
-from soc_api import auth, relying
+from soc_api import relying
 from soc_api.auth import Logins
 from soc_api.provider import code_of
 from soc_core import audit, clock
@@ -51,7 +51,7 @@ def test_a_grace_first_then_the_door_and_no_further(services: Services, name: st
     assert clock.DAY < early.factor_due - clock.now() <= 2 * clock.DAY
     late = clock.now() + 2 * clock.DAY + clock.SECOND
     with monkeypatch.context() as patch:
-        patch.setattr(auth.clock, "now", lambda: late)
+        patch.setattr(clock, "now", lambda: late)
         entry = logins.entry(token)  # a session that was there before, too
         assert entry is not None
         assert (entry.must_prove, entry.halted) == (True, True)
@@ -118,9 +118,9 @@ def test_the_whole_citys_security_administrator_decides(services: Services, name
             factors.demand(HEAD._replace(roles=frozenset({other})), services, [Role.RED])
     with pytest.raises(Refused, match="whole city"):
         factors.demand(HEAD._replace(scope=Scope(frozenset({EDU}))), services, [Role.RED])
-    for wrong in ({"roles": []}, {"roles": [Role.RED], "grace_days": -1}, {"roles": [Role.RED], "grace_days": 91}):
+    for roles, days in (([], 1), ([Role.RED], -1), ([Role.RED], 91)):
         with pytest.raises(ValueError, match=r"say which|grace"):
-            factors.demand(HEAD, services, **wrong)  # type: ignore[arg-type]
+            factors.demand(HEAD, services, roles, grace_days=days)
     factors.demand(HEAD, services, [Role.RED, Role.BLUE], grace_days=3)
     found = {each.demand.role: each for each in factors.listing(HEAD, services)}
     assert set(found) == {Role.RED, Role.BLUE}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from casework import alerts
+from casework import alerts, factors
 from casework.services import open_services
+from soc_core import clock
 from soc_core.access import EVERYTHING, Actor, Role
-from soc_core.state import users
+from soc_core.state import totp, users
 from soc_core.state.alerts import Filter
 from soc_core.state.database import Database
 from tests.soc_ui.browser import Watch, chromium, console, keep, sign_in, visit
@@ -193,4 +195,103 @@ def test_first_visit_sets_a_password_and_leaving_ends_it(
     page.wait_for_url("**/login")
     page.goto(f"{url}/alerts")
     assert "/login" in page.url
+    context.close()
+
+
+@pytest.fixture
+def seat(browser: Browser, url: str, watch: Watch) -> Iterator[Callable[[str], Page]]:
+    """Sign in as somebody, in a browser of his own."""
+    opened = []
+
+    def enter(name: str) -> Page:
+        context = browser.new_context(viewport={"width": 1366, "height": 768}, locale="zh-CN")
+        opened.append(context)
+        page = watch.on(context.new_page())
+        sign_in(page, url, name, PASSWORD)
+        return page
+
+    yield enter
+    for context in opened:
+        context.close()
+
+
+def test_three_administrators_have_their_pages(seat: Callable[[str], Page]) -> None:
+    head = seat("secadmin")
+    expect(head.locator("h1.headline")).to_contain_text("个账户")
+    expect(head.locator("td >> text=edu-admin").first).to_be_visible()
+    keep(head, "accounts")
+    head.get_by_text("新建账户").click()
+    head.get_by_label("账号", exact=True).fill("zhao")
+    head.get_by_label("账号", exact=True).press("Tab")
+    keep(head, "accounts-new")
+    head.get_by_role("button", name="新建", exact=True).click()
+    expect(head.get_by_text("没有做成")).to_be_visible()  # it has no role yet
+    visit(head, "我的账户", "text=您是secadmin")
+    keep(head, "account")
+    auditor = seat("auditor")
+    expect(auditor.locator("h1.headline")).to_contain_text("审计链共")
+    auditor.get_by_role("button", name="检查整条链").click()
+    expect(auditor.get_by_text("逐条相符")).to_be_visible()
+    keep(auditor, "audit")
+    auditor.get_by_role("button", name="取出 Merkle 头").click()
+    with auditor.expect_download() as taken:
+        auditor.get_by_role("button", name="保存 Merkle 头").click()
+    assert b'"root"' in taken.value.path().read_bytes()
+
+
+def test_a_feed_comes_in_and_what_is_personal_is_shown_for_a_reason(desk: Page, city: Prepared, url: str) -> None:
+    visit(desk, "威胁情报", "text=还没有指标")
+    desk.locator("input[type=file]").set_input_files(
+        {"name": "feed.csv", "mimeType": "text/csv", "buffer": b"value\n203.0.113.7\n<img src=x onerror=alert(1)>\n"})
+    expect(desk.get_by_text("feed.csv").first).to_be_visible()
+    desk.get_by_role("button", name="导入").click()
+    expect(desk.get_by_text("新增 1")).to_be_visible()
+    expect(desk.locator("td >> text=203.0.113.7").first).to_be_visible()
+    keep(desk, "indicators")
+    desk.goto(f"{url}/alert?id={city.alerts[0]}")
+    desk.get_by_text("查看个人信息原文").click()
+    desk.get_by_label("理由").fill("call the owner back")
+    desk.get_by_role("button", name="查看原文").click()
+    expect(desk.locator("pre >> text=COMMAND")).to_have_count(0)
+    expect(desk.locator("[data-testid=stCode]")).to_contain_text("Accepted password for deploy")
+    keep(desk, "reveal")
+
+
+def test_an_agency_states_what_no_query_can_prove(seat: Callable[[str], Page]) -> None:
+    page = seat("edu-admin")
+    visit(page, "合规自查", "text=项要求")
+    page.get_by_text("作出声明").click()
+    page.get_by_label("声明内容").fill("合同第 12 条写明报告义务")
+    page.get_by_label("证据（文件、编号或地址）").fill("档案 7")
+    keep(page, "compliance-form")
+    page.get_by_role("button", name="提交声明").click()
+    expect(page.get_by_text("声明已记录")).to_be_visible()
+    expect(page.get_by_text("edu-admin 于").first).to_be_visible()
+    keep(page, "compliance")
+
+
+def test_who_must_have_a_second_factor_sets_it_up_first(
+        browser: Browser, url: str, watch: Watch, city: Prepared) -> None:
+    services = open_services(city.settings)
+    head = Actor("secadmin", frozenset({Role.SECURITY_ADMIN}), EVERYTHING)
+    with services.database.begin() as session:
+        users.create(session, "captain", PASSWORD, [Role.COMMANDER])
+    factors.demand(head, services, [Role.COMMANDER], grace_days=0)
+    context = browser.new_context(viewport={"width": 1366, "height": 768}, locale="zh-CN")
+    page = watch.on(context.new_page())
+    page.goto(url)
+    page.fill("#name", "captain")
+    page.fill("#password", PASSWORD)
+    page.click("button[type=submit]")
+    expect(page.get_by_text("必须使用双因素认证")).to_be_visible()
+    keep(page, "factor")
+    page.click("button[type=submit]")
+    secret = page.locator("#secret").inner_text().replace(" ", "")
+    keep(page, "factor-secret")
+    page.fill("#code", totp.code(base64.b32decode(secret), totp.step_of(clock.now())))
+    page.click("button[type=submit]")
+    page.wait_for_selector("header.soc")
+    expect(page.locator("h1.headline")).to_be_visible()
+    factors.waive(head, services, [Role.COMMANDER])
+    services.close()
     context.close()
