@@ -185,7 +185,7 @@ def work(number: int, folder: Path, shared: Shared) -> None:
                 lane.read = _reading(watch, watch.timed("read", lane.read))  # type: ignore[method-assign]
                 for stage, name in (("store", "_store"), ("detect", "_detect"), ("commit", "_commit")):
                     setattr(lane, name, watch.timed(stage, getattr(lane, name)))
-        worker.checkpoint = watch.timed("checkpoint", worker.checkpoint)  # type: ignore[method-assign]
+        worker._save = watch.timed("checkpoint", worker._save)  # type: ignore[method-assign]
         if worker.outlet:
             worker.outlet.send = watch.timed("sharing", worker.outlet.send)  # type: ignore[method-assign]
         parts.enrichers = [_Timed(watch, each) for each in parts.enrichers]

@@ -38,7 +38,7 @@ class Worker:
         self.failed = Failures()
         self.lanes: dict[int, Lane] = {}
         self.done = 0  # records committed so far
-        self._saved = clock.now()
+        self._saved: dict[int, clock.Micros] = {}  # when each lane was saved last
         with parts.state.begin() as session:
             commits.adopt_epoch(session, parts.journal.epoch)
             if parts.shared:
@@ -86,6 +86,7 @@ class Worker:
         """Forget lanes that others have; nothing is saved."""
         for number in numbers:
             self.lanes.pop(number, None)
+            self._saved.pop(number, None)
 
     def leave(self, numbers: Iterable[int]) -> None:
         """Save lanes, and forget them: another may take them up where they stand."""
@@ -98,9 +99,19 @@ class Worker:
     def step(self) -> int:
         """One step over every lane that has something new. Returns the records committed; 0 when idle."""
         done = self._run()
-        if abs(clock.now() - self._saved) > (CHECKPOINT_EVERY if done else IDLE_EVERY):
-            self.checkpoint()
+        due = self._due(CHECKPOINT_EVERY if done else IDLE_EVERY)
+        if due:
+            with uncollected():
+                self._save(due[:1] if done else due)  # one a step, so that no step waits for all of them
         return done
+
+    def _due(self, every: clock.Micros) -> list[int]:
+        """Lanes whose memory was saved so long ago, longest ago first."""
+        now = clock.now()
+        for number in self.lanes:
+            self._saved.setdefault(number, now)
+        due = [number for number, lane in self.lanes.items() if lane.dirty and abs(now - self._saved[number]) > every]
+        return sorted(due, key=self._saved.__getitem__)
 
     def drain(self) -> int:
         """Step until nothing is pending, what waits for others included. Returns the records committed."""
@@ -111,9 +122,13 @@ class Worker:
         return total
 
     def _run(self, final: bool = False) -> int:
+        """Every lane once, partitions in turn; what each sent to a share of ours, or others did, is taken at once."""
         done = 0
-        for number in list(self.lanes):
-            done += self._run_one(number, final)
+        shares = [number for number in self.lanes if number >= SHARED]
+        partitions = [number for number in self.lanes if number < SHARED]
+        for number in [lane for each in partitions for lane in (each, *shares)] or shares:
+            if number in self.lanes:
+                done += self._run_one(number, final)
         self.done += done
         return done
 
@@ -133,7 +148,6 @@ class Worker:
         """Save the memory of all lanes with the offsets it stands for, and let the journals drop what is before."""
         with uncollected():
             self._save(list(self.lanes))
-        self._saved = clock.now()
 
     def _save(self, numbers: Iterable[int]) -> None:
         lanes = [self.lanes[number] for number in numbers if self.lanes[number].dirty]
@@ -151,4 +165,5 @@ class Worker:
                         kept.append(lane)
         for lane in kept:
             lane.dirty = False
+            self._saved[lane.number] = clock.now()
             lane.release()

@@ -3,7 +3,8 @@
     manifest.db      what exists (manifest.py)
     segments/        one Parquet file a write, later merged (compaction.py), with filters beside (bloom.py)
     readers/         leases of those who read (leases.py)
-    writer.lock      held by who writes, for as long as the write takes
+    writer.lock      held by who names new segments, for as long as that takes
+    unfinished.lock  shared by who has segments on disk that are not named yet
     upkeep.lock      held by who merges or deletes segments
 
 An event is durable when `write` returns: its file is on disk and named by the manifest. Any number of processes
@@ -65,6 +66,7 @@ class EmbeddedStore:
         self._known = Known(self._segments, self._manifest)
         self._writing, self._upkeep = threading.RLock(), threading.RLock()
         self._write_turn, self._upkeep_turn = Turn(path / "writer.lock"), Turn(path / "upkeep.lock")
+        self._unfinished = Turn(path / "unfinished.lock")
         self._tidied = False
 
     def __enter__(self) -> EmbeddedStore:
@@ -78,6 +80,7 @@ class EmbeddedStore:
         with self._upkeep, self._writing:
             self._write_turn.close()
             self._upkeep_turn.close()
+            self._unfinished.close()
             self._manifest.close()
 
     @contextmanager
@@ -106,26 +109,38 @@ class EmbeddedStore:
             with self._upkeep, self._upkeep_turn.tried() as ours:
                 if ours:
                     self._tidy()
-        with self._writing, self._write_turn.taken():  # judged and named without anybody between
-            with self._pin():
-                found = fates.judge(sound, self._known)
-            if len(found.fresh):
-                self._add(sound, found)
+        with self._writing, self._unfinished.shared():
+            found = self._add(sound)
         stored = rows[np.sort(np.concatenate([found.fresh, found.replayed]))]
         refused += [Rejected(int(rows[row]), reason) for row, reason in found.rejected]
         return WriteResult(stored, rows[found.duplicate], sorted(refused))
 
-    def _add(self, frame: pl.DataFrame, found: Fates) -> None:
-        fresh: Ints = found.fresh
-        chosen = frame if len(fresh) == frame.height else segments.conform(frame[fresh])[0]
-        segment = segments.write(self._segments, chosen, 0, clock.now())
-        self._manifest.change([(segment, segments.spans(chosen[ID]))])
+    def _add(self, frame: pl.DataFrame) -> Fates:
+        """Judge the rows, and store those that are new. What is above all marks is written before our turn comes."""
+        with self._pin():
+            found = fates.judge(frame, self._known)
+        early = segments.write(self._segments, frame, 0, clock.now()) if found.marks is not None else None
+        spans = segments.spans(frame[ID])
+        with self._write_turn.taken():  # judged and named without anybody between
+            if early is not None and self._known.marks(list(spans)) == found.marks:
+                self._manifest.change([(early, spans)])
+                return found
+            if early is not None:  # another process has stored of these sources meanwhile
+                segments.remove(self._segments, early.file)
+            with self._pin():
+                found = fates.judge(frame, self._known)
+            fresh: Ints = found.fresh
+            if len(fresh):
+                chosen = frame if len(fresh) == frame.height else segments.conform(frame[fresh])[0]
+                segment = segments.write(self._segments, chosen, 0, clock.now())
+                self._manifest.change([(segment, segments.spans(chosen[ID]))])
+        return found
 
     def _tidy(self) -> None:
         """Clear away, once, what a process that died left unfinished. Who calls has the turn of upkeep."""
         if self._tidied:
             return
-        with self._writing, self._write_turn.taken():  # so that nobody's unfinished file is taken for a dead one's
+        with self._writing, self._unfinished.taken():  # so that nobody's unfinished file is taken for a dead one's
             named = {segment.file for segment in self._manifest.segments()}
             named.update(file for file, _ in self._manifest.condemned())
             for path in self._segments.iterdir():

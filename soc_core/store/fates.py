@@ -34,6 +34,7 @@ class Fates(NamedTuple):
     replayed: Ints
     duplicate: Ints
     rejected: list[Rejected]
+    marks: dict[str, int] | None = None  # of the sources, where all rows are above them: the fates stand while they do
 
 
 class Known:
@@ -91,7 +92,7 @@ def judge(frame: pl.DataFrame, known: Known) -> Fates:
     repeated = ~ids.is_first_distinct()
     suspect = (parts["position"] <= mark) | repeated
     if not suspect.any():
-        return Fates(np.arange(frame.height), *_none())
+        return Fates(np.arange(frame.height), *_none(), marks)
     places = parts.with_columns(ids, row=pl.int_range(frame.height), repeated=repeated).filter(suspect)
     where = known.covering(places)
     held = places.join(known.find(places, where), on=ID, how="inner", maintain_order="left")

@@ -77,6 +77,15 @@ class Turn:
             fcntl.flock(self._handle, fcntl.LOCK_UN)
 
     @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Hold it for the block beside others who share it; nobody has it `taken` meanwhile."""
+        fcntl.flock(self._handle, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
+
+    @contextmanager
     def tried(self) -> Iterator[bool]:
         """Hold it for the block if it is free; says whether it is."""
         try:

@@ -181,8 +181,10 @@ def test_sources_may_run_apart(seen: list[tuple[Any, ...]], seed: int, body: str
     assert run(loaded, arriving, rnd) == run(loaded, events)
 
 
-@settings(max_examples=40, deadline=None, phases=PHASES)
-@given(seen=APART, seed=st.integers(0, 999), leap=st.integers(0, 20),
+@settings(max_examples=80, deadline=None, phases=PHASES)
+@given(seen=st.lists(st.tuples(st.integers(0, 150), st.sampled_from("aaabc"), st.sampled_from("uv"), st.integers(0, 5),
+                               st.just("192.0.2.1"), st.sampled_from("st")), min_size=30, max_size=40),
+       seed=st.integers(0, 999), leap=st.integers(5, 30),
        body=st.sampled_from([body for body in CORRELATIONS if body not in WAITING]))
 def test_a_leap_of_our_own_clock_makes_nothing_late(
     seen: list[tuple[Any, ...]], seed: int, leap: int, body: str
