@@ -1,4 +1,9 @@
-"""How two workers do beside one, over a topic that was filled before, and beside pure computing in the same run."""
+"""How two workers do beside one, over a topic that was filled before, and beside pure computing in the same run.
+
+Each partition holds as much as any other, so that neither worker runs out of work before the other. Measured is the
+middle part, when caches are warm and every worker still has records. The broker works on the same cores: what it
+takes is shown, and how two workers do on the rest.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +30,9 @@ from soc_core.state import claims, commits
 from soc_core.state.claims import SHARED
 from soc_core.state.database import Database
 
-RECORDS = int(os.environ.get("SOC_BENCH_RECORDS", "200000"))
-PARTITIONS, SOURCES, APPEND = 8, 32, 2000
+RECORDS = int(os.environ.get("SOC_BENCH_RECORDS", "600000"))
+PARTITIONS, SOURCES, APPEND = 8, 4, 2000  # sources of each partition
+WARM, DONE = 0.3, 0.85  # of all records: where measuring begins and ends
 PATIENCE = 900.0
 TICKS = os.sysconf("SC_CLK_TCK")
 SPIN = """
@@ -52,15 +59,20 @@ def figures(address: str, broker: int | None) -> list[dict[str, Any]]:
         topic = f"bench-{os.getpid()}"
         fill(address, topic)
         (cache := Path(folder) / "cache").mkdir()
+        pure = [(spin(1), spin(2))]
         one, two = (run(Path(folder), cache, address, topic, count, broker) for count in (1, 2))
-        alone, both = spin(1), spin(2)
-    control, scaling = both / alone, two.rate / one.rate
+        pure.append((spin(1), spin(2)))  # before and after: the machine may have other work
+    control = sum(both for _, both in pure) / sum(alone for alone, _ in pure)
+    scaling, rest = two.rate / one.rate, max(1.0, control - two.broker)
     return [
         {"name": "Kafka path, 1 worker", "value": round(one.rate), "unit": "records/s"},
         {"name": "Kafka path, 2 workers", "value": round(two.rate), "unit": "records/s"},
         {"name": "Kafka path, workers 1 → 2", "value": round(scaling, 2), "unit": "times",
          "peer": "pure computing, processes 1 → 2", "peer_value": round(control, 2),
          "ratio": round(scaling / control, 2), "target": 0.8, "met": scaling >= 0.8 * control},
+        {"name": "Kafka path, workers 1 → 2, on what the broker leaves", "value": round(scaling, 2), "unit": "times",
+         "peer": "pure computing less the broker's CPU", "peer_value": round(rest, 2),
+         "ratio": round(scaling / rest, 2)},
         {"name": "Kafka path, records a second of the workers' CPU, 1 → 2", "value": round(two.of_cpu),
          "unit": "records/s of CPU", "peer": "1 worker", "peer_value": round(one.of_cpu),
          "ratio": round(two.of_cpu / one.of_cpu, 2)},
@@ -70,20 +82,25 @@ def figures(address: str, broker: int | None) -> list[dict[str, Any]]:
 
 
 def fill(address: str, topic: str) -> None:
-    """RECORDS lines of many sources into the topic."""
+    """RECORDS lines of many sources into the topic, as many into each partition."""
     journal = KafkaJournal(address, topic, PARTITIONS)
+    homes: list[list[str]] = [[] for _ in range(PARTITIONS)]
+    for name in map("gate-{}".format, count()):
+        homes[journal.partition_of(name)].append(name)
+        if min(map(len, homes)) >= SOURCES:
+            break
+    names = [name for some in zip(*homes, strict=False) for name in some]  # partition by partition
     lines = list(sshd(RECORDS, 7))
-    for at in range(0, RECORDS, APPEND):
-        number = at // APPEND
-        places = np.arange(APPEND, dtype=np.int64) + number * APPEND
-        origin = Origin(source=f"gate-{number % SOURCES}", format="syslog")
-        journal.append([Raws(origin, lines[at : at + APPEND], clock.now(), places[: len(lines[at : at + APPEND])])])
+    for number, at in enumerate(range(0, RECORDS, APPEND)):
+        some = lines[at : at + APPEND]
+        origin = Origin(source=names[number % len(names)], format="syslog")
+        journal.append([Raws(origin, some, clock.now(), np.arange(len(some), dtype=np.int64) + at)])
     journal.close()
 
 
-def run(folder: Path, cache: Path, address: str, topic: str, count: int, broker: int | None) -> Run:
-    """So many workers over the whole topic, measured from when all of them work until nearly all is done."""
-    data = folder / f"workers-{count}"
+def run(folder: Path, cache: Path, address: str, topic: str, size: int, broker: int | None) -> Run:
+    """So many workers over the whole topic, measured over its middle part."""
+    data = folder / f"workers-{size}"
     data.mkdir()
     (data / "cache").symlink_to(cache)
     (data / "soc.yaml").write_text(f"journal: {{kafka: {{servers: '{address}', topic: {topic}, keep: true}}}}\n"
@@ -93,13 +110,13 @@ def run(folder: Path, cache: Path, address: str, topic: str, count: int, broker:
     with (data / "log").open("wb") as out:
         command = [sys.executable, "-m", "soc_cli", "work", "--data", str(data)]
         workers = [subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)
-                   for _ in range(count)]
+                   for _ in range(size)]
     try:
         state = Database(settings.state_url)
         state.migrate()
-        began = next(each for each in watched(state) if each[1] == count)
+        began = next(each for each in watched(state) if each[1] == size and each[0] >= WARM * RECORDS)
         at, used, spent = time.monotonic(), sum(cpu(each.pid) for each in workers), cpu(broker)
-        done = next(each for each in watched(state) if each[0] >= 0.95 * RECORDS)
+        done = next(each for each in watched(state) if each[0] >= DONE * RECORDS)
         seconds = time.monotonic() - at
         used = sum(cpu(each.pid) for each in workers) - used
         spent = cpu(broker) - spent
@@ -144,7 +161,7 @@ def cpu(process: int | None) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def spin(count: int) -> float:
+def spin(processes: int) -> float:
     """What so many processes that only compute get done together."""
-    running = [subprocess.Popen([sys.executable, "-c", SPIN], stdout=subprocess.PIPE) for _ in range(count)]
+    running = [subprocess.Popen([sys.executable, "-c", SPIN], stdout=subprocess.PIPE) for _ in range(processes)]
     return float(sum(int(each.communicate()[0]) for each in running))
