@@ -39,7 +39,7 @@ def code_page(request: Request, who: Entry, address: str = "", error: str = "", 
         how, link = (html.escape(translate(language, f"factor.{name}")) for name in ("how", "open"))
         out = (f'<p>{how}</p><p><code id="secret">{html.escape(key)}</code></p>'
                f'<p><a href="{html.escape(address)}">{link}</a></p>')
-    out += form(language, "/factor", {"code": ("text", "one-time-code")}, "factor.confirm", error=error,
+    out += form(language, "/factor", {"first_code": ("text", "one-time-code")}, "factor.confirm", error=error,
                 hidden={"csrf": runtime.logins().csrf(who), "step": "confirm"})
     return render(language, out, status)
 
@@ -61,7 +61,7 @@ async def factor(request: Request) -> Response:
         except ValueError:
             return page(request, who, translate(language, "factor.there"), 409)
     try:
-        made = await run_in_threadpool(logins.prove_factor, who, str(given.get("code", "")))
+        made = await run_in_threadpool(logins.prove_factor, who, str(given.get("first_code", "")))
     except ValueError:
         return code_page(request, who, error=translate(language, "factor.wrong"), status=400)
     return with_session(RedirectResponse("/", status_code=303), request, made.token)

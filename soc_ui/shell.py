@@ -26,7 +26,8 @@ FRAME = """<style>
 [data-testid="stSidebarUserContent"] [data-testid="stVerticalBlock"] { gap: 0.25rem; }
 [data-testid="stSidebarUserContent"] [data-testid="stCaptionContainer"] { padding-top: 0.5rem; }
 [data-testid="stToolbarActions"], [data-testid="stAppDeployButton"], [data-testid="stMainMenu"],
-[data-testid="stStatusWidget"], [data-testid="stElementToolbar"] { display: none; }
+[data-testid="stStatusWidget"], [data-testid="stElementToolbar"], [data-testid="InputInstructions"],
+[data-testid="stFileUploaderDropzoneInstructions"] { display: none; }
 [data-testid="stMarkdownContainer"]:has(> style), [data-testid="stElementContainer"]:has(style) { display: none; }
 @media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 2.4rem 0.9rem 2rem; } }
 </style>"""

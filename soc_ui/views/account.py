@@ -39,7 +39,8 @@ def tokens(console: Console, page: AccountPage) -> None:
 
     with st.form("account_issue", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(t("account.token"), max_chars=100, key="account_token_name", width=200)
-        roles = st.multiselect(t("accounts.roles"), sorted(actor.roles), key="account_token_roles", width=320,
+        roles = st.multiselect(t("accounts.roles"), sorted(actor.roles),
+                               placeholder=t("common.choose"), key="account_token_roles", width=320,
                                format_func=lambda role: role_name(console.language, role))
         days = st.number_input(t("account.days"), 1, account.LONGEST, 90, key="account_token_days", width=120)
         if st.form_submit_button(t("account.issue"), key="account_issue_do"):

@@ -48,7 +48,8 @@ def show(console: Console) -> None:
 def seat(console: Console, page: AccountsPage, key: str, roles: list[Role], place: str) -> tuple[list[Role], str]:
     """The fields of roles and place."""
     places = list(page.places)
-    chosen = st.multiselect(console.t("accounts.roles"), list(Role), roles, key=f"{key}_roles",
+    chosen = st.multiselect(console.t("accounts.roles"), list(Role), roles,
+                            placeholder=console.t("common.choose"), key=f"{key}_roles",
                             format_func=lambda role: role_name(console.language, role))
     where = st.selectbox(console.t("accounts.place"), places, places.index(place) if place in places else 0,
                          key=f"{key}_place", format_func=lambda each: page.places[each])
@@ -93,7 +94,8 @@ def change(console: Console, page: AccountsPage) -> None:
 def policy(console: Console, page: AccountsPage) -> None:
     t, actor, services = console.t, console.actor, console.services
     with st.form("accounts_demand", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
-        roles = st.multiselect(t("accounts.roles"), list(Role), key="accounts_policy_roles", width=360,
+        roles = st.multiselect(t("accounts.roles"), list(Role),
+                               placeholder=t("common.choose"), key="accounts_policy_roles", width=360,
                                format_func=lambda role: role_name(console.language, role))
         since = st.date_input(t("accounts.since"), key="accounts_policy_since", width=160)
         grace = st.number_input(t("accounts.grace"), 0, factors.LONGEST, 14, key="accounts_policy_grace", width=140)

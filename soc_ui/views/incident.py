@@ -68,7 +68,7 @@ def steps(console: Console, page: IncidentPage) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         titles = dict(page.alerts)
         chosen = st.multiselect(t("incident.split_which"), list(titles), format_func=lambda each: plain(titles[each]),
-                                key="incident_split_which", width=420)
+                                placeholder=t("common.choose"), key="incident_split_which", width=420)
         if st.button(t("incident.split"), key="incident_split", disabled=not chosen):
             do(console, lambda: incidents.split(actor, services, page.id, page.version, chosen, note))
     if page.others:

@@ -60,7 +60,8 @@ def take(console: Console) -> None:
 def revoke(console: Console, page: IndicatorsPage) -> None:
     t = console.t
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        which = st.multiselect(t("indicators.revoke_which"), list(page.standing), key="indicators_which", width=420,
+        which = st.multiselect(t("indicators.revoke_which"), list(page.standing),
+                               placeholder=t("common.choose"), key="indicators_which", width=420,
                                format_func=lambda each: page.standing[each])
         note = st.text_input(t("incident.act_note"), max_chars=2_000, key="indicators_note", width=260)
         if st.button(t("indicators.revoke"), key="indicators_revoke", disabled=not which):

@@ -288,7 +288,7 @@ def test_who_must_have_a_second_factor_sets_it_up_first(
     page.click("button[type=submit]")
     secret = page.locator("#secret").inner_text().replace(" ", "")
     keep(page, "factor-secret")
-    page.fill("#code", totp.code(base64.b32decode(secret), totp.step_of(clock.now())))
+    page.fill("#first_code", totp.code(base64.b32decode(secret), totp.step_of(clock.now())))
     page.click("button[type=submit]")
     page.wait_for_selector("header.soc")
     expect(page.locator("h1.headline")).to_be_visible()

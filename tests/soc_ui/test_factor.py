@@ -63,11 +63,11 @@ def test_who_must_have_one_sets_it_up_and_comes_in(client: TestClient) -> None:
     secret = re.search(r'id="secret">([A-Z2-7 ]+)<', begun.text)
     assert secret
     given = hidden(begun.text)
-    assert client.post("/factor", data={**given, "code": "000000"}).status_code == 400
+    assert client.post("/factor", data={**given, "first_code": "000000"}).status_code == 400
     assert client.get("/drill", headers=HTML).headers["location"] == "/factor"
     key = base64.b32decode(secret[1].replace(" ", ""))
     before = client.cookies[COOKIE]
-    done = client.post("/factor", data={**given, "code": totp.code(key, totp.step_of(clock.now()))})
+    done = client.post("/factor", data={**given, "first_code": totp.code(key, totp.step_of(clock.now()))})
     assert (done.status_code, done.headers["location"]) == (303, "/")
     assert client.get("/drill", headers=HTML).text == "inside"
     assert runtime.logins().entry(before) is None
