@@ -138,7 +138,7 @@ class Appender:
         """Let readers see what is durable."""
         if self.staged != self.mark:
             self.shelf.publish(self.staged)
-            self.tails.note(self._noted, self.mark, self.staged)
+            self.tails.note(self._noted, self.staged)
 
     def undo(self) -> None:
         """Take back what was written but not published. Where even that fails, the next writer repairs it."""

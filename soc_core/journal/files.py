@@ -90,7 +90,7 @@ class FileJournal:
         groups: dict[int, list[int]] = defaultdict(list)
         for index, batch in enumerate(raws):
             groups[self.partition_of(batch.origin.source)].append(index)
-        offsets = [Offset(0, 0)] * len(raws)
+        offsets: dict[int, Offset] = {}
         writers = [(number, self._partitions[number].appender) for number in sorted(groups)]  # one order: no deadlock
         with ExitStack() as stack:
             for _, writer in writers:
@@ -110,7 +110,7 @@ class FileJournal:
                 raise
             for _, writer in writers:
                 writer.publish()
-        return offsets
+        return [offsets[index] for index in range(len(raws))]
 
     def _sync(self, writers: Sequence[Appender]) -> None:
         if len(writers) == 1:

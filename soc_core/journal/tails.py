@@ -45,12 +45,11 @@ class Tails:
                 self._load(mark)
             self._seen = mark
 
-    def note(self, tops: Iterable[tuple[str, int]], before: Mark, after: Mark) -> None:
-        """Take in what we ourselves appended between two marks, without reading it back."""
+    def note(self, tops: Iterable[tuple[str, int]], mark: Mark) -> None:
+        """Take in what we ourselves appended up to the mark, behind what was caught up with, without reading it back."""
         with self._lock:
-            if self._seen == before:
-                self._add(tops)
-                self._seen = after
+            self._add(tops)
+            self._seen = mark
 
     def rolled(self, mark: Mark) -> None:
         with self._lock:

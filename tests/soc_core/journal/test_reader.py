@@ -11,7 +11,7 @@ import pytest
 
 from soc_core.journal import frames, reader, tails
 from soc_core.journal.files import FileJournal
-from tests.soc_core.journal.suite import raws
+from tests.soc_core.journal.suite import RECEIVED, raws
 
 LINES = 20
 
@@ -107,7 +107,22 @@ def test_what_is_damaged_is_counted_once_hole_by_hole(journal: FileJournal) -> N
     for _ in range(2):
         assert [frame.first for frame in journal.read(0, 0, LINES) if frame.raws.damaged] == [3, 4, 9]
         assert [list(frame.raws.damaged) for frame in journal.read(0, 9, 1)] == [[0]]
+        assert [frame.raws.received for frame in journal.read(0, 2, 2)] == [RECEIVED] * 2  # its head is whole
         assert journal.unreadable == 3
+
+
+def test_what_has_lost_its_head_is_the_journals_own_and_has_no_receipt(journal: FileJournal) -> None:
+    path = next(journal.path.glob("p0000/*.seg"))
+    held = journal._partitions[0].reader
+    with path.open("rb") as file:
+        heads = {head.first: head.at for head in frames.scan(file.fileno(), held.marker, 0, path.stat().st_size)}
+    data = bytearray(path.read_bytes())
+    data[heads[5] + 20] ^= 0xFF
+    path.write_bytes(data)
+    (found,) = journal.read(0, 5, 1)
+    assert (found.first, found.raws.lines, found.raws.received) == (5, [b""], 0)
+    assert found.raws.origin == held._origin != journal.read(0, 6, 1)[0].raws.origin
+    assert journal.pending(0, 4) == {held._origin.source: ("real", 1), "s": ("real", LINES - 5)}
 
 
 def test_a_closed_reader_holds_nothing_and_opens_again(journal: FileJournal) -> None:
