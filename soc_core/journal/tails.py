@@ -46,7 +46,7 @@ class Tails:
             self._seen = mark
 
     def note(self, tops: Iterable[tuple[str, int]], mark: Mark) -> None:
-        """Take in what we ourselves appended up to the mark, behind what was caught up with, without reading it back."""
+        """Take in what we appended ourselves up to the mark, behind what was caught up with, without reading it."""
         with self._lock:
             self._add(tops)
             self._seen = mark

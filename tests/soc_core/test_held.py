@@ -236,3 +236,15 @@ def test_any_cut_and_any_crash_joins_the_same(tmp_path_factory: pytest.TempPathF
 @given(st.lists(st.integers(0, 1 << 50), unique=True, max_size=30).map(sorted))
 def test_offsets_survive_their_text(offsets: list[int]) -> None:
     assert held.unpack(held.pack(offsets)) == offsets
+
+
+def test_a_journal_that_has_lost_what_waits_is_said_and_not_gone_on_with(tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path / "j", partitions=1, segment_bytes=300)
+    for n in range(8):
+        journal.append([Raws(Origin(source="s"), [b"x" * 150], 1, np.array([n], dtype=np.int64))])
+    assert [frame.first for frame in held.read(journal, 0, [6, 7, 5]).frames] == [5, 6, 7]
+    journal.release(0, 4)
+    for lost in ([0], [0, 6, 7], [7, 8]):
+        with pytest.raises(RuntimeError, match=f"partition 0 has lost record {8 if 8 in lost else 0}"):
+            held.read(journal, 0, lost)
+    journal.close()
