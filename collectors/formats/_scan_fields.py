@@ -38,7 +38,7 @@ def flat(tree: Tree, found: Found, marks: Any, out: Any) -> None:
         before = found.first[line] - 1
         while node:
             name = tree.last[node]
-            if tree.owner[name] >= 0 and found.kind[before + tree.size[node]] >= OBJECT and not marks[name]:
+            if tree.owner[name] >= 0 and found.cells[before + tree.size[node]] & 15 >= OBJECT and not marks[name]:
                 out[line] = 0
             node = tree.above[node]
 
@@ -66,7 +66,7 @@ def present(found: Found, lines: Any, shapes: Any, groups: Any, table: Any, done
         first = found.first[line]
         for column in range(table.shape[1]):
             place = table[shape, column]
-            if place >= 0 and (not nulls or found.kind[first + place] != NULL):
+            if place >= 0 and (not nulls or found.cells[first + place] & 15 != NULL):
                 out[groups[shape], column] = 1
 
 
@@ -81,9 +81,10 @@ def spans(found: Found, lines: Any, shapes: Any, table: Any, columns: Any, start
             place = table[shape, column]
             if place < 0:
                 continue
-            at = found.first[line] + place
-            if found.kind[at] != NULL:
-                starts[row], ends[row], kinds[row] = found.start[at], found.end[at], found.kind[at]
+            cell = found.cells[found.first[line] + place]
+            if cell & 15 != NULL:
+                starts[row], kinds[row] = cell >> 34, cell & 15
+                ends[row] = starts[row] + (cell >> 4 & (1 << 30) - 1)
                 break
 
 

@@ -59,12 +59,16 @@ class Tree(NamedTuple):
 class Found(NamedTuple):
     """Values one after another, and records by line."""
 
-    start: Any
-    end: Any
-    kind: Any
+    cells: Any  # where a value begins, its bytes, its kind: see `packed`
     node: Any  # by line; DOUBT where it was not read
     first: Any  # by line: its first value
     has: Any  # by line: a bit for each kind of value in it
+
+
+@inner
+def packed(start: int, end: int, kind: int) -> int:
+    """A value's place and kind in one number: 30 bits for the first byte, 30 for how many, 4 for the kind."""
+    return start << 34 | (end - start) << 4 | kind
 
 
 @kernel
@@ -169,7 +173,7 @@ def record(data: Any, at: int, end: int, levels: int, tree: Tree, found: Found, 
             if sign == OPEN and depth < levels:
                 inner = space(data, at + 1, end)
                 if data[inner] != CLOSE:
-                    found.start[count], found.kind[count] = start, kind
+                    found.cells[count] = packed(start, start, kind)
                     held[2 * depth], held[2 * depth + 1] = owner, count
                     depth, count, owner, bits, at = depth + 1, count + 1, name, bits | 1 << kind, inner
                     continue
@@ -179,7 +183,7 @@ def record(data: Any, at: int, end: int, levels: int, tree: Tree, found: Found, 
             stop = at
         if stop < 0:
             return DOUBT, count, 0
-        found.start[count], found.end[count], found.kind[count] = start, stop, kind
+        found.cells[count] = packed(start, stop, kind)
         count, bits = count + 1, bits | 1 << kind
         if tree.split[name]:
             if (kind != PLAIN and (kind != WHOLE or tree.split[name] == 1)) or stop - start > NAME:
@@ -199,7 +203,8 @@ def record(data: Any, at: int, end: int, levels: int, tree: Tree, found: Found, 
                 return (node if space(data, at, end) == end else DOUBT), count, bits
             depth -= 1
             owner = held[2 * depth]
-            found.end[held[2 * depth + 1]] = at
+            whole = held[2 * depth + 1]
+            found.cells[whole] = packed(found.cells[whole] >> 34, at, OBJECT)
 
 
 @kernel
@@ -207,7 +212,7 @@ def scan(data: Any, starts: Any, ends: Any, line: int, count: int, levels: int, 
          held: Any) -> Any:
     """(lines read, values found): from `line` on, until there is no room for the values of another."""
     while line < len(starts):
-        if count + NAMES > len(found.kind):
+        if count + NAMES > len(found.cells):
             break
         node, more, bits = record(data, starts[line], ends[line], levels, tree, found, count, held)
         found.node[line], found.first[line], found.has[line] = node, count, bits

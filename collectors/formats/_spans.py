@@ -133,15 +133,18 @@ class Field:
             return slice(place.start - self.low, place.stop - self.low)
         return place - self.low
 
+    def raws(self, place: Place) -> list[tuple[bytes, int]]:
+        """Values as they are written, with their kinds."""
+        data = self.sheet.data.data
+        return [(bytes(data[start:end]), kind) for start, end, kind in self._cut(place)]
+
     def values(self, place: Place) -> list[Any]:
         """Values of JSON."""
-        data = self.sheet.data
-        return [_value(data[start:end].tobytes(), kind) for start, end, kind in self._cut(place)]
+        return [read_value(raw, kind) for raw, kind in self.raws(place)]
 
     def texts(self, place: Place) -> list[str | None]:
         """Values as texts."""
-        data = self.sheet.data
-        return [_text(data[start:end].tobytes(), kind) for start, end, kind in self._cut(place)]
+        return [read_text(raw, kind) for raw, kind in self.raws(place)]
 
     def _cut(self, place: Place) -> Any:
         own = self.local(place)
@@ -244,9 +247,15 @@ class Cells(Column):
     def at(self, rows: Sequence[int]) -> list[Any]:
         if self._texts is not None or self.made or self.dtype != pl.String:
             return super().at(rows)
-        chosen = np.array(rows, np.int64)
-        place = self._place
-        return self._field.texts(chosen + place.start if isinstance(place, slice) else place[chosen])
+        return self._field.texts(self._places(rows))
+
+    def raws(self, rows: Sequence[int] | Rows) -> list[tuple[bytes, int]]:
+        """A few values as they are written, with their kinds."""
+        return self._field.raws(self._places(rows))
+
+    def _places(self, rows: Sequence[int] | Rows) -> Rows:
+        chosen, place = np.asarray(rows, np.int64), self._place
+        return chosen + place.start if isinstance(place, slice) else place[chosen]
 
 
 def _nulled(found: pl.Series, starts: Ints) -> pl.Series:
@@ -254,13 +263,15 @@ def _nulled(found: pl.Series, starts: Ints) -> pl.Series:
     return found.set(pl.Series(nothing), None) if nothing.any() else found
 
 
-def _value(data: bytes, kind: int) -> Any:
+def read_value(data: bytes, kind: int) -> Any:
+    """The value that these bytes of a line say."""
     if kind == PLAIN:
         return data.decode()
     return orjson.loads(b'"' + data + b'"' if kind == ESCAPED else data or b"null")
 
 
-def _text(data: bytes, kind: int) -> str | None:
+def read_text(data: bytes, kind: int) -> str | None:
+    """The value as a text."""
     if kind in (PLAIN, WHOLE):
         return data.decode()
-    return text(_value(data, kind))
+    return text(read_value(data, kind))

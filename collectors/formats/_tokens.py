@@ -19,7 +19,7 @@ from soc_core.lexicon import READERS, Lexicon, Shelf
 from soc_core.native import kernels
 
 TREE = "collectors.formats._scan_tree"
-MOST = 1 << 30  # bytes of lines taken at once
+MOST = 1 << 29  # bytes of lines taken at once; places have 30 bits
 SOME = 16  # lines that are joined at once: they still lie in the processor's cache when they are copied
 KEPT, ROOMS = 64 << 20, 2  # rooms of at most so many bytes are used again
 NODES, LETTERS = 1 << 18, 1 << 22  # sequences of names; bytes of names
@@ -48,12 +48,11 @@ class Room:
 
     def __init__(self, size: int) -> None:
         self.data = np.empty(size, np.uint8)
-        self.start, self.end, self.kind = (np.empty(size // 16, kind) for kind in (np.int32, np.int32, np.uint8))
+        self.cells = np.empty(size // 16, np.int64)
 
     def widen(self) -> None:
         """Twice as many values."""
-        self.start, self.end, self.kind = (
-            np.concatenate([one, np.empty_like(one)]) for one in (self.start, self.end, self.kind))
+        self.cells = np.concatenate([self.cells, np.empty_like(self.cells)])
 
 
 _rooms: list[Room] = []
@@ -135,7 +134,7 @@ class Scanner:
         has = np.empty(len(lines), np.uint16)
         line = count = 0
         while True:
-            found = self.module.Found(room.start, room.end, room.kind, node, first, has)
+            found = self.module.Found(room.cells, node, first, has)
             line, count = self.module.scan(
                 room.data, ends - sizes, ends, line, count, levels, self.tree, found, self._held)
             if line == len(lines):

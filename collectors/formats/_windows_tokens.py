@@ -5,6 +5,7 @@ What comes out is what `styles.system`, `styles.data` and `styles.rest` give for
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,19 +15,20 @@ import polars as pl
 from collectors.formats import _windows_styles as styles
 from collectors.formats._json import Record, leftovers
 from collectors.formats._lazy import Columns, Derived, Later
-from collectors.formats._spans import Cells, Field, Grid, flat
+from collectors.formats._spans import Cells, Field, Grid, flat, read_text
 from collectors.formats._tokens import WHOLE, Scanners
 from collectors.formats._windows_derive import DATA, logon_id
 from soc_core.coded import CodedColumn
 from soc_core.lexicon import NOTHING
 from soc_core.protocols import Ints
-from soc_core.table import Column, Spread
+from soc_core.table import Coded, Column, Spread
 
 MANY = 1  # lines from which on kernels are worth their calls
 STAMP = "stamp"
 PLACES = {column: tuple(path[0] for path in paths) for column, paths in styles.FLAT.items()}
 LEVEL, SEVERITY = "winlog.level", "SeverityValue"
 SCANNERS = Scanners({"Channel": False, "EventID": True})
+LINE_ENDS = (b"\\r", b"\\n")
 Key = tuple[str, str]
 
 
@@ -100,6 +102,40 @@ def _level(known: Column | None, told: Cells) -> Column:
             lambda row: known.at([row])[0])
 
     return Later(LEVEL, told.height, make)
+
+
+def untangled(held: Column, kinds: Coded, message: Cells | None, pattern: re.Pattern[str]) -> Column:
+    """Event types that are not NXLog's own; instead of those, what the message tells. `kinds` are those of `held`."""
+    lexicon = kinds.lexicon
+
+    def make() -> Column:
+        codes = lexicon.through(_own, kinds.codes)
+        if message is not None:
+            rows = np.flatnonzero((codes == NOTHING) | (codes == lexicon.codes([""])[0]))
+            told = [_told(raw, kind, pattern) for raw, kind in message.raws(rows)]
+            distinct = sorted({one for one in told if one is not None})
+            number: dict[str | None, int] = dict(zip(distinct, lexicon.codes(distinct).tolist(), strict=True))
+            codes = codes.copy()
+            codes[rows] = [number.get(one, NOTHING) for one in told]
+        return CodedColumn(held.name, lexicon, codes, lambda row: held.at([row])[0])
+
+    return Later(held.name, held.height, make)
+
+
+def _own(text: str) -> str | None:
+    return None if text in styles.NXLOG_TYPES else text
+
+
+def _told(raw: bytes, kind: int, pattern: re.Pattern[str]) -> str | None:
+    """What the pattern finds in a message; as a rule it stands in a line near its beginning."""
+    at = raw.find(b"EventType: ")
+    if at < 0 and b"\\u" not in raw:
+        return None
+    end = raw.find(b"\\", at) if at >= 0 else -1
+    found = pattern.search(read_text(raw[:end], kind) or "") if raw[end : end + 2] in LINE_ENDS else None
+    if found is None:
+        found = pattern.search(read_text(raw, kind) or "")
+    return found[1] if found else None
 
 
 def _severity(text: str) -> str | None:

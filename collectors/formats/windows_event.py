@@ -7,11 +7,12 @@ tables of _windows_map.py. https://www.elastic.co/guide/en/beats/winlogbeat/curr
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import itemgetter, methodcaller
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from collectors.formats import _times
@@ -21,8 +22,10 @@ from collectors.formats import _windows_tokens as tokens
 from collectors.formats._frames import gather
 from collectors.formats._json import Digger, Flat, Record, blank, leftovers, records, sample, strings
 from collectors.formats._lazy import Columns, Derived, Listed, Pool, Shape, gathered, of
+from collectors.formats._spans import Cells
 from collectors.formats._text import decode_line
 from collectors.formats._windows_map import DATASETS, HASHED, LEVELS, SERVICE, TABLES, Kind
+from soc_core.lexicon import ELSEWHERE
 from soc_core.protocols import Context, Fault, Ints, Parsed
 from soc_core.schema import SCHEMA
 from soc_core.table import Column, Single, Spread, Texts, picked
@@ -255,10 +258,22 @@ def _untangle(columns: Columns, service: str) -> None:
     """NXLog's own EventType hides that of the event, which then only the message still tells."""
     name = DATA + "EventType"
     held = columns.get(name)
-    if held is None or styles.NXLOG_TYPES.isdisjoint(held.texts):
+    if held is None or styles.NXLOG_TYPES.isdisjoint(_distinct(held)):
         return
     message = columns.get("message") if service == "sysmon" else None
+    if held.coded is not None and (message is None or isinstance(message, Cells)):
+        columns[name] = tokens.untangled(held, held.coded, message, EVENT_TYPE)
+        return
     columns[name] = Listed(name, held.height, lambda: _told(held.texts, message.texts if message is not None else None))
+
+
+def _distinct(column: Column) -> Texts:
+    """Every text of the column, some of them more than once."""
+    coded = column.coded
+    if coded is None or (coded.codes == ELSEWHERE).any():
+        return column.texts
+    known = coded.lexicon.texts
+    return [known[code] for code in np.unique(coded.codes).tolist()]
 
 
 def _told(values: Texts, messages: Texts | None) -> Texts:
@@ -345,10 +360,21 @@ def _variants(
         cases = dict(kind.variants)
         held = columns.get(DATA + kind.split)
         if held is not None:
-            codes = np.array([value if value in cases else "" for value in held.texts], dtype=object)
+            codes = _cased(held, cases)
     return [
         (rows, fixed | {"event.type": list(types), "sigma.logsource": [f"{product}/{one}/"
             for one in sigma] + services})
         for value, (types, sigma) in cases.items() if len(rows := np.flatnonzero(codes == value))
     ]
+
+
+def _cased(column: Column, cases: Collection[str]) -> npt.NDArray[np.object_]:
+    """Each value of the column that is a case, "" for any other."""
+    coded = column.coded
+    if coded is None or (coded.codes == ELSEWHERE).any():
+        return np.array([value if value in cases else "" for value in column.texts], dtype=object)
+    distinct, places = np.unique(coded.codes, return_inverse=True)
+    known = coded.lexicon.texts
+    return np.array([text if (text := known[code]) in cases else "" for code in distinct.tolist()],
+        dtype=object)[places]
 

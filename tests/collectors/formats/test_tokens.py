@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from collectors.formats import _times, _tokens, windows_event
 from collectors.formats import _windows_tokens as windows_tokens
 from collectors.formats._lazy import Json
-from collectors.formats._spans import Cells, Field, Grid, _value
+from collectors.formats._spans import Cells, Field, Grid, read_value
 from collectors.formats._tokens import Scanners, Sheet
 from soc_core.native import kernels
 from soc_core.protocols import Context, Parsed
@@ -46,8 +46,8 @@ def spaced(value: Any, space: bytes) -> bytes:
 def record(sheet: Sheet, line: int) -> dict[str, Any]:
     shape, first, found = sheet.scanner.shape(int(sheet.node[line])), int(sheet.found.first[line]), sheet.found
     return {
-        name: _value(sheet.data[found.start[at] : found.end[at]].tobytes(), found.kind[at])
-        for at, name in enumerate(shape.names, first)
+        name: read_value(sheet.data[(cell >> 34) : (cell >> 34) + (cell >> 4 & (1 << 30) - 1)].tobytes(), cell & 15)
+        for cell, name in zip(found.cells[first : first + len(shape.names)].tolist(), shape.names, strict=True)
     }
 
 
@@ -145,7 +145,7 @@ TYPED = ["winlog.event_data.Image", "winlog.process.pid"]
     | st.text(st.characters(codec="utf-8"), max_size=9) | st.lists(st.integers(0, 9), max_size=2)
     | st.sampled_from(["0x1F", "12", " 7", "1_0", "C:\\a", 'say "x"']), min_size=1, max_size=9),
     st.sampled_from(TYPED), st.randoms(use_true_random=False))
-def test_columns_of_spans_are_columns_of_values(values: list[Any], name: str, chance: random.Random) -> None:
+def test_columns_of_spans_are_columns_ofread_values(values: list[Any], name: str, chance: random.Random) -> None:
     sheet = Scanners({}).scan([b'{"v":' + spaced(value, b"") + b"}" for value in values])
     assert sheet is not None
     grid = Grid(sheet, lambda _: 0, sheet.node >= 0)
