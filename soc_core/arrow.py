@@ -1,130 +1,100 @@
-"""The bytes of a text column where they lie, without a copy and without a Python object for any of them.
+"""The bytes of columns and of records where they lie, without a copy and without a Python object for any value.
 
 A Series hands out its memory by the Arrow C stream and data interfaces
 (https://arrow.apache.org/docs/format/CDataInterface.html); texts lie there as views
-(https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-view-layout).
+(https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-view-layout). Only where there are kernels.
 """
 
 from __future__ import annotations
 
 import ctypes
+import sys
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from soc_core.lexicon import Bytes, Ints
 from soc_core.native import kernels
 
 KERNELS = "soc_core.arrow_kernels"
-POINTER = ctypes.c_void_p
-TAKE = ctypes.CFUNCTYPE(ctypes.c_int, POINTER, POINTER)
 NAME = b"arrow_array_stream"
-VIEW, WORD = 16, 8  # bytes of a view, and of what is said of each buffer
-WIDTHS: dict[Any, int] = {
-    pl.Int8: 1, pl.UInt8: 1, pl.Int16: 2, pl.UInt16: 2, pl.Int32: 4, pl.UInt32: 4, pl.Int64: 8, pl.UInt64: 8,
+BASE = 4096  # the first page is nobody's
+ARRAY = 10  # words of struct ArrowArray
+INSIDE = sys.getsizeof(b"") - 1  # where the bytes of a bytes object begin in it
+TEXT, SIGNED, UNSIGNED = 0, 1, 2
+KINDS: dict[Any, tuple[int, int]] = {  # what a value is, and how wide
+    pl.String: (TEXT, 0), pl.Int8: (SIGNED, 1), pl.Int16: (SIGNED, 2), pl.Int32: (SIGNED, 4), pl.Int64: (SIGNED, 8),
+    pl.UInt8: (UNSIGNED, 1), pl.UInt16: (UNSIGNED, 2), pl.UInt32: (UNSIGNED, 4), pl.UInt64: (UNSIGNED, 8),
 }
 
-
-class Array(ctypes.Structure):
-    """struct ArrowArray."""
-
-    _fields_ = (
-        ("length", ctypes.c_int64), ("null_count", ctypes.c_int64), ("offset", ctypes.c_int64),
-        ("n_buffers", ctypes.c_int64), ("n_children", ctypes.c_int64), ("buffers", ctypes.POINTER(POINTER)),
-        ("children", POINTER), ("dictionary", POINTER), ("release", ctypes.CFUNCTYPE(None, POINTER)),
-        ("private_data", POINTER),
-    )
-
-
-class Stream(ctypes.Structure):
-    """struct ArrowArrayStream."""
-
-    _fields_ = (
-        ("get_schema", TAKE), ("get_next", TAKE), ("get_last_error", POINTER), ("release", POINTER),
-        ("private_data", POINTER),
-    )
-
-
 opened = ctypes.pythonapi.PyCapsule_GetPointer
-opened.restype, opened.argtypes = POINTER, [ctypes.py_object, ctypes.c_char_p]
+opened.restype, opened.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+
+
+class _Memory:
+    """All memory of the process from BASE on, as numpy asks for it."""
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        return {"shape": (1 << 47,), "typestr": "|u1", "data": (BASE, True), "version": 3}
+
+
+MEMORY: Bytes = np.asarray(_Memory())  # nothing of it may be read but spans that somebody holds
 
 
 class Spans(NamedTuple):
-    """Where the values of a column lie in memory: `data` from `starts` to `ends`; a start below 0 is null.
+    """Where values lie: MEMORY from `starts` to `ends`; a start below 0 is null. Only while `held` is."""
 
-    `data` is the stretch from the first of the column's buffers to the last: nothing of it but the spans may be read,
-    and only while `held` is.
-    """
-
-    data: Bytes
     starts: Ints
     ends: Ints
     held: Any
 
 
-class Stretch:
-    """Memory from an address on, as numpy asks for it."""
-
-    def __init__(self, at: int, size: int, held: Any) -> None:
-        self.held = held
-        self.__array_interface__ = {"shape": (size,), "typestr": "|u1", "data": (at, True), "version": 3}
-
-
 class Held:
-    """One array taken from a stream; given back in the end."""
+    """Arrays taken from streams; given back in the end."""
 
-    def __init__(self, series: pl.Series) -> None:
-        capsule = series.__arrow_c_stream__()
-        stream = Stream.from_address(opened(capsule, NAME))
-        self.array = Array()
-        if stream.get_next(ctypes.addressof(stream), ctypes.addressof(self.array)) or not self.array.release:
-            raise ValueError("a column without an array")
+    def __init__(self, loops: Any, columns: Sequence[pl.Series]) -> None:
+        self.loops, self.columns = loops, columns
+        capsules = [column.__arrow_c_stream__() for column in columns]
+        self.streams = np.array([opened(capsule, NAME) for capsule in capsules], np.int64)
+        self.arrays = np.zeros((sum(column.n_chunks() for column in columns) + 1, ARRAY), np.int64)
+        self.taken = np.empty(len(columns), np.int64)
+        loops.take(MEMORY, self.streams, self.arrays, self.taken)
 
     def __del__(self) -> None:
-        if self.array.release:
-            self.array.release(ctypes.addressof(self.array))
+        self.loops.give(self.arrays)
 
 
-def spans(series: pl.Series) -> Spans | None:
-    """The spans of a column of texts or whole numbers; None for any other, and where there are no kernels."""
-    known = kernels(KERNELS)
-    width = WIDTHS.get(type(series.dtype), 0)
-    if known is None or not len(series) or not (width or series.dtype == pl.String):
+def known(dtype: pl.DataType) -> bool:
+    """Whether columns of this type have spans."""
+    return type(dtype) in KINDS
+
+
+def spans(columns: Sequence[pl.Series]) -> tuple[Spans, npt.NDArray[np.uint8]] | None:
+    """Spans of columns of one height, one column after another, and what each value is: TEXT, SIGNED or UNSIGNED."""
+    loops = kernels(KERNELS)
+    if loops is None:
         return None
-    held = Held(series if series.n_chunks() == 1 else series.rechunk())
-    array = held.array
-    height, offset, nulls = array.length, array.offset, array.buffers[0] or 0
-    valid = memory(nulls, (offset + height + 7) // 8, held) if nulls else NONE
-    starts, ends = np.empty(height, np.int64), np.empty(height, np.int64)
-    first = array.buffers[1]
-    if width:
-        data = memory(first + width * offset, width * height, held)
-        known.fixed(valid, offset, width, starts, ends)
-        return Spans(data, starts, ends, held)
-    own = VIEW * (offset + height)
-    places, sizes = [first], [own]
-    count = array.n_buffers - 3
-    if count:
-        told = (ctypes.c_int64 * count).from_address(array.buffers[array.n_buffers - 1])
-        for number in range(count):
-            if told[number]:
-                places.append(array.buffers[2 + number])
-                sizes.append(told[number])
-            else:
-                places.append(first)
-                sizes.append(0)
-    low = min(places)
-    high = max(place + size for place, size in zip(places, sizes, strict=True))
-    data = memory(low, high - low, held)
-    known.views(data, first - low, valid, offset, np.array(places, np.int64) - low, starts, ends)
-    return Spans(data, starts, ends, held)
+    held = Held(loops, columns)
+    told = np.array([KINDS[type(column.dtype)] for column in columns], np.int64)
+    size = len(columns) * len(columns[0])
+    starts, ends, kinds = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.uint8)
+    loops.lay(MEMORY, held.arrays, held.taken, told, len(columns[0]), starts, ends, kinds)
+    return Spans(starts, ends, held), kinds
 
 
-def memory(at: int, size: int, held: Any) -> Bytes:
-    """Bytes from an address on, which `held` keeps there."""
-    return np.asarray(Stretch(at, size, held))
+def lines(values: Sequence[bytes]) -> Spans:
+    """Spans of bytes objects."""
+    starts = np.fromiter(map(id, values), np.int64, len(values)) + (INSIDE - BASE)
+    return Spans(starts, starts + np.fromiter(map(len, values), np.int64, len(values)), values)
 
 
-NONE = np.empty(0, np.uint8)
-NONE.flags.writeable = False
+def uniform(column: pl.Series) -> bool:
+    """Whether all rows of a column of lists of texts are known to hold the same, and not null."""
+    loops = kernels(KERNELS)
+    if loops is None or column.dtype != pl.List(pl.String) or column.n_chunks() != 1:
+        return False
+    return bool(loops.uniform(MEMORY, Held(loops, [column]).arrays))

@@ -77,6 +77,11 @@ class Column:
         return self._series is not None
 
     @property
+    def serial(self) -> bool:
+        """Whether the series is there, or is what everything else is read from."""
+        return self._series is not None
+
+    @property
     def raw(self) -> Sequence[bytes] | None:
         """The bytes that the texts were read from, row by row, where they are at hand: of UTF-8 as a rule."""
         return None
@@ -132,6 +137,10 @@ class Alias(Column):
     @property
     def coded(self) -> Coded | None:
         return self._of.coded if self.dtype == pl.String else None
+
+    @property
+    def serial(self) -> bool:
+        return self._of.serial
 
     def pick(self, rows: Rows) -> Column:
         return Alias(self.name, self._of.pick(rows))
@@ -192,6 +201,10 @@ class Lazy(Column):
 
     def _make(self) -> pl.Series:
         return self._maker().alias(self.name)
+
+    @property
+    def serial(self) -> bool:
+        return True
 
 
 class Written:

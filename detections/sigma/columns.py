@@ -6,7 +6,7 @@ A list is a tuple of its elements; an empty list is absent; JSON paths lead thro
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -14,10 +14,11 @@ import numpy.typing as npt
 import orjson
 import polars as pl
 
+from detections.sigma.books import Books
 from detections.sigma.judge import Value
 from detections.sigma.map import Reader
 from detections.sigma.terms import as_text
-from soc_core.table import Column, Table
+from soc_core.table import Coded, Column, Table
 
 WHOLE = ("event.original", "message")  # what keywords are looked for in
 
@@ -25,10 +26,23 @@ WHOLE = ("event.original", "message")  # what keywords are looked for in
 class Rows:
     """The rows of one part, with parsed JSON kept for the paths of several fields."""
 
-    def __init__(self, held: pl.DataFrame | Table) -> None:
+    def __init__(self, held: pl.DataFrame | Table, books: Books | None = None) -> None:
         self.frame = held if isinstance(held, Table) else Table.of(held)
         self.have = frozenset(self.frame.held)
         self.parsed: dict[str, dict[int, Any]] = {}
+        self.books = books
+        self.by_code: dict[str, Coded | None] = {}
+
+    def codes(self, name: str) -> Coded | None:
+        """A column by codes, where that is known or quick; None: read its values."""
+        if name not in self.by_code:
+            self.prepare((name,))
+        return self.by_code[name]
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """Know some columns by codes, all of them at once."""
+        if self.books is not None:
+            self.by_code |= self.books.codes({name: self.frame.held[name] for name in names})
 
     @classmethod
     def empty(cls) -> Rows:
@@ -43,7 +57,7 @@ class Rows:
         found = [values for values in held if values is not None]
         if len(found) < 2:
             return found[0] if found else None
-        return [_join(values) for values in zip(*found, strict=True)]
+        return [joined(values) for values in zip(*found, strict=True)]
 
     def single(self, reader: Reader) -> Value:
         """The value that all rows are known to have; None where that is not known."""
@@ -122,7 +136,8 @@ def _labelled(label: str, found: Sequence[Any] | None) -> list[Any] | None:
     return [None if item is None else f"{label}={item}" for item in found]
 
 
-def _join(values: tuple[Value, ...]) -> Value:
+def joined(values: tuple[Value, ...]) -> Value:
+    """Several values of one field as one: each once, in order."""
     held = list(dict.fromkeys(item for item in values if item is not None))
     if len(held) < 2:
         return held[0] if held else None

@@ -87,6 +87,7 @@ class Program:
     engine: EngineName = "auto"
     folder: Path | None = None
     judges: dict[Key, Judge | Pairs] = field(default_factory=dict)
+    finders: dict[tuple[str, ...], Any] = field(default_factory=dict)  # of literals: search.py
 
     def judge(self, key: Key) -> Judge | Pairs:
         """The judge of a key's tests, with their global numbers."""

@@ -14,13 +14,15 @@ from typing import Any, NamedTuple
 import orjson
 
 from detections.sigma import compile as compiling
+from detections.sigma.books import Books, Memory
 from detections.sigma.columns import Rows
 from detections.sigma.correlate import Correlator
+from detections.sigma.fields import Field
 from detections.sigma.finding import Event, Maker
 from detections.sigma.gate import Router
 from detections.sigma.map import Mapper, Mapping
 from detections.sigma.multi import EngineName
-from detections.sigma.plan import Field, Memory, Plan
+from detections.sigma.plan import Plan
 from detections.sigma.rule import LogSource, Rule, RuleSet
 from soc_core.clock import Micros
 from soc_core.events import EventBatch, Part
@@ -71,6 +73,7 @@ class SigmaDetector:
         self.exempting = {n: hidden[c.rule.id] for n, c in enumerate(self.program.rules) if c.rule.id in hidden}
         self.suppressed: Counter[str] = Counter()
         self.memory = Memory(cache_bytes)
+        self.books = Books(self.memory)
         self.fields: dict[Any, Field] = {}
         self.plans: dict[tuple[str, ...], Plan | None] = {}
         self.sources: dict[LogSource, list[int]] = {}  # what rules are for → their numbers
@@ -88,7 +91,7 @@ class SigmaDetector:
             for group in self.router.groups(part):
                 plan = self.plan(group.tags)
                 if plan is not None:
-                    found = plan.hits(Rows(group.part.table))
+                    found = plan.hits(Rows(group.part.table, self.books))
                     if found:
                         yield group.part, [Hit(row, numbers) for row, numbers in found]
 
@@ -171,4 +174,5 @@ class SigmaDetector:
                 plan.forget()
         for field in self.fields.values():
             field.forget()
+        self.books.forget()
         self.memory.used = 0

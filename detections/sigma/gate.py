@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from soc_core import documents
+from soc_core.arrow import uniform
 from soc_core.events import Part
 from soc_core.table import Table
 
@@ -60,7 +61,7 @@ class Router:
         if held.single:
             return [Group(tuple(held.single), part)]  # as formats give them: a part is of one kind
         column = held.series
-        if column.n_unique() == 1 and column.item(0) is not None and len(column.item(0)):
+        if (uniform(column) or column.n_unique() == 1) and column.item(0) is not None and len(column.item(0)):
             return [Group(tuple(column.item(0)), part)]
         kinds = pl.DataFrame([column]).with_row_index("row").group_by(TAGS).agg("row")
         found, bare = [], []

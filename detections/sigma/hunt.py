@@ -76,7 +76,8 @@ class Hunt:
             self.events += batch.height
         if self.detector.memory.full:
             self.detector.forget()
-        found = [part.rows[[row for row, _ in self.open.hits(Rows(part.frame))]] for part in batch.parts]
+        books = self.detector.books
+        found = [part.rows[[row for row, _ in self.open.hits(Rows(part.frame, books))]] for part in batch.parts]
         return np.sort(np.concatenate(found)) if found else NOBODY
 
     @property

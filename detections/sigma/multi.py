@@ -138,6 +138,7 @@ class Spotter(Protocol):
     """Finds which rows of a text column may hold one of its literals, without case: never too few."""
 
     def rows(self, column: Column) -> Collection[int]: ...
+    def among(self, texts: Sequence[bytes]) -> Collection[int]: ...
 
 
 ABREAST = 48  # texts scanned together: records of a few KiB that still lie in the processor's cache
@@ -157,11 +158,23 @@ class HyperscanSpotter(HyperscanScanner):
     def rows(self, column: Column) -> Collection[int]:
         out: set[int] = set()
         for start, data, sizes in _abreast(column):
-            ends = self.scan(data)
-            if ends:
-                bounds = np.cumsum(np.array(sizes(), np.int64) + 1)
-                out.update((start + np.searchsorted(bounds, ends, side="left")).tolist())
+            out.update(start + place for place in self._places(data, sizes))
         return out
+
+    def among(self, texts: Sequence[bytes]) -> Collection[int]:
+        """Of texts in UTF-8."""
+        out: set[int] = set()
+        for start in range(0, len(texts), ABREAST):
+            some = texts[start : start + ABREAST]
+            out.update(start + place for place in self._places(b"\n".join(some), partial(_sizes, some)))
+        return out
+
+    def _places(self, data: bytes, sizes: Callable[[], list[int]]) -> list[int]:
+        ends = self.scan(data)
+        if not ends:
+            return []
+        found: list[int] = np.searchsorted(np.cumsum(np.array(sizes(), np.int64) + 1), ends, side="left").tolist()
+        return found
 
 
 def _abreast(column: Column) -> Iterator[tuple[int, bytes, Callable[[], list[int]]]]:
@@ -169,7 +182,7 @@ def _abreast(column: Column) -> Iterator[tuple[int, bytes, Callable[[], list[int
     held: pl.Series | None = None
     for start in range(0, column.height, ABREAST):
         some: Any = column.raw[start : start + ABREAST] if column.raw is not None else None
-        data = None if some is None else _utf8(b"\n".join(some))
+        data = None if some is None else utf8(b"\n".join(some))
         if data is None and column.raw is None and not column.made:
             some = [(text or "") for text in column.texts[start : start + ABREAST]]
             data = "\n".join(some).encode("utf-8", "replace")
@@ -180,7 +193,8 @@ def _abreast(column: Column) -> Iterator[tuple[int, bytes, Callable[[], list[int
         yield start, data, partial(_sizes, some)
 
 
-def _utf8(data: bytes) -> bytes | None:
+def utf8(data: bytes) -> bytes | None:
+    """The bytes if they are UTF-8."""
     try:
         return data if data.isascii() or data.decode() is not None else None
     except UnicodeDecodeError:  # of another encoding: the column knows which
@@ -196,6 +210,10 @@ class EverySpotter:
 
     def rows(self, column: Column) -> Collection[int]:
         return range(column.height)
+
+    def among(self, texts: Sequence[bytes]) -> Collection[int]:
+        """All of them."""
+        return range(len(texts))
 
 
 class Re2Scanner:

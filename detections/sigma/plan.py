@@ -6,7 +6,6 @@ each signature. Every table here is bounded: `Memory.full` says when the engine 
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -14,154 +13,50 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detections.sigma import columns, multi
+from detections.sigma.books import KERNELS, Memory, Tuples
 from detections.sigma.columns import Rows
 from detections.sigma.compile import Compiled, Key, Program, Truth, holds
-from detections.sigma.fold import fold
-from detections.sigma.terms import Part
+from detections.sigma.fields import EMPTY, ENTRY, Book, Field, Ids
+from detections.sigma.search import Search
+from soc_core.lexicon import Codes
+from soc_core.native import kernels
 
-EMPTY: Truth = frozenset()
-Ids = npt.NDArray[np.int32]
-ASCII = re.compile(r"[\x00-\x7f]+")
-LARGE = 4096  # rows from which on a part is read by distinct values
-ENTRY = 150  # bytes that an entry of a table costs beside its key
-
-
-class Memory:
-    """Bytes held by all caches together, estimated, and the bound."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit, self.used = limit, 0
-
-    @property
-    def full(self) -> bool:
-        return self.used > self.limit
+Hits = list[tuple[int, tuple[int, ...]]]
+UNDECIDED, SILENT, FIRES = 0, 1, 2
 
 
-class Field:
-    """One key's judge with its cache: value → number of the set of tests that are true of it."""
+class Ledger:
+    """The signatures of one plan and shape that were met, and the rules that fire on each."""
 
-    def __init__(self, key: Key, program: Program, memory: Memory) -> None:
-        self.key, self.memory = key, memory
-        self.columns = key.columns
-        self.judge: Any = program.judge(key)
-        self.forget()
+    def __init__(self, width: int, memory: Memory) -> None:
+        self.tuples = Tuples(width, memory)
+        self.states = np.zeros(16, np.uint8)
+        self.rules: dict[int, tuple[int, ...]] = {}
 
-    def forget(self) -> None:
-        """Start with nothing known."""
-        self.numbers: dict[Truth, int] = {EMPTY: 0}
-        self.sets: list[Truth] = [EMPTY]
-        self.known = _Table(self)
+    def codes(self, numbers: Ids, rows: npt.NDArray[np.int64]) -> Codes:
+        """Codes of the rows' signatures."""
+        codes = self.tuples.encode(numbers, rows)
+        if len(self.states) < len(self.tuples):
+            self.states = np.concatenate([self.states, np.zeros(len(self.tuples), np.uint8)])
+        return codes
 
-    def number(self, true: Truth) -> int:
-        known = self.numbers.get(true)
-        if known is None:
-            known = self.numbers[true] = len(self.sets)
-            self.sets.append(true)
-            self.memory.used += ENTRY + 32 * len(true)
-        return known
+    def undecided(self, codes: Codes) -> list[int]:
+        """Those of the signatures that are new."""
+        odd = codes[self.states[codes] == UNDECIDED]
+        return np.unique(odd).tolist() if len(odd) else []
 
-    def blank(self) -> int:
-        """Set number of a row that has none of the columns."""
-        return self.known[None] if self.key.other is None else 0
-
-    def ids(self, rows: Rows, height: int) -> Ids | int:
-        """Set numbers of all rows, or one number for them all."""
-        if self.key.other is not None:
-            left, right = rows.read(self.key.reader), rows.read(self.key.other)
-            if left is None or right is None:
-                return 0
-            return self._look(list(zip(left, right, strict=True)), height)
-        one = rows.single(self.key.reader)
-        if one is not None:
-            return self.known[one]
-        if height >= LARGE:
-            return self._coded(rows, height)
-        values = rows.read(self.key.reader)
-        return self.known[None] if values is None else self._look(values, height)
-
-    def _coded(self, rows: Rows, height: int) -> Ids | int:
-        """As `ids`, for many rows of all kinds: those without a value at once, and each distinct value once."""
-        nothing = self.known[None]
-        places = rows.filled(self.key.reader.columns)
-        if not len(places):
-            return nothing
-        few = rows if len(places) == height else Rows(rows.frame.pick(places.to_numpy()))
-        coded = few.coded(self.key.reader)
-        if coded is None:
-            values = few.read(self.key.reader)
-            ids: Any = nothing if values is None else self._look(values, len(places))
-        else:
-            ids = self._look(coded[1], len(coded[1]))[coded[0]]
-        out = np.full(height, nothing, np.int32)
-        out[places.to_numpy()] = ids
-        return out
-
-    def _look(self, values: Sequence[Any], height: int) -> Ids:
-        return np.fromiter(map(self.known.__getitem__, values), np.int32, height)
+    def decide(self, code: int, rules: tuple[int, ...]) -> None:
+        self.states[code] = FIRES if rules else SILENT
+        if rules:
+            self.rules[code] = rules
 
 
-class _Table(dict[Any, int]):
-    """The cache of a field: a missing value is judged on the spot."""
-
-    def __init__(self, field: Field) -> None:
-        super().__init__()
-        self.field = field
-
-    def __missing__(self, value: Any) -> int:
-        field = self.field
-        found = self[value] = field.number(field.judge.judge(value))
-        size = len(value) if isinstance(value, str) else sum(len(v) for v in value or () if v)
-        field.memory.used += ENTRY + size
-        return found
-
-
-class Search:
-    """Keywords: one scan over the texts of all rows together, then the judge for rows that may hit. Not cached."""
-
-    def __init__(self, field: Field, wanted: Truth, program: Program) -> None:
-        self.field, self.wanted = field, wanted
-        mine = [test for number, test in program.tests[field.key] if number in wanted]
-        literals = [_longest(test.value) for test in mine if test.kind in ("text", "cased")]
-        self.spotter = None
-        if len(literals) == len(mine) and all(literals):
-            forms = sorted({form for literal in literals for form in _forms(literal)})
-            self.spotter = multi.spotter(forms, program.engine, program.folder)
-
-    def ids(self, rows: Rows, height: int) -> Ids | int:
-        held = {name: rows.frame.held[name] for name in columns.WHOLE if name in rows.have}
-        if not held:
-            return 0
-        places: Sequence[int] = range(height)
-        if self.spotter is not None:
-            places = sorted({row for column in held.values() for row in self.spotter.rows(column)})
-        if not places:
-            return 0
-        out = np.zeros(height, np.int32)
-        few = {name: column.at(list(places)) for name, column in held.items()}
-        for at, row in enumerate(places):
-            text = columns.whole({name: texts[at] for name, texts in few.items()})
-            out[row] = self.field.number(self.field.judge.judge(text) & self.wanted)
-        return out
-
-
-def _array(known: dict[int, npt.NDArray[Any]], place: int, values: Sequence[int]) -> npt.NDArray[Any]:
+def _array(known: dict[int, npt.NDArray[Any]], place: int, values: Sequence[int], kind: Any) -> npt.NDArray[Any]:
     """Values that only grow in number, as an array."""
     held = known.get(place)
     if held is None or len(held) != len(values):
-        held = known[place] = np.array(values)
+        held = known[place] = np.array(values, kind)
     return held
-
-
-def _longest(parts: Sequence[Part]) -> str:
-    """The longest run of ASCII that a text must hold for the pattern to be true of it."""
-    folded = (fold(part) for part in parts if isinstance(part, str))
-    return max((run for part in folded for run in ASCII.findall(part)), key=len, default="")
-
-
-def _forms(literal: str) -> tuple[str, str]:
-    """A literal as it may stand in a record: plain, and with the escapes of JSON."""
-    return (literal, literal.replace("\\", "\\\\").replace('"', '\\"'))
 
 
 class Plan:
@@ -195,6 +90,7 @@ class Plan:
     def forget(self) -> None:
         """Start with nothing known: which sets of each field are one for this plan, and what was decided."""
         self.shapes: dict[frozenset[str], tuple[list[int], list[int]]] = {}
+        self.coded: dict[frozenset[str], tuple[str, ...]] = {}  # columns that are read by codes
         self.narrow: list[list[int]] = [[] for _ in self.fields]
         self.numbers: list[dict[Truth, int]] = [{EMPTY: 0} for _ in self.fields]
         self.sets: list[list[Truth]] = [[EMPTY] for _ in self.fields]
@@ -203,14 +99,18 @@ class Plan:
         self.narrowed: dict[int, npt.NDArray[Any]] = {}
         self.stirring: dict[int, npt.NDArray[Any]] = {}
         self.settled: dict[Truth, tuple[int, ...]] = {}  # the same, whatever columns there are
+        self.ledgers: dict[tuple[int, ...], Ledger] = {}  # as `decided`, by numbers
 
     @property
     def broad(self) -> bool:
         """Whether most events must be looked at whole: keywords, and rules that name nothing that must be there."""
         return bool(self.always) or any(search for _, _, search in self.fields)
 
-    def hits(self, rows: Rows) -> list[tuple[int, tuple[int, ...]]]:
+    def hits(self, rows: Rows) -> Hits:
         """(row, rules) for every row that some rule fires on."""
+        loops = kernels(KERNELS) if rows.books is not None else None
+        if loops is not None:
+            return self._quick(rows, loops)
         height = rows.frame.height
         places, base = self._shape(rows.have)
         varying: list[Ids] = []
@@ -221,7 +121,7 @@ class Plan:
             if isinstance(ids, int):
                 base[place] = self._narrow(place)[ids]
             else:
-                varying.append(_array(self.narrowed, place, self._narrow(place))[ids])
+                varying.append(self._arrays(place)[0][ids])
                 moving.append(place)
         if not varying:
             found = self._decide(tuple(base))
@@ -237,8 +137,73 @@ class Plan:
             return np.arange(height)
         live = np.zeros(height, bool)
         for ids, place in zip(varying, moving, strict=True):
-            live |= _array(self.stirring, place, self.stirs[place])[ids]
+            live |= self._arrays(place)[1][ids].astype(bool)
         return np.flatnonzero(live)
+
+    def _quick(self, rows: Rows, loops: Any) -> Hits:
+        """As `hits`, by codes: what was met before costs a few reads of arrays."""
+        height = rows.frame.height
+        places, base = self._shape(rows.have)
+        rows.prepare(self.coded[rows.have])
+        numbers = np.empty((len(places), height), np.int32)
+        live = np.zeros(height, np.uint8)
+        moving: list[int] = []
+        for place in places:
+            field, _, search = self.fields[place]
+            out = numbers[len(moving)]
+            held = None if search or rows.single(field.key.reader) is not None else field.codes(rows)
+            if held is not None:
+                self._look(loops, place, rows, *held, out, live)
+            else:
+                ids = (search or field).ids(rows, height)
+                if isinstance(ids, int):
+                    base[place] = self._narrow(place)[ids]
+                    continue
+                narrow, stirs = self._arrays(place)
+                np.take(narrow, ids, out=out)
+                live |= stirs[out]
+            moving.append(place)
+        if not moving:
+            found = self._decide(tuple(base))
+            return [(row, found) for row in range(height)] if found else []
+        fixed = (self.stirs[place][number] for place, number in enumerate(base) if place not in moving)
+        chosen = np.arange(height) if self.always or any(fixed) else np.flatnonzero(live)
+        return self._recalled(numbers[: len(moving)], chosen, moving, base) if len(chosen) else []
+
+    def _look(self, loops: Any, place: int, rows: Rows, book: Book, codes: Codes, out: Ids, live: Any) -> None:
+        """Put the numbers of a field's sets into `out`; judge what is new."""
+        field = self.fields[place][0]
+        met = loops.look(field.table(book), *self._arrays(place), codes, out, live)
+        if met & loops.UNKNOWN:
+            field.learn(book, codes)
+            met = loops.look(field.table(book), *self._arrays(place), codes, out, live)
+        if met & loops.ELSEWHERE:
+            odd = np.flatnonzero(codes < 0)
+            ids = field.elsewhere(rows, odd)
+            narrow, stirs = self._arrays(place)
+            out[odd] = narrow[ids]
+            live[odd] |= stirs[out[odd]]
+
+    def _arrays(self, place: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """By the field's set numbers those of this plan, and by these whether any rule is a candidate."""
+        narrow = _array(self.narrowed, place, self._narrow(place), np.int32)
+        return narrow, _array(self.stirring, place, self.stirs[place], np.uint8)
+
+    def _recalled(self, numbers: Ids, chosen: npt.NDArray[np.int64], moving: list[int], base: list[int]) -> Hits:
+        """What fires on the chosen rows, by their signatures."""
+        key = (*moving, -1, *base)
+        ledger = self.ledgers.get(key)
+        if ledger is None:
+            ledger = self.ledgers[key] = Ledger(len(moving), self.memory)
+        codes = ledger.codes(numbers, chosen)
+        for code in ledger.undecided(codes):
+            full = list(base)
+            for place, number in zip(moving, ledger.tuples.held[code].tolist(), strict=True):
+                full[place] = number
+            ledger.decide(code, self._decide(tuple(full)))
+        firing = np.flatnonzero(ledger.states[codes] == FIRES)
+        return [(row, ledger.rules[code]) for row, code in
+                zip(chosen[firing].tolist(), codes[firing].tolist(), strict=True)]
 
     def _shape(self, have: frozenset[str]) -> tuple[list[int], list[int]]:
         """The fields that a frame with these columns can fill, and the signature of a row in which none is."""
@@ -252,6 +217,8 @@ class Plan:
                 else:
                     places.append(place)
             known = self.shapes[have] = (places, base)
+            codable = [self.fields[place][0] for place in places if self.fields[place][0].codable]
+            self.coded[have] = tuple({column for field in codable for column in field.columns & have})
         return known[0], list(known[1])
 
     def _rows(

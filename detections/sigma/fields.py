@@ -1,0 +1,176 @@
+"""One field of many rules: its judge, and what is known already of its values.
+
+What is known lies in an array by the values' codes where a column has them, else in a dictionary by the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from detections.sigma.books import Joint, Memory
+from detections.sigma.columns import Rows, joined
+from detections.sigma.compile import Key, Program, Truth
+from soc_core.lexicon import Codes, Ints, Lexicon
+
+EMPTY: Truth = frozenset()
+Ids = npt.NDArray[np.int32]
+Book = Lexicon | Joint
+LARGE = 4096  # rows from which on a part is read by distinct values
+ENTRY = 150  # bytes that an entry of a table costs beside its key
+BOOKS = 3  # books of which a field knows the outcomes: the one in use, and those just before
+
+
+class Field:
+    """One key's judge with its cache: value → number of the set of tests that are true of it."""
+
+    def __init__(self, key: Key, program: Program, memory: Memory) -> None:
+        self.key, self.memory = key, memory
+        self.columns = key.columns
+        readers = [key.reader] if key.other is None else [key.reader, key.other]
+        self.sides = [[*((s.column, "") for s in reader.sources), *((c, label) for label, c in reader.labelled)]
+                      for reader in readers]  # of each reader: columns, and the labels that go before their values
+        self.places = [place for side in self.sides for place in side]
+        pathless = not any(source.path for reader in readers for source in reader.sources)
+        self.codable = pathless and key.reader.decode != "search"
+        self.plain = key.other is None and self.codable and len(self.places) == 1 and not self.places[0][1]
+        self.judge: Any = program.judge(key)
+        self.forget()
+
+    def forget(self) -> None:
+        """Start with nothing known."""
+        self.numbers: dict[Truth, int] = {EMPTY: 0}
+        self.sets: list[Truth] = [EMPTY]
+        self.known = _Table(self)
+        self.tables: list[tuple[Book, Ids]] = []
+        self.joints: list[Joint] = []
+
+    def number(self, true: Truth) -> int:
+        known = self.numbers.get(true)
+        if known is None:
+            known = self.numbers[true] = len(self.sets)
+            self.sets.append(true)
+            self.memory.used += ENTRY + 32 * len(true)
+        return known
+
+    def blank(self) -> int:
+        """Set number of a row that has none of the columns."""
+        return self.known[None] if self.key.other is None else 0
+
+    def ids(self, rows: Rows, height: int) -> Ids | int:
+        """Set numbers of all rows, or one number for them all."""
+        if self.key.other is not None:
+            left, right = rows.read(self.key.reader), rows.read(self.key.other)
+            if left is None or right is None:
+                return 0
+            return self._look(list(zip(left, right, strict=True)), height)
+        one = rows.single(self.key.reader)
+        if one is not None:
+            return self.known[one]
+        if height >= LARGE:
+            return self._distinct(rows, height)
+        values = rows.read(self.key.reader)
+        return self.known[None] if values is None else self._look(values, height)
+
+    def _distinct(self, rows: Rows, height: int) -> Ids | int:
+        """As `ids`, for many rows of all kinds: those without a value at once, and each distinct value once."""
+        nothing = self.known[None]
+        places = rows.filled(self.key.reader.columns)
+        if not len(places):
+            return nothing
+        few = rows if len(places) == height else Rows(rows.frame.pick(places.to_numpy()))
+        coded = few.coded(self.key.reader)
+        if coded is None:
+            values = few.read(self.key.reader)
+            ids: Any = nothing if values is None else self._look(values, len(places))
+        else:
+            ids = self._look(coded[1], len(coded[1]))[coded[0]]
+        out = np.full(height, nothing, np.int32)
+        out[places.to_numpy()] = ids
+        return out
+
+    def _look(self, values: Sequence[Any], height: int) -> Ids:
+        return np.fromiter(map(self.known.__getitem__, values), np.int32, height)
+
+    def codes(self, rows: Rows) -> tuple[Book, Codes] | None:
+        """The rows' values by codes of a book; None where some column has none."""
+        if self.plain:
+            return rows.codes(self.places[0][0])
+        if not self.codable:
+            return None
+        lexicons: list[Lexicon | None] = []
+        numbers = np.zeros((len(self.places), rows.frame.height), np.int32)
+        for place, (column, _) in enumerate(self.places):
+            held = rows.codes(column) if column in rows.have else None
+            if held is None and column in rows.have:
+                return None
+            lexicons.append(held.lexicon if held else None)
+            if held is not None:
+                numbers[place] = held.codes
+        book = next((each for each in self.joints if each.of(lexicons)), None)
+        if book is None:
+            book = Joint(lexicons, self.memory)
+            self.joints = [*self.joints[-BOOKS * 2 :], book]
+        return book, book.tuples.encode(numbers, np.arange(rows.frame.height))
+
+    def table(self, book: Book) -> Ids:
+        """By code of the book one more than the set number, 0 where it is not known; wide enough for all codes."""
+        for at, (mine, table) in enumerate(self.tables):
+            if mine is book:
+                if len(table) >= len(book):
+                    return table
+                del self.tables[at]
+                break
+        else:
+            table = np.array([self.blank() + 1], np.int32)
+        wider = np.zeros(len(book) + len(book) // 2 + 64, np.int32)
+        wider[: len(table)] = table
+        self.memory.used += wider.nbytes - table.nbytes
+        self.tables = [*self.tables[1 - BOOKS * (1 if self.plain else 3) :], (book, wider)]
+        return wider
+
+    def learn(self, book: Book, codes: Codes) -> None:
+        """Judge what is not known yet of these values."""
+        table = self.table(book)
+        fresh = np.unique(codes[(codes > 0) & (table[codes] == 0)])
+        listed = fresh.tolist()
+        if isinstance(book, Lexicon):
+            texts = book.texts
+            values: Sequence[Any] = [texts[code] for code in listed]
+        else:
+            values = [self._value(each) for each in book.texts(listed)]
+        table[fresh] = [self.number(self.judge.judge(value)) + 1 for value in values]
+
+    def _value(self, texts: Sequence[str | None]) -> Any:
+        """What the judge takes, of the texts of all columns."""
+        sides, at = [], 0
+        for side in self.sides:
+            own = zip(side, texts[at : at + len(side)], strict=True)
+            sides.append(joined(tuple(
+                f"{label}={text}" if label and text is not None else text for (_, label), text in own)))
+            at += len(side)
+        return sides[0] if self.key.other is None else tuple(sides)
+
+    def elsewhere(self, rows: Rows, places: Ints) -> Ids:
+        """Set numbers of some rows, whose values are read."""
+        few = Rows(rows.frame.select(self.columns).pick(places))
+        found = self.ids(few, len(places))
+        return np.full(len(places), found, np.int32) if isinstance(found, int) else found
+
+
+class _Table(dict[Any, int]):
+    """The cache of a field: a missing value is judged on the spot."""
+
+    def __init__(self, field: Field) -> None:
+        super().__init__()
+        self.field = field
+
+    def __missing__(self, value: Any) -> int:
+        field = self.field
+        found = self[value] = field.number(field.judge.judge(value))
+        size = len(value) if isinstance(value, str) else sum(len(v) for v in value or () if v)
+        field.memory.used += ENTRY + size
+        return found

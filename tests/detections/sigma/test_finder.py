@@ -1,0 +1,69 @@
+"""The finder of keywords: every text that holds a literal is found, whatever stands around it."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detections.sigma import finder as finding
+from detections.sigma import multi
+from detections.sigma.fold import fold
+from soc_core import native
+from soc_core.table import Column, Lines
+from soc_core.text import decode_all
+
+LITERALS = ["sekurlsa::", "eo.oe.kiwi", "\\mimilib", "a1"]
+OTHERS = ["SeKuRL\u017fA::", "eo.oe.\u212aIWI", "::", "iw", "A", "中文", "\n", "1", " "]
+PIECES = st.lists(st.sampled_from([*LITERALS, *OTHERS]), max_size=5).map("".join)
+RAW = st.one_of(PIECES.map(str.encode), PIECES.map(lambda text: text.encode("gb18030")), st.binary(max_size=9),
+    PIECES.map(lambda text: text.encode() + b"\xe1"))
+
+
+def made() -> finding.Finder:
+    return finding.finder(LITERALS, "auto", None)
+
+
+def holding(texts: list[str]) -> set[int]:
+    return {row for row, text in enumerate(texts) if any(literal in fold(text) for literal in LITERALS)}
+
+
+@settings(deadline=None)
+@given(st.lists(RAW, min_size=1, max_size=9), st.lists(PIECES, min_size=1, max_size=9))
+def test_none_is_missed(raw: list[bytes], plain: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finding, "SAMPLE", 8)
+        patch.setattr(finding, "ROWS", 4)
+        found = made()
+        for _ in range(3):
+            texts = decode_all(raw)
+            lines = Lines("event.original", len(raw), lambda texts=texts: pl.Series(texts), raw)  # type: ignore[misc]
+            assert set(found.rows(lines)) >= holding(texts)
+            series = Column("message", len(plain), pl.Series("message", plain))
+            assert set(found.rows(series)) >= holding(plain)
+            if native.kernels("detections.sigma.kernels") is not None and multi.available("auto"):
+                assert set(found.rows(series)) - holding(plain) <= {
+                    row for row, text in enumerate(plain) if "\u017f" in text or "\u212a" in text}
+
+
+def test_pairs_are_few_and_rare() -> None:
+    counts = np.zeros(1 << 16, np.int64)
+    counts[ord(":") << 8 | ord(":")] = 3
+    assert finding.chosen([b"a::b", b"c::d", b"xy"], counts, 100_000) == [(58, 58), (120, 121)]
+    counts[ord(":") << 8 | ord(":")] = 9000
+    assert (58, 58) not in finding.chosen([b"a::b", b"c::d"], counts, 100_000)
+
+
+def test_pairs_that_are_everywhere_are_chosen_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    if native.kernels("detections.sigma.kernels") is None:
+        pytest.skip("no kernels here")
+    monkeypatch.setattr(finding, "SAMPLE", 100)
+    monkeypatch.setattr(finding, "ROWS", 10)
+    found = finding.finder(["ab::c"], "auto", None)
+    for text in ("ab abab c::d ab ab", "b:: c:: b:: b::", "ab ab ab ab"):
+        for _ in range(4):
+            assert not set(found.rows(Column("m", 10, pl.Series([text * 3] * 10)))) or not multi.available("auto")
+    assert len(found.pairs)
+    assert found.pairs[0][[1, 3]].tobytes() != b"ab"
