@@ -99,6 +99,12 @@ class Memo(dict[str | None, Any]):
         return found
 
 
+def _alone(column: Column, read: Read, row: int) -> str | None:
+    value = column.at([row])[0]
+    found: str | None = None if value is None else read(value)
+    return found
+
+
 class Derived(Column):
     """`read` of another column's texts, once for each distinct one.
 
@@ -121,13 +127,9 @@ class Derived(Column):
     def _codes(self) -> CodedColumn | None:
         if self._held is None and self.dtype == pl.String and (held := self._of.coded) is not None:
             self._held = CodedColumn(
-                self.name, held.lexicon, held.lexicon.through(self._read, held.codes), self._elsewhere)
+                self.name, held.lexicon, held.lexicon.through(self._read, held.codes),
+                partial(_alone, self._of, self._read))
         return self._held
-
-    def _elsewhere(self, row: int) -> str | None:
-        value = self._of.at([row])[0]
-        found: str | None = None if value is None else self._read(value)
-        return found
 
     @property
     def empty(self) -> bool:

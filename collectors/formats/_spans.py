@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 import orjson
@@ -57,7 +58,7 @@ class Grid(Generic[Key]):
         self.lines: Ints = rows[order]
         self.shapes = shapes[order].astype(np.int32)
         self.bounds = np.concatenate([[0], np.cumsum(np.bincount(mine[order], minlength=len(self.keys)))]).tolist()
-        self._fields: dict[tuple[str, ...], Field] = {}
+        self._fields: WeakValueDictionary[tuple[str, ...], Field] = WeakValueDictionary()  # no circle: they hold lines
         self._lay(nodes.astype(np.int32), groups)
 
     def _lay(self, nodes: Any, groups: Any) -> None:
@@ -84,8 +85,8 @@ class Grid(Generic[Key]):
         if known is None:
             columns = [self.column[name] for name in names]
             held = np.flatnonzero(self._filled[:, columns].any(axis=1))
-            known = self._fields[names] = Field(
-                self, columns, self.bounds[held[0]], self.bounds[held[-1] + 1])
+            known = Field(self, columns, self.bounds[held[0]], self.bounds[held[-1] + 1])
+            self._fields[names] = known
         return known
 
     def cells(self, name: str, names: tuple[str, ...], group: int) -> Cells:

@@ -20,8 +20,7 @@ from soc_core.native import kernels
 
 TREE = "collectors.formats._scan_tree"
 MOST = 1 << 29  # bytes of lines taken at once; places have 30 bits
-SOME = 16  # lines that are joined at once: they still lie in the processor's cache when they are copied
-KEPT, ROOMS = 64 << 20, 2  # rooms of at most so many bytes are used again
+KEPT, ROOMS, STEP = 64 << 20, 2, 4 << 20  # bytes of the largest room that is used again, how many, by what they grow
 NODES, LETTERS = 1 << 18, 1 << 22  # sequences of names; bytes of names
 NAMES = 1 << 16
 PLAIN, ESCAPED, WHOLE, FLOAT = 1, 2, 3, 6  # kinds of values, as _scan.py has them
@@ -56,14 +55,27 @@ class Room:
 
 
 _rooms: list[Room] = []
+_door = threading.Lock()
 
 
 def _room(size: int) -> Room:
-    try:
-        room = _rooms.pop()
-    except IndexError:
-        return Room(size)
-    return room if len(room.data) >= size else Room(size)
+    """The smallest room of at least that size that is free, or a new one."""
+    with _door:
+        fit = min((room for room in _rooms if len(room.data) >= size), key=lambda room: len(room.data), default=None)
+        if fit is not None:
+            _rooms.remove(fit)
+            return fit
+    return Room(-(-size // STEP) * STEP if size > STEP else size)
+
+
+def _leave(room: Room) -> None:
+    """Keep the room for another batch, rather than a smaller one."""
+    if len(room.data) > KEPT:
+        return
+    with _door:
+        _rooms.append(room)
+        if len(_rooms) > ROOMS:
+            _rooms.remove(min(_rooms, key=lambda one: len(one.data)))
 
 
 class Sheet:
@@ -75,8 +87,7 @@ class Sheet:
         self.lexicon: Lexicon = SHELF.lexicon
 
     def __del__(self) -> None:
-        if len(self._room.data) <= KEPT and len(_rooms) < ROOMS:
-            _rooms.append(self._room)
+        _leave(self._room)
 
 
 class Scanner:
@@ -129,7 +140,7 @@ class Scanner:
         sizes = np.fromiter(map(len, lines), np.int64, len(lines))
         ends = np.cumsum(sizes + 1) - 1
         room = _room(int(ends[-1]) + 1 + 2 * self.module.MARGIN)
-        _fill(room.data, lines, self.module.MARGIN)
+        _fill(room.data, lines, ends.tolist(), self.module.MARGIN)
         node, first = np.empty(len(lines), np.int32), np.empty(len(lines), np.int32)
         has = np.empty(len(lines), np.uint16)
         line = count = 0
@@ -142,15 +153,15 @@ class Scanner:
             room.widen()
 
 
-def _fill(data: Any, lines: Sequence[bytes], margin: int) -> None:
-    held = memoryview(data)
-    at = 0
-    for start in range(0, len(lines), SOME):
-        some = b"\n".join(lines[start : start + SOME])
-        held[at : at + len(some)] = some
-        at += len(some) + 1
-        data[at - 1] = 10
-    data[at : at + margin] = 10
+def _fill(data: Any, lines: Sequence[bytes], ends: Sequence[int], margin: int) -> None:
+    """Lines side by side, each with a line feed behind it. To join them first would ask for memory again and again."""
+    held = data.data
+    start = 0
+    for line, end in zip(lines, ends, strict=True):
+        held[start:end] = line
+        start = end + 1
+    data[ends] = 10
+    data[start : start + margin] = 10
 
 
 class Scanners:
