@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from soc_core.access import EVERYTHING
 from soc_core.config import Settings
 from soc_core.models import DEMO, LEVELS, REAL
 from soc_core.protocols import Query
-from soc_core.state import alerts, claims, commits, failures, quarantine, rulings, windows
+from soc_core.state import alerts, claims, commits, failures, outbox, quarantine, rulings, windows
 from soc_core.state.claims import SHARED
 
 FATES = ("stored", "duplicate", "merged", "quarantined", "shed", "pending")
@@ -34,6 +35,8 @@ def stages(settings: Settings) -> dict[str, Any]:
             at = clock.now()
             workers = [_worker(each, at) for each in claims.listing(session)]
             broken = [{**each._asdict(), "last": clock.to_text(each.last)} for each in failures.listing(session)]
+            left = [{"consumer": each.consumer, "topic": each.item.topic, "key": each.item.key, "why": each.error}
+                    for each in outbox.given_up(session)]
             shares = {p: commits.mark(session, SHARED + p) for p in platform.shared.partitions()}
         pending: dict[tuple[str, str], int] = {}
         for partition, mark in marks.items():
@@ -59,6 +62,7 @@ def stages(settings: Settings) -> dict[str, Any]:
         "lag": sum(each["lag"] for each in journal.values()),
         "workers": workers,
         "detectors_failed": broken,
+        "given_up": left,
         "suppressed": excused,
         "pushed": {"windows": pushed.done, "findings": pushed.findings,
                    "until": clock.to_text(pushed.until) if pushed.until else None,
@@ -111,6 +115,7 @@ def _live(path: Path) -> Any:
 def show(whole: dict[str, Any]) -> None:
     """A table for people: only the fates that occurred have a column."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     totals = whole["totals"]
@@ -139,6 +144,9 @@ def show(whole: dict[str, Any]) -> None:
     for name, count in whole["suppressed"].items():
         console.print(f"suppressed by the exception at {name}: {count:,}", highlight=False)
     show_workers(console, whole)
+    for (consumer, why), times in Counter((each["consumer"], each["why"]) for each in whole["given_up"]).items():
+        line = f"{consumer} gave up {times:,} of what follows from alerts: {why}"
+        console.print(f"[red]given up[/red] {escape(line)}", highlight=False, soft_wrap=True)
     if not whole["balanced"]:
         console.print("[red]the fates of a source do not add up: see the red line[/red]")
 
