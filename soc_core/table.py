@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from soc_core.lexicon import Codes, Lexicon
+from soc_core.lexicon import Bytes, Codes, Lexicon
 from soc_core.schema import SCHEMA
 from soc_core.text import decode
 
@@ -29,6 +29,14 @@ class Coded(NamedTuple):
 
     lexicon: Lexicon
     codes: Codes
+
+
+class Strings(NamedTuple):
+    """Texts within strings of JSON, or plain: `data` from `starts` to `ends`; a start below 0 is null."""
+
+    data: Bytes
+    starts: Rows
+    ends: Rows
 
 
 class Column:
@@ -89,6 +97,11 @@ class Column:
     @property
     def coded(self) -> Coded | None:
         """The values of a text column by their codes, where its maker had them."""
+        return None
+
+    @property
+    def written(self) -> Strings | None:
+        """The texts as a record of JSON writes them, where they are at hand so."""
         return None
 
     @property

@@ -20,7 +20,7 @@ from soc_core.lexicon import ELSEWHERE, Codes
 from soc_core.native import kernels
 from soc_core.protocols import Ints
 from soc_core.schema import SCHEMA
-from soc_core.table import Coded, Column, Rows, Texts
+from soc_core.table import Coded, Column, Rows, Strings, Texts
 
 FIELDS = "collectors.formats._scan_fields"
 Key = TypeVar("Key", bound=Hashable)
@@ -233,6 +233,14 @@ class Cells(Column):
     @property
     def empty(self) -> bool:
         return bool((self._field.spans[0][self._field.local(self._place)] < 0).all())
+
+    @property
+    def written(self) -> Strings | None:
+        if (self.kinds > WHOLE).any():
+            return None
+        here = self._field.local(self._place)
+        starts, ends, _ = self._field.spans
+        return Strings(self._field.sheet.data, starts[here], ends[here])
 
     def _make(self) -> pl.Series:
         whole, place = self._field.made(self.name), self._field.local(self._place)

@@ -18,6 +18,7 @@ from detections.sigma import multi
 from detections.sigma.books import KERNELS
 from detections.sigma.multi import EngineName, Spotter
 from soc_core import arrow
+from soc_core.lexicon import Bytes, Ints, view
 from soc_core.native import kernels
 from soc_core.table import Column
 
@@ -28,6 +29,7 @@ COST = 5e-4  # what a pair costs beside the texts that it lets through, as a sha
 ROWS, SHARE = 4096, 0.25  # after so many texts, of which more than this came through, other pairs are chosen
 NO_PAIRS = np.empty((0, 4), np.uint8)
 LATIN = np.array([[0, one[-2], 0, one[-1]] for one in (text.encode() for text in multi.LATIN)], np.uint8)
+HIDING = np.array([[0, 92, 0, 117], [0, 92, 0, 47]], np.uint8)  # \\u and \\/: ways in which JSON may write anything
 
 
 class Finder:
@@ -35,7 +37,8 @@ class Finder:
 
     def __init__(self, literals: Sequence[str], spotter: Spotter) -> None:
         self.literals, self.spotter = [literal.encode() for literal in literals], spotter
-        self.pairs = NO_PAIRS
+        self.pairs = self.escaped = NO_PAIRS
+        self.printable = all(literal.isprintable() for literal in literals)  # JSON may write others in other ways
         self._sample()
 
     def _sample(self) -> None:
@@ -48,22 +51,22 @@ class Finder:
     def rows(self, column: Column) -> Collection[int]:
         """Never too few."""
         loops = kernels(KERNELS)
-        spans = _spans(column) if loops is not None else None
-        if spans is None:
+        held = None if loops is None else self._laid(column)
+        if held is None:
             return self.spotter.rows(column)
-        starts, ends, _ = spans
+        data, starts, ends, keep = held
         if self.choosing:
-            self.seen += loops.count_pairs(arrow.MEMORY, starts, ends, self.counts)
+            self.seen += loops.count_pairs(data, starts, ends, self.counts)
             if self.seen >= SAMPLE:
                 self._choose()
         if not len(self.pairs):
             return self.spotter.rows(column)
         met = np.zeros(column.height, np.uint8)
-        loops.meet(arrow.MEMORY, starts, ends, self.pairs, met)
+        loops.meet(data, starts, ends, self.pairs if keep is not None else self.escaped, met)
         beyond = np.flatnonzero(met == loops.BEYOND)
         if len(beyond):  # letters there that fold to such within ASCII hide a literal from the pairs
             more = np.zeros(len(beyond), np.uint8)
-            loops.meet(arrow.MEMORY, starts[beyond], ends[beyond], LATIN, more)
+            loops.meet(data, starts[beyond], ends[beyond], LATIN, more)
             met[beyond] = more
         places = np.flatnonzero(met & loops.PAIR)
         odd: list[int] = []
@@ -72,9 +75,26 @@ class Finder:
         self._met(column.height, len(places))
         if not len(places):
             return odd
-        texts = [arrow.MEMORY[start:end].tobytes() for start, end in
-                 zip(starts[places].tolist(), ends[places].tolist(), strict=True)]
+        if keep is None:
+            texts = [(text or "").encode("utf-8", "replace") for text in column.at(places.tolist())]
+        else:
+            texts = [data[start:end].tobytes() for start, end in
+                     zip(starts[places].tolist(), ends[places].tolist(), strict=True)]
         return {*odd, *places[np.array(list(self.spotter.among(texts)), np.int64)].tolist()}
+
+    def _laid(self, column: Column) -> tuple[Bytes, Ints, Ints, Any] | None:
+        """Where the texts lie and what holds them there, if they do; as strings of JSON, that is None."""
+        if column.raw is not None:
+            found = arrow.lines(column.raw) if set(map(type, column.raw)) == {bytes} else None
+        elif self.printable and (written := column.written) is not None:
+            data, starts, ends = written
+            return view(data), np.ascontiguousarray(starts), np.ascontiguousarray(ends), None
+        elif not column.serial or column.dtype != pl.String or not column.height:
+            return None
+        else:
+            held = arrow.spans([column.series])
+            found = held[0] if held is not None else None
+        return None if found is None else (arrow.MEMORY, *found)
 
     def _met(self, seen: int, met: int) -> None:
         self.rows_seen, self.rows_met = self.rows_seen + seen, self.rows_met + met
@@ -87,6 +107,7 @@ class Finder:
         self.choosing = False
         found = chosen(self.literals, self.counts, self.seen)
         self.pairs = np.array([_masked(pair) for pair in found], np.uint8) if len(found) <= MOST else NO_PAIRS
+        self.escaped = np.concatenate([self.pairs, HIDING])
 
 
 def chosen(literals: Sequence[bytes], counts: npt.NDArray[np.int64], seen: int) -> list[Pair]:
@@ -108,16 +129,6 @@ def chosen(literals: Sequence[bytes], counts: npt.NDArray[np.int64], seen: int) 
 def _masked(pair: Pair) -> tuple[int, int, int, int]:
     first, second = ((32 if 97 <= byte <= 122 else 0, byte) for byte in pair)
     return (*first, *second)
-
-
-def _spans(column: Column) -> arrow.Spans | None:
-    """Where the texts lie, if they do."""
-    if column.raw is not None:
-        return arrow.lines(column.raw) if set(map(type, column.raw)) == {bytes} else None
-    if not column.serial or column.dtype != pl.String or not column.height:
-        return None
-    held = arrow.spans([column.series])
-    return held[0] if held is not None else None
 
 
 def finder(literals: Sequence[str], engine: EngineName, folder: Any) -> Finder:

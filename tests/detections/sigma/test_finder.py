@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import orjson
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from detections.sigma import finder as finding
 from detections.sigma import multi
 from detections.sigma.fold import fold
 from soc_core import native
-from soc_core.table import Column, Lines
+from soc_core.table import Column, Lines, Strings
 from soc_core.text import decode_all
 
 LITERALS = ["sekurlsa::", "eo.oe.kiwi", "\\mimilib", "a1"]
@@ -20,6 +21,20 @@ OTHERS = ["SeKuRL\u017fA::", "eo.oe.\u212aIWI", "::", "iw", "A", "中文", "\n",
 PIECES = st.lists(st.sampled_from([*LITERALS, *OTHERS]), max_size=5).map("".join)
 RAW = st.one_of(PIECES.map(str.encode), PIECES.map(lambda text: text.encode("gb18030")), st.binary(max_size=9),
     PIECES.map(lambda text: text.encode() + b"\xe1"))
+
+
+class Json(Column):
+    """Texts as strings of JSON."""
+
+    def __init__(self, texts: list[str]) -> None:
+        super().__init__("message", len(texts))
+        self._texts = texts
+
+    @property
+    def written(self) -> Strings:
+        bodies = [orjson.dumps(text)[1:-1].replace(b"A", b"\\u0041").replace(b"w", b"\\u0077") for text in self.texts]
+        ends = np.cumsum([len(body) for body in bodies])
+        return Strings(np.frombuffer(b"".join(bodies) or b"-", np.uint8), ends - [len(body) for body in bodies], ends)
 
 
 def made() -> finding.Finder:
@@ -41,6 +56,7 @@ def test_none_is_missed(raw: list[bytes], plain: list[str]) -> None:
             texts = decode_all(raw)
             lines = Lines("event.original", len(raw), lambda texts=texts: pl.Series(texts), raw)  # type: ignore[misc]
             assert set(found.rows(lines)) >= holding(texts)
+            assert set(found.rows(Json(plain))) >= holding(plain)
             series = Column("message", len(plain), pl.Series("message", plain))
             assert set(found.rows(series)) >= holding(plain)
             if native.kernels("detections.sigma.kernels") is not None and multi.available("auto"):
