@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench._visits import Ask, Visit, ids, listed, may, mine, organisations, single
-from bench._world import Who, World, mark
+from bench._world import PHONE, Who, World, mark
 from casework.compliance import requirements
 from soc_core.models import REAL
 from soc_core.state.agency_tables import ExposureRow
@@ -17,7 +17,7 @@ def planted(world: World) -> list[ExposureRow]:
             for number, owner in enumerate(world.owners):
                 session.add(ExposureRow(
                     id=f"exposure-{number}", kind="service", scanner="nmap", zone="city", address="192.0.2.1", host="",
-                    port="23/tcp", name=mark(owner), severity=2, references=[], detail="", organisation=owner,
+                    port="23/tcp", name=mark(owner), severity=2, references=[], detail=PHONE, organisation=owner,
                     system="", expires=None, first_seen=1, last_seen=1, resolved=None))
     return world.rows(ExposureRow)
 

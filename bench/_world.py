@@ -29,9 +29,10 @@ from soc_core.models import DEMO, LEVELS, REAL
 from soc_core.protocols import EventStore, Query
 from soc_core.state import alerts, commits, drills, incidents, quarantine, sources, users
 from soc_core.state.alerts import Episode
-from soc_core.state.incidents import Story
+from soc_core.state.incidents import Link, Story
 
 MARK = re.compile(rb"mk[0-9a-f]{10}z")
+PHONE, PERSON = "13812345678", "欧阳某某"  # of a person: in all that is told of the world they are hidden
 
 RULES = ("soc.ssh.guessed", "soc.web.injection", "soc.dns.tunnel", "soc.win.local_admin", "soc.net.scan")
 Row = TypeVar("Row")
@@ -131,13 +132,13 @@ def stored(services: Services, settings: Settings, rng: random.Random, owners: l
         rows = []
         for number, owner in enumerate(owner for owner in owners for _ in range(rng.randint(2, 6))):
             moment = clock.to_datetime(at + number * clock.SECOND)
-            line = f"Accepted password for ops from 203.0.113.{number % 250} on {mark(owner)} call 13812345678"
+            line = f"Accepted password for ops from 203.0.113.{number % 250} on {mark(owner)} call {PHONE}"
             name = hashlib.sha256(f"{realm}{number}".encode()).hexdigest()[:32]
             row = {"event.id": name, "@timestamp": moment, "event.ingested": moment, "event.original": line,
                    "message": line, "soc.source": f"walk:{realm}:{mark(owner)}", "soc.realm": realm, "soc.zone": "city",
                    "soc.format": "syslog", "soc.partition": 0, "soc.offset": number, "organization.id": owner,
                    "soc.system.id": "", "event.module": rng.choice(["sso", "gate", "mail"]),
-                   "host.name": mark(owner), "user.full_name": "欧阳某某"}
+                   "host.name": mark(owner), "user.full_name": PERSON}
             rows.append(row)
             found[name] = (owner, realm, row)
         store = engines.open_store(settings, realm)
@@ -170,23 +171,26 @@ def episodes(world: World, each: int) -> None:
         for owner in world.owners:
             stories = [hashlib.sha256(f"i{owner}{n}".encode()).hexdigest()[:32] for n in range(3)]
             for n, story in enumerate(stories):
-                incidents.begin(session, Story(story, f"incident {mark(owner)}", "high", owner, REAL, at - clock.HOUR,
-                                               at - n), "", "", "triaging", "platform", at, "")
+                incidents.begin(session, Story(story, f"incident {mark(owner)} {PHONE}", "high", owner, REAL,
+                                               at - clock.HOUR, at - n), "", "", "triaging", "platform", at, "")
             for number in range(each):
                 realm = rng.choice([REAL, REAL, DEMO])
                 severity = rng.randrange(5)
                 name = hashlib.sha256(f"a{owner}{number}".encode()).hexdigest()[:32]
                 moment = at - rng.randrange(20 * clock.HOUR)
                 made.append(Episode(
-                    id=name, episode=name, rule_id=rng.choice(RULES), title=f"alert {mark(owner)} 13812345678",
+                    id=name, episode=name, rule_id=rng.choice(RULES), title=f"alert {mark(owner)} {PHONE}",
                     level=LEVELS[severity], severity=severity, count=3, first_seen=moment - clock.MINUTE,
                     last_seen=moment, raised=moment, group={"host.name": mark(owner)},
-                    entities={"host.name": [mark(owner)], "user.full_name": ["欧阳某某"]}, entities_cut=0,
-                    events=by_owner.get((owner, realm), [])[:3], organisation=owner, system="", techniques=["T1110"],
-                    risk=severity * 20 + 5, realm=realm, explanation=f"why {mark(owner)}",
+                    entities={"host.name": [mark(owner)], "user.full_name": [PERSON], "user.name": [PHONE]},
+                    entities_cut=0, events=by_owner.get((owner, realm), [])[:3], organisation=owner, system="",
+                    techniques=["T1110"], risk=severity * 20 + 5, realm=realm,
+                    explanation=f"why {mark(owner)} {PHONE} {PERSON}",
                     incident=rng.choice([*stories, ""]) if realm == REAL else "", marks={"0": 1},
                     search=f"alert {mark(owner)}"))
         alerts.save(session, made, [])
+        incidents.link(session, [Link(each.id, each.incident, "", "shared", "account", PHONE, 0, "", 45)
+                                 for each in made if each.incident])
 
 
 def surroundings(world: World) -> None:
@@ -198,7 +202,8 @@ def surroundings(world: World) -> None:
             sources.expect(session, name, clock.HOUR, REAL, owner, "")
             commits.add(session, [commits.FateDelta(name, REAL, 10, 9, 0, 0, 1, 9, at)])
             quarantine.add(session, [quarantine.Item(
-                f"q{number}", name, REAL, "syslog", at, "no timestamp", f"garbled {mark(owner)}".encode(), 0, number)])
+                f"q{number}", name, REAL, "syslog", at, "no timestamp", f"garbled {mark(owner)} {PHONE}".encode(), 0,
+                number)])
         for number in range(3):
             drills.save(session, drills.DrillResult(f"drill-{number}", "portal", at - number, 7, f"drill-{number}", {}))
     world.drills = [f"drill-{number}" for number in range(3)]

@@ -31,6 +31,7 @@ from soc_core.store.elastic_settings import ElasticSettings
 
 CALLS = int(os.environ.get("SOC_BENCH_CALLS") or 10_000)
 ONLY = os.environ.get("SOC_BENCH_ONLY", "")
+VERBATIM = {"POST /events/{event}/reveal", "GET /evidence/{number}/content"}  # for a reason, and as proof
 DOORS = {"GET /health", "POST /login", "POST /logout", "POST /password"}  # before anybody is somebody: test_api.py
 PLACES: dict[str, Visit] = {**{f"GET {path}": visit for path, visit in {**READS, **_agency_visits.READS}.items()},
                             **{f"POST {path}": visit for path, visit in {**CHANGES, **_agency_visits.CHANGES}.items()}}
@@ -84,6 +85,8 @@ def step(world: World, walked: Walked, place: str, who: Who) -> None:
     said = f"{place} as {who.name}: {ask.path} {ask.params or ''}"
     if foreign := world.leaks(who, answer.content) - named(ask, world):
         walked.leaks.append(f"{said} tells of {sorted(foreign)}")
+    if place not in VERBATIM and any(each.encode() in answer.content for each in (_world.PHONE, _world.PERSON)):
+        walked.leaks.append(f"{said} tells what is personal: {answer.text[:200]}")
     if answer.status_code not in ask.status:
         walked.wrong.append(f"{said} answered {answer.status_code}, not {ask.status}: {answer.text[:200]}")
     elif answer.status_code == 200 and ask.found is not None:

@@ -15,6 +15,7 @@ from soc_core import audit, clock
 from soc_core.access import Actor
 from soc_core.clock import Micros
 from soc_core.models import LEVELS, Level
+from soc_core.personal import masked
 from soc_core.state import exposures as state
 from soc_core.state.exposures import Exposure
 
@@ -115,7 +116,8 @@ def listing(actor: Actor, services: Services, organisation: str = "", kind: str 
     with services.database.read() as session:
         rows, total = state.listing(session, scope, kind, open_only, limit, start)
     found = [
-        Weakness(row, level_of(row, at), None if row.expires is None else (row.expires - at) // clock.DAY,
+        Weakness(row._replace(name=masked(row.name), detail=masked(row.detail)), level_of(row, at),
+                 None if row.expires is None else (row.expires - at) // clock.DAY,
                  services.organisation_name(row.organisation), services.system_name(row.system)) for row in rows
     ]
     following = str(start + limit) if start + limit < total else ""

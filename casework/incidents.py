@@ -19,9 +19,10 @@ from casework.machine import Undrawn, machine
 from casework.rights import service
 from casework.services import Conflict, Listing, NotFound, Services, now
 from soc_core import audit
-from soc_core.access import EVERYTHING, Actor
+from soc_core.access import EVERYTHING, Actor, Refused
 from soc_core.clock import Micros
 from soc_core.models import ENDED, Incident
+from soc_core.personal import masked
 from soc_core.state import alerts as alert_state
 from soc_core.state import incidents as state
 from soc_core.state.alerts import Change
@@ -78,7 +79,7 @@ def listing(actor: Actor, services: Services, wanted: Filter = Filter(), after: 
 def get(actor: Actor, services: Services, incident: str) -> Incident:
     """One incident. Raises NotFound, also for one that is not the actor's to see."""
     with services.database.read() as session:
-        return seen(session, actor, incident)
+        return masking.incident(seen(session, actor, incident))
 
 
 def seen(session: Session, actor: Actor, incident: str) -> Incident:
@@ -96,7 +97,8 @@ def detail(actor: Actor, services: Services, incident: str) -> Detail:
         found = seen(session, actor, incident)
         wanted = alert_state.Filter(incident=incident)
         rows, total = alert_state.find(session, actor.scope, wanted, limit=MOST)
-        links, ledger = state.chain(session, incident), state.history(session, incident)
+        links = [link._replace(value=masked(link.value)) for link in state.chain(session, incident)]
+        ledger = state.history(session, incident)
     rows.sort(key=lambda row: (row.first_seen, row.id))
     entities: dict[str, dict[str, None]] = {}
     lines = [alerts.line(services, row) for row in rows]
@@ -150,9 +152,9 @@ def made(session: Session, actor: Actor, services: Services, incident: str, vers
     """One change with its audit entry. Raises Conflict."""
     answer = state.change(session, incident, version, actor.name, changes, now(), note)
     if isinstance(answer, state.Stale):
-        raise Conflict("changed by somebody else first", answer.incident)
+        raise Conflict("changed by somebody else first", masking.incident(answer.incident))
     audit.append(session, actor, what, f"incident:{incident}", {**changes, "note": note, "version": answer.version})
-    return answer
+    return masking.incident(answer)
 
 
 @service
@@ -199,7 +201,7 @@ def split(actor: Actor, services: Services, incident: str, version: int, alerts:
         for each in (incident, fresh):
             state.sum_up(session, each)
         audit.append(session, actor, "incident.begin", f"incident:{fresh}", {"from": incident, "alerts": chosen})
-        return seen(session, actor, fresh)
+        return masking.incident(seen(session, actor, fresh))
 
 
 @service
@@ -227,7 +229,7 @@ def merge(actor: Actor, services: Services, incident: str, version: int, others:
             state.remark(session, incident, actor.name, now(), note, "merge", before=other)
         answer = made(session, actor, services, incident, version, "incident.took", {}, note)
         state.sum_up(session, incident)
-        return seen(session, actor, answer.id)
+        return masking.incident(seen(session, actor, answer.id))
 
 
 Target = tuple[str, int]
@@ -235,16 +237,16 @@ Target = tuple[str, int]
 
 @service
 def bulk(actor: Actor, services: Services, action: str, value: str, items: Sequence[Target],
-         note: str = "") -> list[Incident | Conflict | NotFound | Undrawn]:
+         note: str = "") -> list[Incident | Conflict | NotFound | Undrawn | Refused]:
     """One action (or "assign") on several incidents, an answer for each; those that cannot be leave the others."""
-    answers: list[Incident | Conflict | NotFound | Undrawn] = []
+    answers: list[Incident | Conflict | NotFound | Undrawn | Refused] = []
     for incident, version in items:
         try:
             if action == "assign":
                 answers.append(assign(actor, services, incident, version, value, note))
             else:
                 answers.append(change(actor, services, incident, version, action, note, value))
-        except (Conflict, NotFound, Undrawn) as error:
+        except (Conflict, NotFound, Undrawn, Refused) as error:
             answers.append(error)
     return answers
 
@@ -257,10 +259,10 @@ def similar(actor: Actor, services: Services, incident: str, limit: int = 5) -> 
         row, mine = AlertRow, alert_state.within(actor.scope)
         rules = set(session.scalars(select(row.rule_id).where(row.incident == incident, *mine)))
         query = select(row.incident, row.rule_id).where(
-            row.rule_id.in_(rules), row.incident != "", row.incident != incident, *mine)
+            row.rule_id.in_(rules), row.incident != "", row.incident != incident, row.realm == found.realm, *mine)
         shared: dict[str, set[str]] = {}
         for other, rule in session.execute(query.distinct().limit(10_000)):
             shared.setdefault(other, set()).add(rule)
         best = sorted(shared, key=lambda each: (-len(shared[each]), each))[:limit]
         known = [state.get(session, each, actor.scope) for each in best]
-    return [each for each in known if each is not None and each.realm == found.realm]
+    return [masking.incident(each) for each in known if each is not None]

@@ -21,14 +21,22 @@ SHORTEST = 4  # a reason in fewer letters is none
 
 
 def alert(found: Alert) -> Alert:
-    """An alert as it may be shown."""
+    """An alert as it may be shown; a name among its entities is hidden in its texts, too."""
+    names = [value for field, values in found.entities.items() if personal.PERSONAL.get(field) == "name"
+             for value in values if len(value) > 1]
     changes: dict[str, Any] = {
-        "title": masked(found.title), "explanation": masked(found.explanation),
+        "title": nameless(masked(found.title), names), "explanation": nameless(masked(found.explanation), names),
         "group": {name: masked(value, personal.PERSONAL.get(name)) for name, value in found.group.items()},
         "entities": {name: [masked(value, personal.PERSONAL.get(name)) for value in values]
                      for name, values in found.entities.items()},
     }
     return found.model_copy(update=changes)
+
+
+def nameless(text: str, names: Iterable[str]) -> str:
+    for name in names:
+        text = text.replace(name, masked(name, "name"))
+    return text
 
 
 def incident(found: Incident) -> Incident:

@@ -14,6 +14,7 @@ from soc_core import clock
 from soc_core.access import Actor
 from soc_core.clock import Micros
 from soc_core.models import LEVELS, REAL
+from soc_core.personal import masked
 from soc_core.state.alerts import within
 from soc_core.state.tables import AlertRow
 
@@ -92,7 +93,7 @@ def overview(actor: Actor, services: Services) -> Overview:
         opened, opened_high, opened_critical, real_high, real_critical, own, today, closed, organisations, known, alive,
         silent, received, quarantine.total(actor, services),
         [Count(key, services.organisation_name(key), n) for key, n in by_organisation],
-        [Count(key, name, n) for key, name, n in by_rule],
+        [Count(key, masked(name), n) for key, name, n in by_rule],
         fill([(int(start), int(some or 0), int(n)) for start, some, n in spread], at), whole - opened, at)
 
 

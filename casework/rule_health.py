@@ -12,6 +12,7 @@ from casework.services import Services, now
 from soc_core.access import Actor
 from soc_core.clock import Micros
 from soc_core.models import REAL
+from soc_core.personal import masked
 from soc_core.state import rulings
 from soc_core.state.tables import AlertRow
 
@@ -56,7 +57,7 @@ def health(actor: Actor, services: Services) -> RuleHealth:
         if actor.scope.organisations is not None:
             asked = asked.where(AlertRow.organisation.in_(actor.scope.organisations))
         fired = [
-            Fired(rule, title, number, last, seen, right / seen if seen else None)
+            Fired(rule, masked(title), number, last, seen, right / seen if seen else None)
             for rule, title, number, last, seen, right in session.execute(asked.order_by(func.max(
                 AlertRow.last_seen).desc()))
         ]

@@ -15,6 +15,7 @@ from casework.rights import service
 from casework.services import Services
 from soc_core.access import Actor
 from soc_core.clock import Micros
+from soc_core.personal import masked
 from soc_core.state import incidents as state
 from soc_core.state.case_tables import CustodyRow, EvidenceRow
 from soc_core.state.tables import AlertChangeRow, AlertRow
@@ -49,8 +50,8 @@ def seen(session: Session, incident: str) -> Iterator[Entry]:
     row = AlertRow
     query = select(row.id, row.title, row.level, row.first_seen, row.raised).where(row.incident == incident)
     for alert, title, level, first, raised in session.execute(query.order_by(row.first_seen, row.id)):
-        yield Entry(first, "alert", "", "seen", "", level, title, alert)
-        yield Entry(raised, "alert", state.PLATFORM, "raised", "", level, title, alert)
+        yield Entry(first, "alert", "", "seen", "", level, masked(title), alert)
+        yield Entry(raised, "alert", state.PLATFORM, "raised", "", level, masked(title), alert)
 
 
 def done(session: Session, incident: str) -> Iterator[Entry]:

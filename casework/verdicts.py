@@ -19,6 +19,7 @@ from casework.services import Services
 from soc_core.access import Actor
 from soc_core.clock import Micros
 from soc_core.models import DEMO
+from soc_core.personal import masked
 from soc_core.state.alerts import within
 from soc_core.state.tables import AlertRow
 
@@ -67,7 +68,7 @@ def precision(actor: Actor, services: Services, since: Micros | None = None, rul
         for name, verdict, number, title in session.execute(query.group_by(row.rule_id, row.verdict)):
             counts.setdefault(name, {})[verdict] = number
             titles[name] = title
-    found = [judged(name, titles[name], verdicts) for name, verdicts in counts.items()]
+    found = [judged(name, masked(titles[name]), verdicts) for name, verdicts in counts.items()]
     return sorted(found, key=lambda each: (each.value is None, each.high, each.rule_id))
 
 

@@ -13,6 +13,7 @@ from casework.machine import Undrawn, machine
 from casework.services import Conflict, NotFound
 from soc_api.answers import reply
 from soc_api.routes import Body, Here, Limit, Remark, Target, Text, Who, time_of
+from soc_core.access import Refused
 from soc_core.models import REAL, Level
 from soc_core.state.incidents import Filter
 
@@ -142,7 +143,7 @@ def incident_bulk(actor: Who, services: Here, given: Bulk) -> Response:
             told.append({"id": item.id, "result": "conflict", "current": answer.current})
         elif isinstance(answer, NotFound):
             told.append({"id": item.id, "result": "not found"})
-        elif isinstance(answer, Undrawn):
+        elif isinstance(answer, (Undrawn, Refused)):
             told.append({"id": item.id, "result": "refused", "reason": str(answer)})
         else:
             told.append({"id": item.id, "result": "done", "incident": answer})

@@ -181,8 +181,7 @@ def apart(session: Session, name: str, roles: Iterable[str], person: str) -> Non
         return
     for other in session.scalars(select(UserRow).where(UserRow.person == person.strip(), UserRow.name != name)):
         if both := {Role(role) for role in other.roles} & ADMINISTRATORS - mine:
-            raise ValueError(f"the person of account {other.name!r} is {sorted(both)[0]} already: "
-                             "the administrators are three people")
+            raise ValueError(f"this person is {sorted(both)[0]} already: the administrators are three people")
 
 
 def get(session: Session, name: str) -> Account | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count, pairwise
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from casework import alerts, evidence, holds, incidents, metrics, timeline, verdicts
 from casework.machine import Machine, Undrawn, machine
@@ -17,7 +17,7 @@ from soc_core.clock import HOUR, MINUTE
 from soc_core.models import Finding, Incident, Level
 from soc_core.state import alerts as alert_state
 from soc_core.state.incidents import Filter
-from soc_core.state.tables import AuditRow
+from soc_core.state.tables import AuditRow, IncidentRow
 from tests.soc_ui.prepared import EDU, POLICE, Prepared
 
 WANG = Actor("wang", frozenset({Role.ANALYST}), EVERYTHING)
@@ -185,6 +185,10 @@ def test_bulk_answers_one_by_one(services: Services) -> None:
     answers = incidents.bulk(WANG, services, "triage", "", [(mine[0], 1), (mine[1], 7), (mine[2], 1), ("none", 1)])
     assert [type(each) for each in answers] == [Incident, Conflict, Incident, NotFound]
     assert isinstance(incidents.bulk(WANG, services, "triage", "", [(mine[0], 2)])[0], Undrawn)
+    with services.database.begin() as session:
+        session.execute(update(IncidentRow).where(IncidentRow.id == mine[1]).values(status="closed"))
+    refused = incidents.bulk(WANG, services, "reopen", "", [(mine[1], 1), (mine[2], 2)], "because")
+    assert [type(each) for each in refused] == [Refused, Undrawn]  # a role that lacks one step leaves the others
     given = incidents.bulk(WANG, services, "assign", "wang", [(mine[0], 2)])[0]
     assert isinstance(given, Incident)
     assert given.assignee == "wang"

@@ -11,7 +11,7 @@ import pytest
 
 from bench import access
 from bench._world import World
-from casework import alerts, events, sources
+from casework import alerts, events, sources, timeline
 from casework.rights import CALLS, RIGHTS
 from soc_api import app as api
 from soc_core.access import EVERYTHING, NOTHING
@@ -57,6 +57,15 @@ def test_nothing_of_others_and_all_that_is_allowed(world: World) -> None:
     assert len(walked.by_place) == len(access.PLACES)
     assert walked.by_status[200] > 40
     assert walked.by_status[404] > 10
+
+
+def test_the_walk_finds_a_service_that_forgets_to_mask(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline, "masked", lambda text: text)
+    walked = access.Walked()
+    for who in world.people:
+        for _ in range(3):
+            access.step(world, walked, "GET /incidents/{incident}/timeline", who)
+    assert any("personal" in said for said in walked.leaks)
 
 
 def everything(monkeypatch: pytest.MonkeyPatch, module: object, call: str, scope: object) -> None:
