@@ -31,34 +31,43 @@ DECIDING = ("EventType", "OperationType", "ObjectType")  # event data that decid
 TIMES = ("@timestamp", "timestamp", "TimeCreated", "UtcTime", "EventTime", "time")
 
 
-def read(paths: Sequence[Path], format: str = "", refused: list[str] | None = None) -> Iterator[EventBatch]:
-    """Batches of everything below the paths, in order. Raises FileNotFoundError; unreadable files go to `refused`."""
+def taken(paths: Sequence[Path], refused: list[str] | None = None, format: str = "", **origin: Any
+          ) -> Iterator[tuple[Path, Raws]]:
+    """All records below the paths, file by file in order; sentences on files that cannot be read go to `refused`.
+
+    `origin`: zone, timezone, encoding, as FileSource takes them. Raises FileNotFoundError.
+    """
     from collectors.parse import detect
-    from collectors.processes import Processes
     from collectors.sources.files import FileSource, Ledger, Refused, expand
 
-    processes = Processes()
     found = expand(paths)
-    if refused is not None:
-        refused += [reason for _, reason in found.refused]
+    problems = [] if refused is None else refused
+    problems += [reason for _, reason in found.refused]
     with tempfile.TemporaryDirectory(prefix="soc-") as folder:
         ledger = Ledger(Path(folder) / "files.jsonl")
-        first = 0
         for path in found.files:
             try:
-                source = FileSource(path, ledger, detect, format=format)
+                source = FileSource(path, ledger, detect, format=format, **origin)
             except Refused as error:
-                if refused is not None:
-                    refused.append(str(error))
+                problems.append(str(error))
                 continue
             try:
                 while not source.done:
-                    raws, _ = source.next_batch()
-                    for each in raws:
-                        yield processes.enrich(batch(each, first))
-                        first += len(each.lines)
+                    for raws in source.next_batch()[0]:
+                        yield path, raws
             finally:
                 source.close()
+
+
+def read(paths: Sequence[Path], format: str = "", refused: list[str] | None = None) -> Iterator[EventBatch]:
+    """Batches of everything below the paths, in order. Raises FileNotFoundError; unreadable files go to `refused`."""
+    from collectors.processes import Processes
+
+    processes = Processes()
+    first = 0
+    for _, raws in taken(paths, refused, format):
+        yield processes.enrich(batch(raws, first))
+        first += len(raws.lines)
 
 
 def batch(raws: Raws, first: int = 0) -> EventBatch:
@@ -77,26 +86,8 @@ def lines(found: Sequence[str], format: str) -> EventBatch:
 
 def read_sigma(paths: Sequence[Path], refused: list[str] | None = None) -> Iterator[EventBatch]:
     """Batches of NDJSON events that bear Sigma's field names."""
-    from collectors.parse import detect
-    from collectors.sources.files import FileSource, Ledger, Refused, expand
-
-    found = expand(paths)
-    with tempfile.TemporaryDirectory(prefix="soc-") as folder:
-        ledger = Ledger(Path(folder) / "files.jsonl")
-        for path in found.files:
-            try:
-                source = FileSource(path, ledger, detect, format="text")
-            except Refused as error:
-                if refused is not None:
-                    refused.append(str(error))
-                continue
-            try:
-                while not source.done:
-                    raws, _ = source.next_batch()
-                    for each in raws:
-                        yield sigma_batch(each.lines)
-            finally:
-                source.close()
+    for _, raws in taken(paths, refused, "text"):
+        yield sigma_batch(raws.lines)
 
 
 def sigma_batch(found: Iterable[bytes]) -> EventBatch:

@@ -49,32 +49,15 @@ def normalise(
 
 
 def _batches(paths: list[Path], format: str, timezone: str, problems: list[str]) -> Iterator[EventBatch]:
-    import tempfile
+    from soc_cli.reading import taken
 
-    from collectors.parse import detect
-    from collectors.sources.files import FileSource, Ledger, Refused, expand
-
-    found = expand(paths)
-    problems += [reason for _, reason in found.refused]
-    with tempfile.TemporaryDirectory(prefix="soc-") as folder:
-        ledger = Ledger(Path(folder) / "files.jsonl")
-        for path in found.files:
-            try:
-                source = FileSource(path, ledger, detect, format=format, timezone=timezone)
-            except Refused as error:
-                problems.append(str(error))
-                continue
-            first = 0
-            try:
-                while not source.done:
-                    for raws in source.next_batch()[0]:
-                        parsed, batch = _parsed(raws, first)
-                        problems += [f"{path}: record {first + fault.line + 1}: {fault.reason}"
-                            for fault in parsed.faults]
-                        first += len(raws.lines)
-                        yield batch
-            finally:
-                source.close()
+    last, first = None, 0
+    for path, raws in taken(paths, problems, format, timezone=timezone):
+        last, first = path, first if path == last else 0
+        parsed, batch = _parsed(raws, first)
+        problems += [f"{path}: record {first + fault.line + 1}: {fault.reason}" for fault in parsed.faults]
+        first += len(raws.lines)
+        yield batch
 
 
 def _parsed(raws: Raws, first: int) -> tuple[ParsedFrames, EventBatch]:
