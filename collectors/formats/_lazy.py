@@ -11,11 +11,13 @@ from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from collectors.formats._frames import RELATED, Piece, relate, typed
-from collectors.formats._json import blank, series, text
+from collectors.formats._json import blank, lists, series, text
 from soc_core.coded import CodedColumn
+from soc_core.lexicon import ELSEWHERE
 from soc_core.protocols import Ints
 from soc_core.schema import SCHEMA
 from soc_core.table import Coded, Column, Lazy, Rows, Single, Spread, Table, Texts, picked
@@ -136,7 +138,17 @@ class Derived(Column):
         return super().empty if self.made or (held := self._codes) is None else held.empty
 
     def _make(self) -> pl.Series:
-        return super()._make() if (held := self._codes) is None else held.series
+        if (held := self._codes) is not None:
+            return held.series
+        coded = self._of.coded
+        if coded is None or (coded.codes == ELSEWHERE).any():
+            return super()._make()
+        distinct, places = np.unique(coded.codes, return_inverse=True)
+        texts = map(coded.lexicon.texts.__getitem__, distinct.tolist())
+        values = [None if text is None else self._read(text) for text in texts]
+        if isinstance(self.dtype, pl.List):
+            return lists(self.name, values).gather(places)
+        return pl.Series(self.name, values, dtype=self.dtype).gather(places)
 
     def _list(self) -> Texts:
         held = self._codes

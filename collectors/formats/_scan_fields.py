@@ -10,7 +10,7 @@ from typing import Any
 
 from numba import types
 
-from collectors.formats._scan import ARRAY, ESCAPED, FALSE, NULL, OBJECT, WHOLE
+from collectors.formats._scan import ARRAY, BACKSLASH, DOUBT, ESCAPED, FALSE, NULL, OBJECT, WHOLE
 from collectors.formats._scan_tree import Found, Tree
 from soc_core.native import inner, kernel
 from soc_core.words import load8
@@ -88,16 +88,75 @@ def spans(found: Found, lines: Any, shapes: Any, table: Any, columns: Any, start
                 break
 
 
-@kernel
-def copy(data: Any, starts: Any, ends: Any, kinds: Any, out: Any) -> int:
-    """Values as they stand, each with a line feed behind it, those that mean something else left out; bytes written.
+@inner
+def digits(data: Any, at: int) -> int:
+    """Four hexadecimal digits as a number."""
+    total = 0
+    for place in range(at, at + 4):
+        sign = types.int64(data[place])
+        total = total << 4 | (sign - 48 if sign < 58 else (sign | 32) - 87)
+    return total
 
-    There must be room for eight more.
+
+@inner
+def lettered(out: Any, at: int, letter: int) -> int:
+    """A character below 2^16 as UTF-8; where it ends."""
+    if letter < 0x80:
+        out[at] = letter
+        return at + 1
+    if letter < 0x800:
+        out[at], out[at + 1] = 0xC0 | letter >> 6, 0x80 | letter & 63
+        return at + 2
+    out[at], out[at + 1], out[at + 2] = 0xE0 | letter >> 12, 0x80 | letter >> 6 & 63, 0x80 | letter & 63
+    return at + 3
+
+
+@kernel
+def unescaped(data: Any, start: int, end: int, out: Any, at: int) -> int:
+    """Write the text that stands with escapes from start to end; where it ends, below 0 where it has a NUL."""
+    while start < end:
+        sign = data[start]
+        if sign != BACKSLASH:
+            out[at] = sign
+            start, at = start + 1, at + 1
+            continue
+        sign = data[start + 1]
+        if sign == 117:  # u
+            letter = digits(data, start + 2)
+            if letter == 0:
+                return DOUBT
+            start, at = start + 6, lettered(out, at, letter)
+            continue
+        if sign == 110:
+            sign = 10
+        elif sign == 116:
+            sign = 9
+        elif sign == 114:
+            sign = 13
+        elif sign == 98:
+            sign = 8
+        elif sign == 102:
+            sign = 12
+        out[at] = sign
+        start, at = start + 2, at + 1
+    return at
+
+
+@kernel
+def copy(data: Any, starts: Any, ends: Any, kinds: Any, out: Any, odd: Any) -> int:
+    """Values as texts, each with a NUL behind it; those that must be written by others, marked odd, are empty.
+
+    The bytes written; there must be room for eight more.
     """
     at = 0
     for row in range(len(starts)):
-        start, end = starts[row], ends[row]
-        if start >= 0 and kinds[row] != ESCAPED and kinds[row] <= FALSE:
+        start, end, kind = starts[row], ends[row], kinds[row]
+        odd[row] = 1 if kind > FALSE else 0
+        if kind == ESCAPED:
+            stop = unescaped(data, start, end, out, at)
+            odd[row] = 1 if stop < 0 else 0
+            at = at if stop < 0 else stop
+        elif start >= 0 and kind <= FALSE:
             base = at - start
             while start < end:
                 word = load8(data, start)
@@ -105,7 +164,7 @@ def copy(data: Any, starts: Any, ends: Any, kinds: Any, out: Any) -> int:
                     out[base + start + place] = word >> types.uint64(8 * place) & types.uint64(255)
                 start += 8
             at = base + end
-        out[at] = 10
+        out[at] = 0
         at += 1
     return at
 
