@@ -73,6 +73,13 @@ def stages(settings: Settings) -> dict[str, Any]:
     }
 
 
+def retry_given_up(settings: Settings) -> None:
+    """What follows from alerts and was given up is tried once more, as if for the first time."""
+    with Platform(settings) as platform, platform.state.begin() as session:
+        for each in outbox.given_up(session):
+            outbox.retry(session, each.consumer, each.item.id)
+
+
 def _gap(each: windows.Window) -> dict[str, Any]:
     """A span of events that the rules have not judged."""
     records = {"partition": each.partition, "first": each.first, "last": each.last} if each.first >= 0 else {}
@@ -145,7 +152,7 @@ def show(whole: dict[str, Any]) -> None:
         console.print(f"suppressed by the exception at {name}: {count:,}", highlight=False)
     show_workers(console, whole)
     for (consumer, why), times in Counter((each["consumer"], each["why"]) for each in whole["given_up"]).items():
-        line = f"{consumer} gave up {times:,} of what follows from alerts: {why}"
+        line = f"{consumer} gave up {times:,} of what follows from alerts (--retry): {why}"
         console.print(f"[red]given up[/red] {escape(line)}", highlight=False, soft_wrap=True)
     if not whole["balanced"]:
         console.print("[red]the fates of a source do not add up: see the red line[/red]")

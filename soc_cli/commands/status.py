@@ -14,18 +14,21 @@ app = typer.Typer(add_completion=False)
 def status(
     data: Annotated[Path | None, typer.Option(help="directory that holds everything the platform keeps")] = None,
     trace: Annotated[bool, typer.Option("--trace", help="where the time of the last and slowest steps went")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="have consequences tried again that were given up")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on the last line")] = False,
 ) -> None:
     """Received = stored + duplicate + merged + quarantined + shed + pending, per source; exit 1 when it is not."""
     import orjson
 
-    from soc_cli.stages import show, show_traces, stages
+    from soc_cli.stages import retry_given_up, show, show_traces, stages
     from soc_core import engines
     from soc_core.config import load
 
     settings = load(data)
     if not engines.has_journal(settings):
         raise OSError(f"nothing was ever received in {settings.data}; start with ./soc up or ./soc ingest FILE")
+    if retry:
+        retry_given_up(settings)
     whole = stages(settings)
     if as_json:
         print(orjson.dumps(whole).decode())

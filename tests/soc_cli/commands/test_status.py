@@ -40,7 +40,8 @@ def test_status_tells_of_consequences_that_were_given_up(tmp_path: Path) -> None
     assert answer("status", "--data", tmp_path / "data")["given_up"] == [
         {"consumer": "playbooks", "topic": "a", "key": "key", "why": "the mail host [mx1] refuses"}]
     shown = soc("status", "--data", tmp_path / "data").stdout
-    assert "playbooks gave up 1 of what follows from alerts: the mail host [mx1] refuses" in shown
+    assert "playbooks gave up 1 of what follows from alerts (--retry): the mail host [mx1] refuses" in shown
+    assert answer("status", "--retry", "--data", tmp_path / "data")["given_up"] == []
 
 
 def test_status_of_nothing_is_one_sentence(tmp_path: Path) -> None:
