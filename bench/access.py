@@ -175,11 +175,12 @@ def figures() -> list[dict[str, Any]]:
                 continue
             for line in walked.differences[:20]:
                 print(f"access on {state} and {store}, seed {seed}: {line}")
-            where = f"{state}, {store}, seed {seed}: {walked.calls} calls of {places} endpoints"
-            told += [row(f"told of another agency ({where})", len(walked.leaks), "answers", True),
-                     row(f"allowed and not told ({where})", len(walked.missing), "answers", True),
-                     row(f"otherwise wrong ({where})", len(walked.wrong), "answers", True),
-                     row(f"CPU a call ({where})", round(1000 * walked.cpu / walked.calls, 1), "ms", False)]
+            where, made = f"({state}, {store})", f"of {walked.calls:,} calls over {places} endpoints, seed {seed}"
+            told += [row(f"differences {where}", len(walked.differences), made, True),
+                     row(f"told of another agency or a person {where}", len(walked.leaks), made, True),
+                     row(f"allowed and not told {where}", len(walked.missing), made, True),
+                     row(f"otherwise wrong {where}", len(walked.wrong), made, True),
+                     row(f"CPU a call {where}", round(1000 * walked.cpu / walked.calls, 1), "ms", False)]
     return told
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import case, func, select
 
 from casework.rights import service
 from casework.services import Services, now
+from casework.verdicts import wilson
 from soc_core.access import Actor
 from soc_core.clock import Micros
 from soc_core.models import REAL
@@ -20,7 +21,7 @@ from soc_core.state.tables import AlertRow
 @dataclass(frozen=True)
 class Fired:
     """The real alerts of one rule in scope. `precision`: true ones among those judged true, benign or false; None
-    before any was."""
+    before any was. It lies between `low` and `high` at 95 % (verdicts.py)."""
 
     rule: str
     title: str
@@ -28,6 +29,8 @@ class Fired:
     last: Micros
     judged: int
     precision: float | None
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ def health(actor: Actor, services: Services) -> RuleHealth:
         if actor.scope.organisations is not None:
             asked = asked.where(AlertRow.organisation.in_(actor.scope.organisations))
         fired = [
-            Fired(rule, masked(title), number, last, seen, right / seen if seen else None)
+            Fired(rule, masked(title), number, last, int(seen), int(right) / int(seen) if seen else None,
+                  *wilson(int(right), int(seen)))
             for rule, title, number, last, seen, right in session.execute(asked.order_by(func.max(
                 AlertRow.last_seen).desc()))
         ]

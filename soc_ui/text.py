@@ -62,6 +62,11 @@ def share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.0f}%（{part:,}/{whole:,}）" if whole else "—"
 
 
+def share_between(value: float, low: float, high: float) -> str:
+    """A share with the interval that holds it: `83%（0.61–0.94）`."""
+    return f"{value:.0%}（{low:.2f}–{high:.2f}）"
+
+
 def time(at: Micros | None, zone: str) -> str:
     """`11-22 10:02:33` in the city's zone, with the year when it is not this one."""
     if not at:

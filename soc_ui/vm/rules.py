@@ -10,6 +10,7 @@ from casework import rule_health
 from casework.services import Services
 from soc_core.access import Actor
 from soc_core.clock import Micros
+from soc_ui import text
 from soc_ui.text import number, translate
 
 
@@ -45,6 +46,7 @@ def rules_page(actor: Actor, services: Services, language: str) -> RulesPage:
         [{"cells": [each["rule"], each["owner"], each["reason"], each["expires"], each["suppressed"],
                     f"{Path(each['path']).name}:{each['line']}"]} for each in found.exceptions],
         [{"cells": [each.title, each.alerts, each.last, each.judged,
-                    "—" if each.precision is None else f"{each.precision:.0%}", each.rule]} for each in found.fired],
+                    "—" if each.precision is None else text.share_between(each.precision, each.low, each.high),
+                    each.rule]} for each in found.fired],
         found.as_of,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from casework import rule_health
+from casework import alerts, rule_health
 from casework.services import Services, open_services
 from soc_cli.intake import Intake
 from soc_cli.stages import stages
@@ -13,6 +13,7 @@ from soc_core import clock
 from soc_core.access import PLATFORM
 from soc_core.config import Settings, load
 from soc_core.state import rulings
+from soc_core.state.alerts import Filter
 from soc_ui.vm.rules import rules_page
 
 RULE = """title: a failed logon
@@ -75,8 +76,13 @@ def test_the_page_shows_what_was_noted(services: Services) -> None:
     found = rule_health.health(PLATFORM, services)
     assert found.exceptions[0]["suppressed"] == 7
     assert (found.loaded, len(found.blind), len(found.failed)) == (2, 1, 1)
-    assert all(each.precision is None or 0 <= each.precision <= 1 for each in found.fired)
+    assert all(each.precision is None or 0 <= each.low <= each.precision <= each.high <= 1 for each in found.fired)
     assert found.fired
+    row = next(each for each in found.fired if not each.judged)
+    alert = next(each.alert for each in alerts.queue(PLATFORM, services, Filter(rule=row.rule)).rows)
+    alerts.change(PLATFORM, services, "verdict", "true", [(alert.id, alert.version)])
+    shown = {each["cells"][5]: each["cells"][4] for each in rules_page(PLATFORM, services, "zh").fired}
+    assert shown[row.rule].startswith("100%（0.21–1.00）")
     page = rules_page(PLATFORM, services, "zh")
     assert page.tone == "bad"
     assert page.failed[0]["cells"][0] == "a.yml:4"
