@@ -148,9 +148,8 @@ class Tasks:
             windows.prune(session, clock.now())
 
     def close(self) -> None:
-        """Let the running job finish, and stop."""
+        """Let the running job finish, and stop. Stores and database are the platform's: its worker goes on with them."""
         self.scheduler.shutdown(wait=True)
-        self.services.close()
         if self.projector:
             self.projector.close()
         with self.platform.state.begin() as session:

@@ -260,7 +260,8 @@ class Partition(Lane):
             if step.held.frames or self.held.frames:
                 held.save(session, partition, step.held.offsets)
             for (source, realm), (organisation, system) in step.owners.items():
-                sources.own(session, source, realm, organisation, system)
+                if organisation or system:  # else there is nothing to say
+                    sources.own(session, source, realm, organisation, system)
             failures.note(session, self.failed.fresh)
             rulings.suppress(session, step.excused)
             if step.unjudged:
