@@ -12,6 +12,7 @@ from soc_core.models import REAL
 from soc_core.protocols import Bucket, EventStore, Page, Query
 
 LIMIT = 1_000
+OWNER = "organization.id"
 
 
 def store(services: Services, realm: str) -> EventStore | None:
@@ -52,9 +53,15 @@ def get(actor: Actor, services: Services, event: str, realm: str = REAL) -> dict
 @service
 def aggregate(actor: Actor, services: Services, query: Query, field: str, realm: str = REAL,
               limit: int = 10) -> list[Bucket]:
-    """The most frequent values of a field. Raises QueryError."""
+    """The most frequent values of a field: a look at those whose they are, as rows are. Raises QueryError."""
     held = store(services, realm)
-    found = held.aggregate(query, actor.scope, field, max(1, min(limit, LIMIT))) if held else []
+    if held is None:
+        return []
+    found = held.aggregate(query, actor.scope, field, max(1, min(limit, LIMIT)))
+    if found and field != OWNER:
+        owners = [str(each.key or "") for each in held.aggregate(query, actor.scope, OWNER, LIMIT)]
+        lookers.note(services, actor, "events.aggregate", f"events:{realm}", owners or [""],
+                     query=f"{field}: {query.text[:500]}")
     return masking.buckets(found, field)
 
 

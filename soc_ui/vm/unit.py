@@ -95,7 +95,7 @@ def line(item: ExpectedSource, language: str) -> dict[str, Any]:
                       span(language, item.every)], "go": None}
 
 
-ACTS = ("events.search", "events.get", "alert.events", "quarantine.samples", "reveal")
+ACTS = ("events.search", "events.aggregate", "events.get", "alert.events", "quarantine.samples", "reveal")
 
 
 def look_line(look: Look, language: str) -> dict[str, Any]:
