@@ -286,7 +286,8 @@ class Table:
     def frame(self) -> pl.DataFrame:
         """All columns that hold something, as a frame."""
         if self._frame is None:
-            made = [column.series for column in self.held.values() if not column.empty]
+            every = (column.series for column in self.held.values())
+            made = [series for series in every if series.null_count() < self.height]
             self._frame = pl.DataFrame(made) if made else pl.DataFrame({"message": [None] * self.height})
         return self._frame
 

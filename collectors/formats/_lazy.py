@@ -138,12 +138,14 @@ class Derived(Column):
         return super().empty if self.made or (held := self._codes) is None else held.empty
 
     def _make(self) -> pl.Series:
-        if (held := self._codes) is not None:
-            return held.series
+        if self._held is not None:
+            return self._held.series
         coded = self._of.coded
         if coded is None or (coded.codes == ELSEWHERE).any():
-            return super()._make()
+            return pl.Series(self.name, self._read_each(), dtype=self.dtype)
         distinct, places = np.unique(coded.codes, return_inverse=True)
+        if 2 * len(distinct) >= self.height and not isinstance(self.dtype, pl.List):
+            return pl.Series(self.name, self._read_each(), dtype=self.dtype)
         texts = map(coded.lexicon.texts.__getitem__, distinct.tolist())
         values = [None if text is None else self._read(text) for text in texts]
         if isinstance(self.dtype, pl.List):
@@ -152,7 +154,10 @@ class Derived(Column):
 
     def _list(self) -> Texts:
         held = self._codes
-        return list(map(Memo(self._read).__getitem__, self._of.texts)) if held is None else held.texts
+        return self._read_each() if held is None else held.texts
+
+    def _read_each(self) -> list[Any]:
+        return list(map(Memo(self._read).__getitem__, self._of.texts))
 
     def at(self, rows: Sequence[int]) -> list[Any]:
         return super().at(rows) if self.made or (held := self._codes) is None else held.at(rows)
@@ -283,7 +288,10 @@ def _related(name: str, sources: Sequence[str], held: Sequence[Columns]) -> None
 
 
 def _whole_related(name: str, sources: Sequence[str], given: Sequence[Columns], heights: Sequence[int]) -> pl.Series:
-    made = [{source: column.series for source, column in found.items() if not column.empty} for found in given]
+    made = [
+        {source: made for source, column in found.items() if (made := column.series).null_count() < column.height}
+        for found in given
+    ]
     relate(name, sources, made)
     return pl.concat([
         found[name] if name in found else pl.Series(name, [None] * height, dtype=SCHEMA.dtype(name))

@@ -10,7 +10,7 @@ from typing import Any
 
 from numba import types
 
-from collectors.formats._scan import ARRAY, BACKSLASH, DOUBT, ESCAPED, FALSE, NULL, OBJECT, WHOLE
+from collectors.formats._scan import ABREAST, ARRAY, BACKSLASH, ESCAPED, FALSE, NULL, OBJECT, WHOLE, lowest, stops
 from collectors.formats._scan_tree import Found, Tree
 from soc_core.native import inner, kernel
 from soc_core.words import load8
@@ -111,10 +111,26 @@ def lettered(out: Any, at: int, letter: int) -> int:
     return at + 3
 
 
+@inner
+def run(data: Any, start: int, end: int, out: Any, at: int) -> None:
+    """Write the bytes from start to end, and up to seven behind them."""
+    while start < end:
+        word = load8(data, start)
+        for place in range(8):
+            out[at + place] = word >> types.uint64(8 * place) & types.uint64(255)
+        start, at = start + 8, at + 8
+
+
 @kernel
 def unescaped(data: Any, start: int, end: int, out: Any, at: int) -> int:
-    """Write the text that stands with escapes from start to end; where it ends, below 0 where it has a NUL."""
+    """Write the text that stands with escapes from start to end; where it ends."""
     while start < end:
+        bits = stops(data, start)
+        plain = min(ABREAST if bits == 0 else lowest(bits), end - start)
+        run(data, start, start + plain, out, at)
+        start, at = start + plain, at + plain
+        if start == end or bits == 0:
+            continue
         sign = data[start]
         if sign != BACKSLASH:
             out[at] = sign
@@ -122,10 +138,7 @@ def unescaped(data: Any, start: int, end: int, out: Any, at: int) -> int:
             continue
         sign = data[start + 1]
         if sign == 117:  # u
-            letter = digits(data, start + 2)
-            if letter == 0:
-                return DOUBT
-            start, at = start + 6, lettered(out, at, letter)
+            start, at = start + 6, lettered(out, at, digits(data, start + 2))
             continue
         if sign == 110:
             sign = 10
@@ -143,30 +156,24 @@ def unescaped(data: Any, start: int, end: int, out: Any, at: int) -> int:
 
 
 @kernel
-def copy(data: Any, starts: Any, ends: Any, kinds: Any, out: Any, odd: Any) -> int:
-    """Values as texts, each with a NUL behind it; those that must be written by others, marked odd, are empty.
+def copy(data: Any, starts: Any, ends: Any, kinds: Any, out: Any, bounds: Any) -> bool:
+    """Values as texts side by side, and where each begins and the last ends; whether there are none of other kinds.
 
-    The bytes written; there must be room for eight more.
+    Those are left empty. There must be room for eight bytes more than the values have.
     """
-    at = 0
+    at, all_written = 0, True
     for row in range(len(starts)):
         start, end, kind = starts[row], ends[row], kinds[row]
-        odd[row] = 1 if kind > FALSE else 0
+        bounds[row] = at
         if kind == ESCAPED:
-            stop = unescaped(data, start, end, out, at)
-            odd[row] = 1 if stop < 0 else 0
-            at = at if stop < 0 else stop
-        elif start >= 0 and kind <= FALSE:
-            base = at - start
-            while start < end:
-                word = load8(data, start)
-                for place in range(8):
-                    out[base + start + place] = word >> types.uint64(8 * place) & types.uint64(255)
-                start += 8
-            at = base + end
-        out[at] = 0
-        at += 1
-    return at
+            at = unescaped(data, start, end, out, at)
+        elif kind > FALSE:
+            all_written = False
+        elif start >= 0:
+            run(data, start, end, out, at)
+            at += end - start
+    bounds[len(starts)] = at
+    return all_written
 
 
 @kernel

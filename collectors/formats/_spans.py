@@ -15,7 +15,8 @@ import polars as pl
 
 from collectors.formats import _times
 from collectors.formats._json import series, text
-from collectors.formats._tokens import ESCAPED, MARKS, PLAIN, WHOLE, Sheet
+from collectors.formats._tokens import ESCAPED, FALSE, MARKS, PLAIN, WHOLE, Sheet
+from soc_core import arrow_texts
 from soc_core.lexicon import ELSEWHERE, Codes
 from soc_core.native import kernels
 from soc_core.protocols import Ints
@@ -180,16 +181,13 @@ class Field:
                 known = self.sheet.lexicon.texts
                 return pl.Series([known[code] for code in distinct.tolist()], dtype=pl.String).gather(places)
         out = np.empty(int((ends - starts).sum()) + len(starts) + 8, np.uint8)
-        marks = np.empty(len(starts), np.uint8)
-        size = self._grid.kernels.copy(self.sheet.data, starts, ends, kinds, out, marks)
-        if not size:
-            return pl.Series([], dtype=pl.String)
-        whole = pl.Series([out[: size - 1].tobytes()], dtype=pl.Binary).cast(pl.String)
-        found = whole.str.split("\0").explode()
-        odd = np.flatnonzero(marks)
-        if len(odd):
+        bounds = np.empty(len(starts) + 1, np.int64)
+        plain = self._grid.kernels.copy(self.sheet.data, starts, ends, kinds, out, bounds)
+        found = arrow_texts.texts(out, bounds, starts < 0)
+        if not plain:
+            odd = np.flatnonzero(kinds > FALSE)
             found = found.scatter(odd, pl.Series(self.texts(odd + self.low), dtype=pl.String))
-        return _nulled(found, starts)
+        return found
 
     def moments(self, timezone: str) -> pl.Series:
         """Times, as `_times.iso` reads them."""

@@ -23,7 +23,7 @@ MOST = 1 << 29  # bytes of lines taken at once; places have 30 bits
 KEPT, ROOMS, STEP = 64 << 20, 2, 4 << 20  # bytes of the largest room that is used again, how many, by what they grow
 NODES, LETTERS = 1 << 18, 1 << 22  # sequences of names; bytes of names
 NAMES = 1 << 16
-PLAIN, ESCAPED, WHOLE, FLOAT = 1, 2, 3, 6  # kinds of values, as _scan.py has them
+PLAIN, ESCAPED, WHOLE, FALSE = 1, 2, 3, 5  # kinds of values, as _scan.py has them
 RENDERED = 2  # the lexicon's readers: plain, escaped, and
 MARKS = np.array([0, 0, 1, 0, 0, 0, RENDERED, RENDERED, RENDERED], np.uint8)  # by kind: which reader
 
