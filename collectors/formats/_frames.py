@@ -46,6 +46,11 @@ class Piece(NamedTuple):
 def by_value(text: pl.Series, read: Callable[[str], Any],
     dtype: pl.DataType | type[pl.DataType] = pl.String) -> pl.Series:
     """`read` applied once to each distinct value of a column; null stays null."""
+    if isinstance(dtype, pl.List):
+        numbers: dict[str | None, int] = {}
+        places = [numbers.setdefault(value, len(numbers)) for value in text.to_list()]
+        held = pl.Series(text.name, [None if value is None else read(value) for value in numbers], dtype=dtype)
+        return held.gather(places)
     if len(text) < SMALL:  # below this a dictionary beats the fixed cost of Polars' replace
         memo: dict[str | None, Any] = {None: None}
         for value in text.to_list():
@@ -56,9 +61,6 @@ def by_value(text: pl.Series, read: Callable[[str], Any],
     found = pl.Series([read(value) for value in values], dtype=dtype)
     if len(values) == 1 and not text.null_count():
         return found.new_from_index(0, len(text)).alias(text.name)
-    if isinstance(found.dtype, pl.List):
-        return found.gather(text.replace_strict(values, range(len(values)), default=None,
-            return_dtype=pl.Int64)).alias(text.name)
     return text.replace_strict(values, found, default=None, return_dtype=dtype)
 
 

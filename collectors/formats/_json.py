@@ -80,9 +80,12 @@ class Digger:
             above, key = path[:-1], path[-1]
             rows = self.values(above)
             if above not in self._plain:
-                self._plain[above] = all(type(row) is dict for row in rows)
+                self._plain[above] = set(map(type, rows)) <= {dict}
             if self._plain[above]:
-                known = [row.get(key) for row in rows]
+                try:
+                    known = list(map(itemgetter(key), rows))
+                except KeyError:
+                    known = [row.get(key) for row in rows]
             else:
                 known = [row.get(key) if type(row) is dict else _first(row, key) for row in rows]
             self._known[path] = known
