@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import reduce
+from collections.abc import Callable, Sequence
+from functools import cache, reduce
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict
 from soc_core import documents
 from soc_core.arrow import uniform
 from soc_core.events import Part
-from soc_core.table import Table
 
 TAGS = "sigma.logsource"
 GATES = Path(__file__).with_name("gates.yml")
@@ -74,7 +73,14 @@ class Router:
 
     def _derived(self, part: Part) -> list[Group]:
         """Groups of rows without tags, by the gates that they meet."""
-        met = [(gate, mask) for gate in self.gates if (mask := _meets(part.table, gate)) is not None]
+        @cache
+        def known(name: str) -> tuple[pl.Series, frozenset[str | None]]:
+            """A column as texts, and which there are: most gates are shut to all rows, and cost a look alone."""
+            column = part.table[name].cast(pl.String)
+            return column, frozenset(column.unique().to_list())
+
+        met = [(gate, mask) for gate in self.gates
+               if all(name in part.table for name in gate.when) and (mask := _meets(known, gate)) is not None]
         if not met:
             return []
         rows = np.stack([mask for _, mask in met])
@@ -87,11 +93,12 @@ class Router:
         return found
 
 
-def _meets(table: Table, gate: Gate) -> npt.NDArray[np.bool_] | None:
+def _meets(known: Callable[[str], tuple[pl.Series, frozenset[str | None]]], gate: Gate
+           ) -> npt.NDArray[np.bool_] | None:
     """Rows that meet a gate; None where none does."""
-    if not all(name in table for name in gate.when):
+    if any(known(name)[1].isdisjoint(values) for name, values in gate.when.items()):
         return None
-    masks = [table[name].cast(pl.String).is_in(values).fill_null(False) for name, values in gate.when.items()]
+    masks = [known(name)[0].is_in(values).fill_null(False) for name, values in gate.when.items()]
     mask = reduce(lambda left, right: left & right, masks)
     return mask.to_numpy() if mask.any() else None
 
