@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from sigma.rule import SigmaDetectionItem
+from sigma.types import SigmaExpansion
 
+from detections.sigma import modifiers
 from detections.sigma.evaluate import SigmaDetector
 from detections.sigma.load import load_rules, parse
 from detections.sigma.map import Verbatim
@@ -150,3 +153,18 @@ def test_placeholders(tmp_path: Path) -> None:
     unknown = parse(text)
     assert unknown.failed == []
     assert SigmaDetector(unknown, Verbatim()).program.rules == []
+
+
+@pytest.mark.parametrize(("value", "fixed"), [
+    ("foobar", ["Zm9vYmFy", "Zvb2Jhc", "mb29iYX"]),
+    ("http://", ["aHR0cDovL", "h0dHA6Ly", "odHRwOi8v"]),
+    ("four", ["Zm91c", "ZvdX", "mb3Vy"]),
+])
+def test_of_an_encoded_value_just_what_is_fixed_is_looked_for(value: str, fixed: list[str]) -> None:
+    modifiers.register()
+    (found,) = SigmaDetectionItem.from_mapping("F|base64offset", value).value
+    assert isinstance(found, SigmaExpansion)
+    assert [str(each) for each in found.values] == fixed
+    for shift, text in enumerate(fixed):  # whatever stands before and behind
+        for before, behind in ((b"\0" * shift, b"\0\0"), (b"\xff" * shift, b"\xff\xff"), (b"\xff" * shift, b"")):
+            assert text in base64.b64encode(before + value.encode() + behind).decode()
