@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from casework import lookers, masking
 from casework.machine import Undrawn, machine
 from casework.rights import service
-from casework.services import Conflict, Listing, NotFound, Services, now
+from casework.services import Conflict, Listing, NotFound, Services, now, taker
 from soc_core import audit, clock
 from soc_core.access import EVERYTHING, Actor
 from soc_core.clock import Micros
@@ -21,7 +21,7 @@ from soc_core.models import Alert
 from soc_core.schema import SCHEMA
 from soc_core.state import alerts as state
 from soc_core.state.alerts import Change, Filter
-from soc_core.state.tables import AlertRow, UserRow
+from soc_core.state.tables import AlertRow
 
 EVENTS = 100
 WORDS_COUNTED = 200  # of what is found by text
@@ -197,16 +197,15 @@ def change(actor: Actor, services: Services, op: Op, value: str, items: Sequence
            note: str = "") -> list[Row | Conflict | NotFound]:
     """One change to several alerts, each by (id, version that the actor saw); an answer for each, in order.
 
-    Raises Refused without the role, ValueError on a value that does not exist. What is not the actor's to see
-    answers NotFound, what somebody changed first answers Conflict with the alert as it stands.
+    Raises Refused without the role, ValueError on a value that does not exist, or an account that may not take it up.
+    What is not the actor's to see answers NotFound, what somebody changed first answers Conflict with the alert as it
+    stands.
     """
     allowed = {"verdict": ("", "true", "benign", "false", "test"), "status": ("new", "open", "closed")}.get(op)
     if allowed is not None and value not in allowed:
         raise ValueError(f"no {op} {value!r}; there are: {', '.join(name for name in allowed if name)}")
     answers: list[Row | Conflict | NotFound] = []
     with services.database.begin() as session:
-        if op == "assign" and value and session.get(UserRow, value) is None:
-            raise ValueError(f"no account {value!r}")
         for alert, version in items:
             found = state.get(session, alert, actor.scope)
             if found is None:
@@ -215,6 +214,8 @@ def change(actor: Actor, services: Services, op: Op, value: str, items: Sequence
             if undrawn := refused(found, op, value) if found.version == version else "":
                 answers.append(Conflict(undrawn, line(services, found)))
                 continue
+            if op == "assign" and value:
+                taker(session, services, value, found.organisation)
             made = _apply(session, op, value, alert, version, actor, note)
             row = line(services, made.alert)
             answers.append(row if isinstance(made, state.Done) else Conflict("changed by somebody else first", row))

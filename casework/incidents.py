@@ -17,7 +17,7 @@ from casework.alerts import Row
 from casework.classes import classes, proposed
 from casework.machine import Undrawn, machine
 from casework.rights import service
-from casework.services import Conflict, Listing, NotFound, Services, now
+from casework.services import Conflict, Listing, NotFound, Services, now, taker
 from soc_core import audit
 from soc_core.access import EVERYTHING, Actor, Refused
 from soc_core.clock import Micros
@@ -27,7 +27,7 @@ from soc_core.state import alerts as alert_state
 from soc_core.state import incidents as state
 from soc_core.state.alerts import Change
 from soc_core.state.incidents import Filter, Link, Story
-from soc_core.state.tables import AlertRow, UserRow
+from soc_core.state.tables import AlertRow
 
 MOST = 1_000  # alerts told of one incident at once
 
@@ -159,11 +159,11 @@ def made(session: Session, actor: Actor, services: Services, incident: str, vers
 
 @service
 def assign(actor: Actor, services: Services, incident: str, version: int, who: str, note: str = "") -> Incident:
-    """Give it to an account; "" takes it away. Raises ValueError on an unknown account, NotFound, Conflict."""
+    """Give it to an account; "" takes it away. Raises ValueError on one that may not, NotFound, Conflict."""
     with services.database.begin() as session:
-        seen(session, actor, incident)
-        if who and session.get(UserRow, who) is None:
-            raise ValueError(f"no account {who!r}")
+        found = seen(session, actor, incident)
+        if who:
+            taker(session, services, who, found.organisation)
         return made(session, actor, services, incident, version, "incident.assign", {"assignee": who}, note)
 
 

@@ -9,15 +9,17 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from casework.recent import Recent
 from soc_core import clock, engines, inventory
-from soc_core.access import Actor, Role, Scope
+from soc_core.access import NOTHING, Actor, Role, Scope
 from soc_core.clock import Micros
 from soc_core.config import Settings
 from soc_core.inventory import Inventory
 from soc_core.protocols import EventStore, Journal
 from soc_core.sealed import Box
+from soc_core.state import users
 from soc_core.state.database import Database
 from soc_core.state.tables import MarkRow
 
@@ -111,6 +113,13 @@ class Services:
         """What a seat at this node of the tree may read; "" is the city itself."""
         return Scope(None) if not organisation else self.inventory.scope_of(organisation)
 
+    def seat(self, roles: frozenset[Role], organisation: str) -> Scope:
+        """What an account may read: the subtree of its place. Without one the city's own people see all, an agency's
+        see nothing."""
+        if not organisation and roles <= {Role.AGENCY_ADMIN}:
+            return NOTHING
+        return self.scope_of(organisation)
+
     def close(self) -> None:
         self.stores.close()
         self.database.close()
@@ -166,6 +175,14 @@ def told_of_others(actor: Actor) -> bool:
     """Whether it may be said how many events, records and drills lie beyond the scope: to the centre's people with a
     seat below the city. How much others log, lose and exercise is no business of an agency or of a team in a drill."""
     return bool(actor.scope.organisations) and bool(actor.roles - OUTSIDERS)
+
+
+def taker(session: Session, services: Services, who: str, organisation: str) -> None:
+    """Raise ValueError unless an account may take up what is of an organisation. One that does not see it is as one
+    that is not there: names of other places are not told."""
+    found = users.get(session, who)
+    if found is None or found.disabled or not services.seat(found.roles, found.organisation).allows(organisation):
+        raise ValueError(f"no account {who!r} that may take it up")
 
 
 def now() -> Micros:

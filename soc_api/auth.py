@@ -22,7 +22,7 @@ from soc_api import relying
 from soc_api.provider import Provider, code_of
 from soc_api.relying import Begun, Far, Issuer, Near
 from soc_core import audit, clock, sealed
-from soc_core.access import NOTHING, Actor, Role, Scope
+from soc_core.access import NOTHING, Actor
 from soc_core.clock import Micros
 from soc_core.state import factors, tokens, users
 from soc_core.state.tables import UserRow
@@ -215,7 +215,7 @@ class Logins:
             due = factors.due(session, account) if account and not far else None
         if account is None or account.disabled or account.session_version != version:
             return None
-        actor = Actor(account.name, account.roles, self._scope(account.roles, account.organisation),
+        actor = Actor(account.name, account.roles, self.services.seat(account.roles, account.organisation),
                       account.organisation)
         return Entry(actor, account.display, account.must_change, session_id, due is not None and due <= clock.now(),
                      due or 0)
@@ -230,17 +230,11 @@ class Logins:
         if token is None or (maker is not None and maker.disabled):
             return None
         roles = token.roles if maker is None else token.roles & maker.roles  # what its maker lost, it lost
-        scope = self._scope(token.roles, token.organisation)
-        if maker is not None and not self._scope(maker.roles, maker.organisation).allows(token.organisation):
+        scope = self.services.seat(token.roles, token.organisation)
+        if maker is not None and not self.services.seat(maker.roles, maker.organisation).allows(token.organisation):
             scope = NOTHING
         actor = Actor(f"token:{token.name}", roles, scope, token.organisation)
         return Entry(actor, token.name, False, "")
-
-    def _scope(self, roles: frozenset[Role], organisation: str) -> Scope:
-        """The subtree of a place. Without a place the city's own people see all, an agency's see nothing."""
-        if not organisation and roles <= {Role.AGENCY_ADMIN}:
-            return NOTHING
-        return self.services.scope_of(organisation)
 
     def account(self, who: Entry) -> Account:
         """The account behind a session. Raises Denied when it is none's (any more)."""

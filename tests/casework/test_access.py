@@ -119,6 +119,24 @@ def test_a_count_beyond_the_scope_answers_no_question_about_others(own: Services
         assert alerts.queue(EDU_ADMIN, own, asked).hidden_by_scope == 0
 
 
+def test_work_goes_to_who_sees_it_and_no_other_account_is_told_of(own: Services) -> None:
+    row = next(row.alert for row in alerts.queue(ANALYST, own, alerts.Filter()).rows if row.alert.organisation == EDU)
+    with own.database.begin() as session:
+        users.create(session, "far", PASSWORD, [Role.ANALYST], POLICE)
+        users.create(session, "near", PASSWORD, [Role.ANALYST], EDU)
+        users.create(session, "gone", PASSWORD, [Role.ANALYST], EDU)
+        users.disable(session, "gone")
+    said = set()
+    for name in ("far", "gone", "nobody"):
+        with pytest.raises(ValueError, match="may take it up") as refused:
+            alerts.change(ANALYST, own, "assign", name, [(row.id, row.version)])
+        said.add(str(refused.value).replace(name, "?"))
+    assert len(said) == 1
+    (done,) = alerts.change(ANALYST, own, "assign", "near", [(row.id, row.version)])
+    assert isinstance(done, alerts.Row)
+    assert done.alert.assignee == "near"
+
+
 def test_three_administrators_are_three_people(own: Services) -> None:
     with own.database.begin() as session:
         users.create(session, "head", PASSWORD, [Role.SECURITY_ADMIN], person="1001")
