@@ -16,6 +16,7 @@ import polars as pl
 from soc_core.protocols import Fault, Ints
 
 BOM = codecs.BOM_UTF8
+HEAD, MOST_HEADS = 6, 100  # characters, and how many different ones are worth comparing
 
 
 def decode_line(line: bytes, encoding: str = "") -> str | None:
@@ -74,9 +75,12 @@ def extract(text: pl.Series, pattern: str) -> tuple[np.ndarray[Any, np.dtype[np.
 def match(text: pl.Series, shapes: Iterable[Shape]) -> Iterator[tuple[Shape | None, Ints, pl.DataFrame]]:
     """Give each row to the first shape that fits: (shape, rows, groups); at last (None, rows of no shape, …)."""
     left = np.arange(len(text), dtype=np.int64)
+    heads = _heads(text)
     for shape in shapes:
         if not len(left):
             return
+        if heads is not None and shape.start and not _among(heads, shape.start):
+            continue
         rows = left[_begins(text, shape.start).to_numpy()] if shape.start else left
         if not len(rows):
             continue
@@ -92,6 +96,17 @@ def match(text: pl.Series, shapes: Iterable[Shape]) -> Iterator[tuple[Shape | No
         text, left = text.filter(pl.Series(keep)), left[keep]
     if len(left):
         yield None, left, pl.DataFrame()
+
+
+def _heads(text: pl.Series) -> list[str] | None:
+    """What the rows begin with, if that is little: it spares most shapes a look at all rows."""
+    found = text.str.head(HEAD).unique()
+    return found.drop_nulls().to_list() if len(found) <= MOST_HEADS else None
+
+
+def _among(heads: Sequence[str], start: str | tuple[str, ...]) -> bool:
+    wanted = (start[:HEAD],) if isinstance(start, str) else tuple(literal[:HEAD] for literal in start)
+    return any(head.startswith(wanted) for head in heads)
 
 
 def _begins(text: pl.Series, start: str | tuple[str, ...]) -> pl.Series:
