@@ -46,7 +46,7 @@ KILLERS: dict[str, list[str]] = {
     "soc_core/access.py": ["tests/casework/test_rights.py", *API],
     "casework/services.py": ["tests/casework/test_services.py", "tests/casework", *API],
     "casework/rights.py": ["tests/casework/test_rights.py"],
-    "casework/masking.py": ["tests/casework/test_access.py", *API],
+    "casework/masking.py": ["tests/casework/test_masking.py", "tests/casework/test_access.py", *API],
     "soc_api/auth.py": ["tests/soc_api/test_auth.py", *API],
 }
 HEAVY = ("pytest", "hypothesis", "numpy", "polars", "sqlalchemy.orm", "pydantic", "fastapi", "httpx", "sigma.rule")
