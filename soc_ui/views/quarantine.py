@@ -12,7 +12,7 @@ def show(console: Console) -> None:
     asked = st.query_params
     page = quarantine_page(console.actor, console.services, console.language, asked.get("reason", ""),
                            asked.get("source", ""))
-    console.cards("quarantine_head", main=True, headline=page.headline)
+    console.cards("quarantine_head", main=True, headline=page.headline, note=page.note)
     if page.groups:
         console.table("quarantine_groups", [
             (console.t("quarantine.reason"), "text"), (console.t("quarantine.source"), "mono"),

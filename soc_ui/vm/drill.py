@@ -32,7 +32,8 @@ def drill_page(actor: Actor, services: Services, language: str, chosen: str = ""
     """One drill, the latest by default. Raises NotFound for an id that is not there."""
     found = drills.listing(actor, services)
     if not found.rows and not chosen:
-        return DrillPage(translate(language, "drill.none"), "", [], [], [], found.as_of)
+        hidden = translate(language, "common.hidden", n=found.hidden_by_scope) if found.hidden_by_scope else ""
+        return DrillPage(translate(language, "drill.none"), hidden, [], [], [], found.as_of)
     shown = next((item for item in found.rows if item.id == chosen), None) if chosen else found.rows[0]
     if shown is None:
         shown = drills.get(actor, services, chosen)

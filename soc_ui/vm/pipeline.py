@@ -31,9 +31,10 @@ class PipelinePage:
 
 @dataclass(frozen=True)
 class QuarantinePage:
-    """What /quarantine shows; `samples` belong to the group that was asked for."""
+    """What /quarantine shows; `samples` belong to the group that was asked for, `note` says what the scope hides."""
 
     headline: str
+    note: str
     groups: list[dict[str, Any]]
     samples: list[dict[str, Any]]
     as_of: Micros
@@ -77,6 +78,7 @@ def quarantine_page(actor: Actor, services: Services, language: str, reason: str
     samples = quarantine.samples(actor, services, reason, source) if reason and source else []
     return QuarantinePage(
         headline,
+        translate(language, "common.hidden", n=found.hidden_by_scope) if found.hidden_by_scope else "",
         [{"cells": [item.reason, item.source, item.realm, item.count, item.first, item.last],
           "go": {"page": "quarantine", "query": {"reason": item.reason, "source": item.source}}} for item in groups],
         [{"cells": [item.received, item.format or "—", item.raw], "go": None} for item in samples], found.as_of)

@@ -18,7 +18,9 @@ from soc_core.state import users
 from soc_ui import pages, text
 from soc_ui.vm.alert import whole
 from soc_ui.vm.audit import verdict
+from soc_ui.vm.drill import drill_page
 from soc_ui.vm.indicators import taken
+from soc_ui.vm.pipeline import quarantine_page
 from tests.soc_ui.prepared import EDU, PASSWORD, POLICE, Prepared
 from tests.soc_ui.test_pages import Run, run
 
@@ -209,6 +211,13 @@ def test_personal_data_is_shown_for_a_reason(run: Run, services: Services, prepa
     assert not test.code  # it is there in the run that asked, and in no other
     seen = alerts.detail(WANG, services, prepared.alerts[0])
     assert seen.row.alert.realm == REAL
+
+
+def test_a_seat_below_the_city_reads_how_much_it_does_not_see(services: Services) -> None:
+    seat = Actor("seat", frozenset({Role.ANALYST}), services.inventory.scope_of(POLICE), POLICE)
+    for page in (quarantine_page(seat, services, "zh"), drill_page(seat, services, "zh")):
+        assert page.note == text.translate("zh", "common.hidden", n=1)
+    assert quarantine_page(WANG, services, "zh").note == ""
 
 
 def test_text_that_turns_round_is_shown_as_a_mark() -> None:
