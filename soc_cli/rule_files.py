@@ -63,6 +63,10 @@ class Watch:
         draft.write_text(self._first, encoding="utf-8")
         os.replace(draft, place)
 
+    def end(self) -> None:
+        """Nobody works with them any more."""
+        _place(self._settings).unlink(missing_ok=True)
+
     def changed(self) -> bool:
         """Whether they are others than at first, and nobody was still writing between the last two looks."""
         if time.monotonic() < self._due:

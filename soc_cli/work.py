@@ -64,10 +64,11 @@ def run(settings: Settings, drain: bool = False, accept_journal: bool = False) -
                 platform.compact()
                 stopping.wait(IDLE)
         log.info("stopped")
-    if not drain and not stopping.is_set():
-        log.info("rules have changed: beginning anew")
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-    return 0
+    if drain or stopping.is_set():
+        watch.end()
+        return 0
+    log.info("rules have changed: beginning anew")
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def run_many(settings: Settings, workers: int, drain: bool = False) -> int:

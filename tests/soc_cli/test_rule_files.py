@@ -71,3 +71,7 @@ def test_who_takes_in_waits_for_a_worker_that_reads_anew_but_not_for_ever(settin
     assert 0.3 <= waited(0.3) < 2
     Watch(settings).note()
     assert waited(5) < 1
+    (settings.data / "rules" / "newer.yml").write_text("title: newer\n")
+    Watch(settings).end()
+    assert rule_files.read(settings) == ""
+    assert waited(5) < 1
