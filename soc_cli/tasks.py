@@ -16,7 +16,7 @@ from detections.gaps import Gaps
 from detections.rhythm import Calendar
 from detections.silence import Listener
 from playbooks import engine
-from soc_cli import projecting, retro
+from soc_cli import projecting, quarantine_topic, retro
 from soc_cli.wiring import Platform
 from soc_core import canaries, clock, engines, seals
 from soc_core.models import DEMO, REAL
@@ -43,7 +43,7 @@ class Tasks:
         self.services = Services(platform.settings, platform.state, Stores(platform.settings, platform.store),
                                  platform.inventory, dict)
         self.scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(1), "cluster": ThreadPoolExecutor(1)},  # the latter may wait long
+            executors={name: ThreadPoolExecutor(1) for name in ("default", "cluster", "broker")},  # they wait
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600},
             timezone="UTC",
         )
@@ -60,6 +60,9 @@ class Tasks:
         self.projector = projecting.projector(platform.settings, platform.state)
         if self.projector:
             self.scheduler.add_job(self.project, "interval", seconds=2, executor="cluster")
+        self.quarantined = quarantine_topic.feed(platform.settings, platform.state)
+        if self.quarantined:
+            self.scheduler.add_job(self.feed, "interval", seconds=2, executor="broker")
         self.scheduler.add_job(self.push, "interval", seconds=30, executor="cluster")
         self.scheduler.start()
 
@@ -117,6 +120,14 @@ class Tasks:
         except OSError as error:
             log.warning("alerts wait for their index: %s", error)
 
+    def feed(self) -> None:
+        """What is in quarantine into its topic, as far as the broker answers."""
+        try:
+            if self.quarantined:
+                self.quarantined.run_once()
+        except OSError as error:
+            log.warning("quarantined records wait for their topic: %s", error)
+
     def push(self) -> None:
         """Rules in the store itself, over events that did not pass the pipeline, and over gaps."""
         with self.platform.state.read() as session:
@@ -148,9 +159,10 @@ class Tasks:
             windows.prune(session, clock.now())
 
     def close(self) -> None:
-        """Let the running job finish, and stop. Stores and database are the platform's: its worker goes on with them."""
+        """Let the running job finish, and stop. Stores and database are the platform's, whose worker goes on."""
         self.scheduler.shutdown(wait=True)
-        if self.projector:
-            self.projector.close()
+        for each in (self.projector, self.quarantined):
+            if each:
+                each.close()
         with self.platform.state.begin() as session:
             self.listener.save(session, clock.now())

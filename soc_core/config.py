@@ -115,7 +115,8 @@ class Listen(Section):
 
 
 class Kafka(Section):
-    """The journal's broker. Topics are made where there are none: TOPIC, TOPIC.tails, TOPIC.shared, TOPIC.shared.tails.
+    """The journal's broker. Topics are made where there are none: TOPIC, TOPIC.shared, TOPIC.quarantine, and
+    with each one of tails (TOPIC.tails, …).
 
     `options` are librdkafka's for every connection (security.protocol, sasl.*, ssl.*); with `keep` what was worked
     off stays for as long as the topic's own retention says.

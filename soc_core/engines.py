@@ -25,6 +25,11 @@ def open_shared(settings: Settings) -> Journal:
     return _journal(settings, "shared")
 
 
+def open_quarantine(settings: Settings) -> Journal:
+    """The topic of quarantined records (soc_cli/quarantine_topic.py), where the journal is on Kafka."""
+    return _journal(settings, "quarantine")
+
+
 def _journal(settings: Settings, part: str) -> Journal:
     if kafka := settings.journal_engine.kafka:
         try:

@@ -173,8 +173,10 @@ class KafkaJournal:
     def release(self, partition: int, offset: int) -> None:
         """Save the tails of what is before the offset; then it may go. A broker that is away loses nothing by it."""
         try:
-            self.topic.check()  # our offsets say nothing of a topic made anew: its records are not ours to drop
             if self._save(self._partitions[partition], offset, every=1) and not self.keep:
+                # Our offsets say nothing of a topic made anew. The broker knows no topic but by its name: asked last,
+                # so that a new one would have to be made and filled up to the offset while one request is under way.
+                self.topic.check()
                 self.topic.drop(partition, offset)
         except OSError as error:
             log.warning("records before %d of %s, partition %d, stay: %s", offset, self.topic.name, partition, error)

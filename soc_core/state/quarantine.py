@@ -10,9 +10,11 @@ from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from soc_core.clock import Micros
+from soc_core.state import outbox
 from soc_core.state.database import chunks, insert
 from soc_core.state.tables import QuarantineRow
 
+ADDED = "quarantine.added"  # topic of the outbox; keys are ids of records
 KEPT = 1 << 20  # bytes of one record kept here; of a longer one the journal and the source hold the rest
 
 
@@ -66,6 +68,13 @@ def add(session: Session, items: Iterable[Item]) -> None:
     if rows:
         statement = insert(session, QuarantineRow).on_conflict_do_nothing(index_elements=["id"])
         session.execute(statement, rows)
+        if outbox.watched(session, ADDED):
+            tell(session, [row["id"] for row in rows])
+
+
+def tell(session: Session, ids: Iterable[str]) -> None:
+    """Say in the outbox that these are in quarantine; each is said once."""
+    outbox.put_all(session, [(ADDED, known, {}) for known in ids])
 
 
 def groups(session: Session) -> list[Group]:

@@ -18,7 +18,8 @@ def test_the_stores_stay_open_when_the_tasks_go_to_another_worker(tmp_path: Path
         platform.store(REAL).write(batch(plain(3)))
         tasks = Tasks(platform)
         seen = tasks.services.stores.get(REAL)
-        assert seen is not None and seen.search(Query(), EVERYTHING).total == 3
+        assert seen is not None
+        assert seen.search(Query(), EVERYTHING).total == 3
         tasks.close()
         platform.store(REAL).write(batch(plain(2, first=3)))
         assert platform.store(REAL).search(Query(), EVERYTHING).total == 5

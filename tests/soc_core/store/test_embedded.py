@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,3 +41,24 @@ def test_retention_counts_from_receipt(tmp_path: Path) -> None:
         assert store.search(Query(), EVERYTHING).total == 5
         assert store.expire(clock.now() + clock.HOUR) == 5
         assert store.search(Query(), EVERYTHING).total == 0
+
+
+def test_a_segment_written_ahead_is_taken_back_when_another_process_stored_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes have one source for a moment: the file that was written before its turn came is not named."""
+    write, rows = segments.write, batch(plain(6))
+    with EmbeddedStore(tmp_path) as one, EmbeddedStore(tmp_path) as other:
+        other.compact()  # it clears away what dead processes left: that waits for living ones, who write here
+
+        def slow(*args: Any, **kwargs: Any) -> segments.Segment:
+            monkeypatch.setattr(segments, "write", write)
+            made = write(*args, **kwargs)
+            assert len(other.write(rows).stored) == 6
+            return made
+
+        monkeypatch.setattr(segments, "write", slow)
+        found = one.write(rows)
+        assert len(found.stored) + len(found.duplicate) == 6
+        assert one.search(Query(), EVERYTHING).total == 6
+        assert len(list((tmp_path / "segments").glob("*.parquet"))) == 1
