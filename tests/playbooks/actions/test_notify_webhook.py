@@ -75,6 +75,18 @@ def test_what_is_sent() -> None:
     assert second[2] == {"only": 1}
 
 
+def test_what_is_personal_does_not_leave_the_platform() -> None:
+    with serving(Receiver(204)) as receiver:
+        told = ctx(receiver.url)
+        told["alert"] |= {"title": "登录 13812345678", "entities": {"user.full_name": ["欧阳若兰"]}, "group": {}}
+        notify_webhook.run(told, {"url": receiver.url, "message": "call 13812345678"})
+        notify_webhook.run(told, {"url": receiver.url, "body": {"text": ["tel 13812345678"]}})
+    sent = repr(receiver.got)
+    assert "13812345678" not in sent
+    assert "欧阳若兰" not in sent
+    assert "138****5678" in sent
+
+
 @pytest.mark.parametrize(("statuses", "ok", "tries"), [
     ((503, 200), True, 2), ((429, 502, 200), True, 3), ((500,), False, 3), ((404,), False, 1), ((401, 200), False, 1)])
 def test_retries_what_may_pass_under_the_same_key(statuses: tuple[int, ...], ok: bool, tries: int) -> None:
