@@ -35,6 +35,7 @@ FORMS: tuple[Form, ...] = ("local", "city")
 PROMISED = 200  # faults; fewer without a difference do not meet the promise
 TURNS = 10
 HOSTS, BATCH, ENOUGH = 6, 60, 8
+PACE = 0.2  # seconds between batches
 SETTLED = 300.0  # seconds that may pass after the last fault without anything being worked off
 DOOR = "http:default/"  # before the names of sources; canaries come in by it too
 Batch = tuple[str, str, list[bytes]]  # source, idempotency key, lines
@@ -59,7 +60,7 @@ class Load:
                     batch = self._batch(len(self.sent))
                     self.city.send(batch[0], batch[1], b"\n".join(batch[2]))
                     self.sent.append(batch)
-                time.sleep(0.05)
+                time.sleep(PACE)
         except BaseException as error:
             self.trouble = error
 
