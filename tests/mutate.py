@@ -44,7 +44,7 @@ KILLERS: dict[str, list[str]] = {
     "soc_core/state/claims.py": [STATE + "test_claims.py", STATE + "test_commits.py"],
     "detections/triage.py": ["tests/detections/test_triage.py"],
     "soc_core/access.py": ["tests/casework/test_rights.py", *API],
-    "casework/services.py": ["tests/casework/test_services.py", "tests/casework", *API],
+    "casework/services.py": ["tests/casework/test_services.py", "tests/casework/test_access.py", *API],
     "casework/rights.py": ["tests/casework/test_rights.py"],
     "casework/masking.py": ["tests/casework/test_masking.py", "tests/casework/test_access.py", *API],
     "soc_api/auth.py": ["tests/soc_api/test_auth.py", *API],
