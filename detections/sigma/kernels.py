@@ -11,6 +11,7 @@ from soc_core.words import folded
 
 UNKNOWN, ELSEWHERE = 1, 2  # what `look` met
 PAIR, BEYOND = 1, 2  # what `meet` met
+BLOCK = 256  # bytes that `confirm` looks at together
 
 
 @kernel
@@ -89,28 +90,93 @@ def rehash(slots: Any, hashes: Any, count: int) -> None:
 
 
 @kernel
-def meet(data: Any, starts: Any, ends: Any, pairs: Any, met: Any) -> None:
-    """Which spans hold one of the pairs of bytes, letters without case (PAIR), or a byte beyond ASCII (BEYOND).
+def near(data: Any, start: int, end: int, pairs: Any) -> bool:
+    """Whether there is one of the pairs of bytes from start to end. A pair: mask and byte, mask and byte."""
+    left, right = data[start : end - 1], data[start + 1 : end]
+    for pair in range(len(pairs)):
+        first, one, second, other = pairs[pair, 0], pairs[pair, 1], pairs[pair, 2], pairs[pair, 3]
+        least = np.uint8(255)
+        for at in range(len(left)):  # the least of all differences: a loop that the processor does abreast
+            least = min(least, np.uint8(((left[at] | first) ^ one) | ((right[at] | second) ^ other)))
+        if least == 0:
+            return True
+    return False
 
-    A pair: mask and byte, mask and byte.
-    """
+
+@kernel
+def meet(data: Any, starts: Any, ends: Any, pairs: Any, met: Any) -> None:
+    """Which spans hold one of the pairs of bytes, letters without case (PAIR), or a byte beyond ASCII (BEYOND)."""
     for row in range(len(starts)):
         if starts[row] < 0 or ends[row] == starts[row]:
             continue
-        left, right = data[starts[row] : ends[row] - 1], data[starts[row] + 1 : ends[row]]
-        every = np.uint8(data[starts[row]])
-        for at in range(len(right)):
-            every |= right[at]
+        whole = data[starts[row] : ends[row]]
+        every = np.uint8(0)
+        for at in range(len(whole)):
+            every |= whole[at]
         if every > 127:
             met[row] |= BEYOND
-        for pair in range(len(pairs)):
-            first, one, second, other = pairs[pair, 0], pairs[pair, 1], pairs[pair, 2], pairs[pair, 3]
-            least = np.uint8(255)
-            for at in range(len(left)):  # the least of all differences: a loop that the processor does abreast
-                least = min(least, np.uint8(((left[at] | first) ^ one) | ((right[at] | second) ^ other)))
-            if least == 0:
-                met[row] |= PAIR
+        if near(data, starts[row], ends[row], pairs):
+            met[row] |= PAIR
+
+
+@kernel
+def lowered(byte: Any) -> Any:
+    """A capital letter as a small one."""
+    wide = np.int64(byte)
+    return wide + 32 if 65 <= wide <= 90 else wide
+
+
+@kernel
+def stands(data: Any, begin: int, end: int, literals: Any, low: int, high: int) -> bool:
+    """Whether a literal stands here, letters without case."""
+    if begin + high - low > end:
+        return False
+    same = True
+    for place in range(high - low):
+        same &= lowered(data[begin + place]) == literals[low + place]
+    return same
+
+
+@kernel
+def confirm(data: Any, starts: Any, ends: Any, rows: Any, pairs: Any, first: Any, following: Any, places: Any,
+            literals: Any, held: Any) -> None:
+    """Which of these rows hold a literal, letters without case.
+
+    `first`: by pair of bytes one more than the first literal that is found by it, 0 for none; `following`: by literal
+    the next one likewise. A literal: where its pair stands in it, and where it begins and ends in `literals`.
+    """
+    for number in range(len(rows)):
+        start, end = starts[rows[number]], ends[rows[number]]
+        for low in range(start, end, BLOCK):
+            high = min(low + BLOCK + 1, end)
+            if not near(data, low, high, pairs):
+                continue
+            before = lowered(data[low])
+            for at in range(low + 1, high):
+                byte = lowered(data[at])
+                literal = first[before << 8 | byte] - 1
+                while literal >= 0:
+                    begin = at - 1 - places[literal, 0]
+                    if begin >= start and stands(data, begin, end, literals, places[literal, 1], places[literal, 2]):
+                        held[number] = 1
+                    literal = following[literal] - 1
+                before = byte
+            if held[number]:
                 break
+
+
+@kernel
+def hides(data: Any, starts: Any, ends: Any, rows: Any, held: Any) -> None:
+    """Which of these rows, strings of JSON, have a character written as \\u or \\/."""
+    for number in range(len(rows)):
+        at, end = starts[rows[number]], ends[rows[number]] - 1
+        while at < end:
+            if data[at] == 92:
+                if data[at + 1] == 117 or data[at + 1] == 47:
+                    held[number] = 1
+                    break
+                at += 1
+            at += 1
 
 
 @kernel
@@ -122,9 +188,7 @@ def count_pairs(data: Any, starts: Any, ends: Any, counts: Any) -> int:
             continue
         before = np.int64(0)
         for at in range(starts[row], ends[row]):
-            byte = np.int64(data[at])
-            if 65 <= byte <= 90:
-                byte += 32
+            byte = lowered(data[at])
             counts[before << 8 | byte] += 1
             before = byte
         total += ends[row] - starts[row]
