@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench._visits import Ask, Visit, ids, listed, may, mine, organisations, single
+from bench._visits import Ask, Visit, ids, listed, may, mine, organisations, single, unseen
 from bench._world import PHONE, Who, World, mark
 from casework.compliance import requirements
 from soc_core.models import REAL
@@ -23,7 +23,8 @@ def planted(world: World) -> list[ExposureRow]:
 
 
 def exposures(world: World, who: Who) -> object:
-    return mine(world, who, [(row.id, row.organisation) for row in planted(world) if row.resolved is None])
+    open_ = [(row.id, row.organisation) for row in planted(world) if row.resolved is None]
+    return mine(world, who, open_), unseen(world, who, open_)
 
 
 def card(world: World, who: Who) -> Ask:
@@ -54,7 +55,7 @@ READS: dict[str, Visit] = {
                           lambda told: [line["requirement"]["id"] for line in told["lines"]]),
     "/doors": listed("doors.listing", "/doors", lambda *_: [], lambda told: told["rows"]),
     "/exposures": listed("exposure.listing", "/exposures", exposures,
-                         lambda told: ids(told["rows"], "exposure", "id"), {"limit": 500}),
+                         lambda told: (ids(told["rows"], "exposure", "id"), told["hidden_by_scope"]), {"limit": 500}),
     "/sources/card": card,
 }
 CHANGES: dict[str, Visit] = {"/compliance": declared, "/exposures": report}

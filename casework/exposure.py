@@ -10,9 +10,9 @@ import polars as pl
 from casework import scans
 from casework.rights import service
 from casework.scans import Fault, Found
-from casework.services import Listing, Services, now, within
+from casework.services import Listing, Services, now, told_of_others, within
 from soc_core import audit, clock
-from soc_core.access import Actor
+from soc_core.access import EVERYTHING, Actor
 from soc_core.clock import Micros
 from soc_core.models import LEVELS, Level
 from soc_core.personal import masked
@@ -115,10 +115,13 @@ def listing(actor: Actor, services: Services, organisation: str = "", kind: str 
     scope = within(actor, organisation) if organisation else actor.scope
     with services.database.read() as session:
         rows, total = state.listing(session, scope, kind, open_only, limit, start)
+        hidden = 0
+        if told_of_others(actor) and not organisation:
+            hidden = state.listing(session, EVERYTHING, kind, open_only, 0)[1] - total
     found = [
         Weakness(row._replace(name=masked(row.name), detail=masked(row.detail)), level_of(row, at),
                  None if row.expires is None else (row.expires - at) // clock.DAY,
                  services.organisation_name(row.organisation), services.system_name(row.system)) for row in rows
     ]
     following = str(start + limit) if start + limit < total else ""
-    return Listing(found, total, True, following, 0, at)
+    return Listing(found, total, True, following, hidden, at)
