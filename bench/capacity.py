@@ -178,8 +178,8 @@ def page() -> str:
     out = [
         "# Capacity", "",
         "Made by `python -m bench.capacity` from docs/benchmarks.json: a model, not a test at this size. Nothing of "
-        "what follows was run on more than one machine of two cores; what is assumed is named as such. The containers of "
-        "compose.yaml were never started: the same processes were, with one real node of each engine "
+        "what follows was run on more than one machine of two cores; what is assumed is named as such. The containers "
+        "of compose.yaml were never started: the same processes were, with one real node of each engine "
         "(architecture.md, Engines beside the embedded ones).", "",
         "## Costs of one event", "", "| what | value | from |", "|---|---:|---|",
         f"| mean size of a record (bench/mix.yml) | {raw():,.0f} bytes | the mix |",
