@@ -16,6 +16,7 @@ from soc_core.native import inner, kernel
 from soc_core.words import load8
 
 NOWHERE = -1
+ANY, OBJECTS, LISTS, HOLDER = 1, 2, 3, 4
 UTC, LOCAL, ODD = range(3)  # what a stamp's zone is; ODD where it is not written plainly
 
 
@@ -29,17 +30,29 @@ def mark(tree: Tree, nodes: Any, marks: Any) -> None:
 
 
 @kernel
-def flat(tree: Tree, found: Found, marks: Any, out: Any) -> None:
-    """Mark the lines that were read and have no object or list but under marked names."""
+def regular(tree: Tree, found: Found, styles: Any, marks: Any, out: Any) -> None:
+    """Mark the lines of a style that have objects and lists only where `marks` of (style, name) says.
+
+    ANY: whatever; OBJECTS, LISTS: these of the two; HOLDER: an object or nothing; 0: none of the two.
+    """
     for line, node in enumerate(found.node):
-        out[line] = 0 if node < 0 else 1
-        if node < 0 or not found.has[line] & (1 << OBJECT | 1 << ARRAY):
+        style = styles[line]
+        out[line] = 0 if style < 0 else 1
+        if style < 0 or not found.has[line] & (1 << OBJECT | 1 << ARRAY):
             continue
         before = found.first[line] - 1
         while node:
             name = tree.last[node]
-            if tree.owner[name] >= 0 and found.cells[before + tree.size[node]] & 15 >= OBJECT and not marks[name]:
-                out[line] = 0
+            if tree.owner[name] >= 0:
+                kind, may = found.cells[before + tree.size[node]] & 15, marks[style, name]
+                if kind == OBJECT:
+                    good = may not in (0, LISTS)
+                elif kind == ARRAY:
+                    good = may in (ANY, LISTS)
+                else:
+                    good = may != HOLDER or kind == NULL
+                if not good:
+                    out[line] = 0
             node = tree.above[node]
 
 

@@ -5,7 +5,7 @@ What is made of a name (codes, a Series, numbers) is made once for all lines tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
@@ -28,12 +28,10 @@ Key = TypeVar("Key", bound=Hashable)
 Place = slice | Rows
 
 
-def flat(sheet: Sheet, names: Collection[str]) -> Any:
-    """Which lines were read and have no object or list, but under these names."""
-    known = sheet.scanner.names
-    marks = np.fromiter((name in names for name in known), np.uint8, len(known))
+def regular(sheet: Sheet, styles: Any, marks: Any) -> Any:
+    """Which lines have objects and lists only where they may; see the kernel. A style below 0: not this line."""
     out = np.empty(len(sheet.node), np.uint8)
-    kernels(FIELDS).flat(sheet.scanner.tree, sheet.found, marks, out)
+    kernels(FIELDS).regular(sheet.scanner.tree, sheet.found, styles, marks, out)
     return out
 
 
@@ -67,7 +65,7 @@ class Grid(Generic[Key]):
         names = scanner.names
         marks = np.zeros(len(names), np.uint8)
         self.kernels.mark(scanner.tree, nodes, marks)
-        top = np.flatnonzero(marks & (scanner.tree.owner[: len(names)] == 0))
+        top = np.flatnonzero(marks & (scanner.tree.owner[: len(names)] >= 0))
         columns = np.full(len(names), -1, np.int32)
         columns[top] = np.arange(len(top))
         self.column = {names[code]: number for number, code in enumerate(top.tolist())}

@@ -23,7 +23,7 @@ MOST = 1 << 29  # bytes of lines taken at once; places have 30 bits
 KEPT, ROOMS, STEP = 64 << 20, 2, 4 << 20  # bytes of the largest room that is used again, how many, by what they grow
 NODES, LETTERS = 1 << 18, 1 << 22  # sequences of names; bytes of names
 NAMES = 1 << 16
-PLAIN, ESCAPED, WHOLE, FALSE = 1, 2, 3, 5  # kinds of values, as _scan.py has them
+PLAIN, ESCAPED, WHOLE, FALSE, ARRAY = 1, 2, 3, 5, 8  # kinds of values, as _scan.py has them
 RENDERED = 2  # the lexicon's readers: plain, escaped, and
 MARKS = np.array([0, 0, 1, 0, 0, 0, RENDERED, RENDERED, RENDERED], np.uint8)  # by kind: which reader
 
@@ -108,9 +108,11 @@ class Scanner:
             count=np.array([1, 1], np.int64),
         )
         self._held = np.zeros(3 * module.DEPTH, np.int64)
-        for name, number in split.items():
-            data = np.frombuffer(name.encode() + bytes(module.MARGIN), np.uint8)
-            code = module.numbered(self.tree, data, 0, len(name.encode()), 0)
+        for path, number in split.items():
+            code = 0
+            for name in path.encode().split(b"\0"):
+                data = np.frombuffer(name + bytes(module.MARGIN), np.uint8)
+                code = module.numbered(self.tree, data, 0, len(name), code)
             self.tree.split[code] = 2 if number else 1
 
     @property
@@ -121,10 +123,11 @@ class Scanner:
 
     @property
     def names(self) -> list[str]:
-        """All names, by number."""
+        """All names, by number: those under others with these before them, NUL between."""
         for number in range(len(self._names), int(self.tree.count[0])):
             start, end = self.tree.ends[number - 1 : number + 1].tolist()
-            self._names.append(self.tree.arena[start:end].tobytes().decode())
+            name, owner = self.tree.arena[start:end].tobytes().decode(), int(self.tree.owner[number])
+            self._names.append(f"{self._names[owner]}\0{name}" if owner > 0 else name)
         return self._names
 
     def shape(self, node: int) -> Shape:

@@ -6,34 +6,45 @@ What comes out is what `styles.system`, `styles.data` and `styles.rest` give for
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+import orjson
 import polars as pl
 
 from collectors.formats import _windows_styles as styles
 from collectors.formats._json import Record, leftovers
 from collectors.formats._lazy import Columns, Derived, Later
-from collectors.formats._spans import Cells, Field, Grid, flat, read_text
-from collectors.formats._tokens import WHOLE, Scanners
+from collectors.formats._spans import Cells, Field, Grid, read_text, regular
+from collectors.formats._tokens import ARRAY, WHOLE, Scanners
 from collectors.formats._windows_derive import DATA, logon_id
 from soc_core.coded import CodedColumn
 from soc_core.lexicon import NOTHING
 from soc_core.protocols import Ints
 from soc_core.table import Coded, Column, Spread
 
-MANY = 1  # lines from which on kernels are worth their calls
+MANY = 256  # lines from which on kernels are worth their calls
 STAMP = "stamp"
-PLACES = {column: tuple(path[0] for path in paths) for column, paths in styles.FLAT.items()}
-LEVEL, SEVERITY = "winlog.level", "SeverityValue"
-SCANNERS = Scanners({"Channel": False, "EventID": True})
+LEVEL, KEYWORDS, SEVERITY = "winlog.level", "winlog.keywords", "SeverityValue"
 LINE_ENDS = (b"\\r", b"\\n")
-Key = tuple[str, str]
+STYLES = ("flat", "beats", "old_beats")
+PLACES = {  # by style and column: where the value may stand, names one below the other with NUL between
+    style: {column: tuple("\0".join(path) for path in paths) for column, paths in styles.STYLES[style].items()}
+    for style in STYLES
+}
+HOLDERS = {"beats": "winlog\0event_data", "old_beats": "event_data"}
+LISTED = {"beats": "winlog\0keywords", "old_beats": "keywords"}
+SCANNERS = Scanners({
+    "Channel": False, "EventID": True, "winlog\0channel": False, "winlog\0event_id": True, "log_name": False,
+    "event_id": True,
+}, levels=3)
+Key = tuple[str, str, str]  # style, channel, event id
 
 
 class Events(NamedTuple):
-    """The events of one channel and id."""
+    """The events of one channel and id in one style."""
 
     key: Key
     numbers: Ints
@@ -52,56 +63,119 @@ def read(lines: Sequence[bytes], timezone: str, system: Callable[[Columns], Colu
 
     def key(node: int) -> Key | None:
         if node not in known:
-            names, told = sheet.scanner.shape(node)
-            channel, code = told.get("Channel"), told.get("EventID")
-            known[node] = (channel, code) if channel and code is not None and "Event" not in names else None
+            known[node] = _key(*sheet.scanner.shape(node)) if node >= 0 else None
         found: Key | None = known[node]
         return found
 
-    grid: Grid[Key] = Grid(sheet, key, flat(sheet, styles.COLLECTOR))
+    nodes, shapes = np.unique(sheet.node, return_inverse=True)
+    style = np.array([-1 if (one := key(node)) is None else STYLES.index(one[0]) for node in nodes.tolist()], np.int8)
+    grid: Grid[Key] = Grid(sheet, key, regular(sheet, style[shapes], _marks(sheet.scanner.names)))
     if not grid.keys:
         return [], every
     rest = np.ones(len(lines), bool)
     rest[grid.lines] = False
-    stamps, overflow = _stamps(grid, timezone), Spread(lambda: _overflow(grid), None)
-    events = []
-    for number, found in enumerate(grid.keys):
+    return [one for style in STYLES for one in _events(grid, style, timezone, system)], every[rest]
+
+
+def _key(names: Sequence[str], told: Mapping[str, str]) -> Key | None:
+    """As `styles.place` has it for a record, of those that can be told from the names and these values."""
+    if "Event" in names:
+        return None
+    if "EventID" in names:
+        channel, code = told.get("Channel"), told.get("EventID")
+        return ("flat", channel, code) if channel and code is not None else None
+    if "winlog" in names:
+        channel, code = told.get("winlog\0channel"), told.get("winlog\0event_id")
+        return ("beats", channel, code) if channel and code is not None else None
+    channel, code = told.get("log_name"), told.get("event_id")
+    return ("old_beats", channel, code) if channel is not None and code is not None else None
+
+
+def _marks(names: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Where a style's record may hold objects and lists: see `regular`."""
+    marks = np.ones((len(STYLES), len(names)), np.uint8)
+    for number, name in enumerate(names):
+        marks[0, number] = "\0" in name or name in styles.COLLECTOR
+    for style, holder in HOLDERS.items():
+        places = {place for some in PLACES[style].values() for place in some}
+        above = {place.rpartition("\0")[0] for place in places} | {"winlog", "winlog\0process"}
+        own = marks[STYLES.index(style)]
+        for number, name in enumerate(names):
+            if name == holder:
+                own[number] = 4
+            elif name in above:
+                own[number] = 2
+            elif name == LISTED[style]:
+                own[number] = 3
+            elif name in places or name.startswith(holder + "\0") or name.endswith("user_data"):
+                own[number] = 0
+    return marks
+
+
+def _events(grid: Grid[Key], style: str, timezone: str, system: Callable[[Columns], Columns]) -> Iterator[Events]:
+    """The events of one style."""
+    groups = [number for number, key in enumerate(grid.keys) if key[0] == style]
+    if not groups:
+        return
+    low, high = grid.bounds[groups[0]], grid.bounds[groups[-1] + 1]
+    stamps = _stamps(grid, style, low, high, timezone if style == "flat" else "UTC")
+    overflow = Spread(lambda: _overflow(grid, style, low, high), None)
+    for number in groups:
         start, end = grid.bounds[number : number + 2]
-        events.append(Events(
-            found, grid.lines[start:end], _columns(grid, number, system),
-            stamps.cut("@timestamp", start, end - start), overflow.cut("overflow", start, end - start)))
-    return events, every[rest]
+        made = system(_system(grid, style, number)) | _data(grid, style, number)
+        yield Events(
+            grid.keys[number], grid.lines[start:end], made, stamps.cut("@timestamp", start - low, end - start),
+            overflow.cut("overflow", start - low, end - start))
 
 
-def _columns(grid: Grid[Key], group: int, system: Callable[[Columns], Columns]) -> Columns:
+def _system(grid: Grid[Key], style: str, group: int) -> Columns:
     names = grid.names[group]
     made: Columns = {}
-    for column, places in PLACES.items():
+    for column, places in PLACES[style].items():
         held = tuple(name for name in places if name in names)
         if held and column != STAMP:
             made[column] = grid.cells(column, held, group)
-    if SEVERITY in names:
+    if style == "flat" and SEVERITY in names:
         made[LEVEL] = _level(made.get(LEVEL), grid.cells(SEVERITY, (SEVERITY,), group))
-    made = system(made)
-    for name in names - styles.NO_DATA:
+    if style in LISTED and LISTED[style] in names:
+        made[KEYWORDS] = _listed(grid.cells(KEYWORDS, (LISTED[style],), group))
+    return made
+
+
+def _data(grid: Grid[Key], style: str, group: int) -> Columns:
+    made: Columns = {}
+    head = HOLDERS[style] + "\0" if style in HOLDERS else ""
+    for place in grid.names[group]:
+        name = place.removeprefix(head)
+        if len(name) + len(head) != len(place) or "\0" in name or (not head and name in styles.NO_DATA):
+            continue
         for written in {name.replace(" ", ""), name.replace(" ", "_")} if " " in name else (name,):
-            cells = grid.cells(DATA + written, (name,), group)
+            cells = grid.cells(DATA + written, (place,), group)
             made[DATA + written] = Derived(DATA + written, cells, logon_id) if name.endswith("LogonId") else cells
     return made
 
 
-def _level(known: Column | None, told: Cells) -> Column:
-    """The level, and where there is none what NXLog's own number says."""
+def _listed(cells: Cells) -> Column:
+    """Keywords, which may be lists."""
 
     def make() -> Column:
-        lexicon, codes = told.codes
-        found = lexicon.through(_severity, np.where(told.kinds == WHOLE, codes, NOTHING))
-        if known is None or (held := known.coded) is None:
-            return CodedColumn(LEVEL, lexicon, found)
-        return CodedColumn(LEVEL, lexicon, np.where(held.codes == NOTHING, found, held.codes),
-            lambda row: known.at([row])[0])
+        kinds = cells.kinds
+        if not (kinds == ARRAY).any():
+            return cells
+        lexicon, codes = cells.codes
+        lists = lexicon.through(_line, np.where(kinds == ARRAY, codes, NOTHING))
+        return CodedColumn(KEYWORDS, lexicon, np.where(kinds == ARRAY, lists, codes),
+            lambda row: _line_of(cells.at([row])[0], kinds[row]))
 
-    return Later(LEVEL, told.height, make)
+    return Later(KEYWORDS, cells.height, make)
+
+
+def _line(text: str) -> str:
+    return ", ".join(map(str, orjson.loads(text)))
+
+
+def _line_of(text: str | None, kind: int) -> str | None:
+    return _line(text) if kind == ARRAY and text is not None else text
 
 
 def untangled(held: Column, kinds: Coded, message: Cells | None, pattern: re.Pattern[str]) -> Column:
@@ -138,34 +212,47 @@ def _told(raw: bytes, kind: int, pattern: re.Pattern[str]) -> str | None:
     return found[1] if found else None
 
 
+def _level(known: Column | None, told: Cells) -> Column:
+    """The level, and where there is none what NXLog's own number says."""
+
+    def make() -> Column:
+        lexicon, codes = told.codes
+        found = lexicon.through(_severity, np.where(told.kinds == WHOLE, codes, NOTHING))
+        if known is None or (held := known.coded) is None:
+            return CodedColumn(LEVEL, lexicon, found)
+        return CodedColumn(LEVEL, lexicon, np.where(held.codes == NOTHING, found, held.codes),
+            lambda row: known.at([row])[0])
+
+    return Later(LEVEL, told.height, make)
+
+
 def _severity(text: str) -> str | None:
     return styles.NXLOG_SEVERITY.get(int(text))
 
 
-def _stamps(grid: Grid[Key], timezone: str) -> Spread:
-    """The time of every line."""
-    names = tuple(name for name in PLACES[STAMP] if name in grid.column)
-    height = len(grid.lines)
-    whole = pl.Series("@timestamp", [None] * height, dtype=pl.Datetime("us", "UTC"))
+def _stamps(grid: Grid[Key], style: str, low: int, high: int, timezone: str) -> Spread:
+    """The time of every line of a style."""
+    names = [name for name in PLACES[style][STAMP] if name in grid.column]
     if not names:
-        return Spread(whole, None)
-    field = Field(grid, [grid.column[name] for name in names], 0, height)
+        return Spread(pl.Series("@timestamp", [None] * (high - low), dtype=pl.Datetime("us", "UTC")), None)
+    field = Field(grid, [grid.column[name] for name in names], low, high)
     return Spread(lambda: field.moments(timezone), None)
 
 
-def _overflow(grid: Grid[Key]) -> pl.Series:
-    """What the collector says of itself."""
-    left: list[Record | None] = [None] * len(grid.lines)
-    for shape in np.unique(grid.shapes).tolist():
-        rows = np.flatnonzero(grid.shapes == shape)
-        known = sorted(
-            name for name in styles.COLLECTOR & grid.column.keys() if grid.table[shape, grid.column[name]] >= 0)
-        columns = [_values(grid, name, rows) for name in known]
+def _overflow(grid: Grid[Key], style: str, low: int, high: int) -> pl.Series:
+    """What no column holds: of flat records what the collector says of itself."""
+    left: list[Record | None] = [None] * (high - low)
+    shapes = grid.shapes[low:high]
+    for shape in np.unique(shapes).tolist():
+        rows = np.flatnonzero(shapes == shape) + low
+        names = grid.sheet.scanner.shape(int(grid.sheet.node[grid.lines[rows[0]]])).names
+        if style == "flat":
+            known = sorted(styles.COLLECTOR.intersection(names))
+        else:
+            known = [name for name in names if name not in styles.BEATS_KNOWN]
+        columns = [Field(grid, [grid.column[name]], low, high).values(rows) for name in known]
         for row, values in zip(rows.tolist(), zip(*columns, strict=True), strict=bool(known)):
-            left[row] = {"nxlog": dict(zip(known, values, strict=True))}
+            record = dict(zip(known, values, strict=True))
+            left[row - low] = {"nxlog": record} if style == "flat" else record
     made = leftovers(left)
     return made if made is not None else pl.Series("overflow", left, dtype=pl.String)
-
-
-def _values(grid: Grid[Key], name: str, rows: Ints) -> list[Any]:
-    return Field(grid, [grid.column[name]], 0, len(grid.lines)).values(rows)

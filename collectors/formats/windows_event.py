@@ -64,7 +64,7 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
     """Each record is one event; records are taken together by channel and event id. Others are faults."""
     events, left = tokens.read(lines, ctx.timezone, _system)
     shapes = [shape for one in events for shape in _group(
-        "flat", *one.key, one.columns | {"@timestamp": one.stamp, "overflow": one.overflow}, one.numbers)]
+        *one.key, one.columns | {"@timestamp": one.stamp, "overflow": one.overflow}, one.numbers)]
     some = lines if len(left) == len(lines) else picked(lines, left)
     found, faults = _records_of(some, ctx)
     if len(some) < len(lines):

@@ -235,3 +235,54 @@ def test_odd_windows_events_are_the_same_with_and_without_kernels(made: list[lis
 def test_every_odd_windows_event_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     for one in ODD:
         both([orjson.dumps(SYSTEM | one)], monkeypatch)
+
+
+WINLOG = {
+    "channel": "Security", "event_id": "4688", "provider_name": "p", "computer_name": "pc", "record_id": 7,
+    "keywords": ["Audit Success"], "process": {"pid": 4, "thread": {"id": 8}}, "user": {"name": "li", "domain": "GOV"},
+    "event_data": {"NewProcessName": "C:\\x\\y.exe", "SubjectUserName": "li", "SubjectLogonId": "0x3E7", "A B": "c"},
+}
+BEATS = {"@timestamp": "2026-11-20T01:00:00.123Z", "winlog": WINLOG, "message": "a\r\nb",
+         "log": {"level": "information"}, "host": {"name": "pc", "os": {"a": {"b": {"c": 1}}}},
+         "event": {"code": 4688}, "tags": ["x"], "agent": {"id": "1"}}
+OLD = {"@timestamp": "2026-11-20T01:00:00.123Z", "log_name": "Security", "event_id": 4624, "source_name": "p",
+       "computer_name": "pc", "keywords": ["Audit Failure", "x"], "level": "Information", "process_id": 4,
+       "user": {"name": "li", "type": "User"}, "event_data": {"TargetUserName": "li"}, "beat": {"name": "b"},
+       "type": "t"}
+ODD_WINLOG: list[dict[str, Any]] = [
+    {}, {"event_id": 4688}, {"event_id": None}, {"channel": None}, {"channel": ""}, {"keywords": "Audit Success"},
+    {"keywords": None}, {"keywords": {"a": 1}}, {"keywords": [1, 2.5, None, {"a": [1]}]},
+    {"user_data": {"a": {"b": 1}}}, {"user_data": None}, {"event_data": None}, {"event_data": []}, {"event_data": {}},
+    {"event_data": {"a": None, "b": {"c": 1}}}, {"event_data": {"a": [1]}}, {"process": None},
+    {"process": [{"pid": 1}]}, {"process": {"pid": {"x": 1}, "thread": [{"id": 1}]}},
+    {"user": "li"}, {"record_id": "x"}, {"api": {"x": 1}},
+    {"event_data": {"a": None}, "task": ["x"]}, {"version": True, "opcode": 1.5, "level": "4"},
+]
+ODD_TOPS: list[dict[str, Any]] = [
+    {}, {"host": "pc"}, {"host": [{"name": "pc"}]}, {"host": None}, {"log": "x"}, {"log": {"level": None}},
+    {"event": "x"}, {"message": {"a": 1}}, {"message": None}, {"@timestamp": None}, {"@timestamp": ["x"]},
+    {"Event": 1}, {"EventID": 5},
+    {"EventID": None}, {"log_name": "x"}, {"event_id": {"a": 1}}, {"level": ["x"]}, {"keywords": "a"}, {"keywords": 4},
+    {"user": None}, {"user": [{"name": "x"}]}, {"event_data": None}, {"event_data": {"a": {"b": 1}}}, {"winlog": "x"},
+    {"user_data": {"a": "b"}}, {"unknown": {"a": [1, {"b": None}], "c": "\u0000"}}, {"log_name": ""}, {"type": 1.0},
+    {"EventID": 1, "Channel": "Security"},
+]
+
+
+def test_odd_events_of_winlogbeat_are_the_same_with_and_without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [orjson.dumps(BEATS | {"winlog": WINLOG | one}) for one in ODD_WINLOG]
+    lines += [orjson.dumps(base | one) for base in (BEATS, OLD, SYSTEM) for one in ODD_TOPS]
+    lines += [orjson.dumps(dict(reversed((base | one).items()))) for base in (BEATS, OLD) for one in ODD_TOPS]
+    for number, line in enumerate(lines):
+        both([line, lines[number - 1]], monkeypatch)
+    for chance in (random.Random(1), random.Random(2)):
+        both(chance.sample(lines, len(lines)), monkeypatch)
+
+
+def test_events_of_winlogbeat_need_no_second_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows_tokens, "MANY", 1)
+    lines = [orjson.dumps(base) for base in (BEATS, OLD, SYSTEM | {"tags": ["x"], "@metadata": {"a": {"b": 1}}})]
+    found, rest = windows_tokens.read(lines, "UTC", lambda columns: columns)
+    assert {one.key for one in found} == {
+        ("beats", "Security", "4688"), ("old_beats", "Security", "4624"), ("flat", "Security", "4624")}
+    assert not len(rest)
