@@ -43,7 +43,7 @@ class Tasks:
         self.services = Services(platform.settings, platform.state, Stores(platform.settings, platform.store),
                                  platform.inventory, dict)
         self.scheduler = BackgroundScheduler(
-            executors={name: ThreadPoolExecutor(1) for name in ("default", "cluster", "broker")},  # they wait
+            executors={name: ThreadPoolExecutor(1) for name in ("default", "cluster", "broker", "upkeep")},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600},
             timezone="UTC",
         )
@@ -63,6 +63,7 @@ class Tasks:
         self.quarantined = quarantine_topic.feed(platform.settings, platform.state)
         if self.quarantined:
             self.scheduler.add_job(self.feed, "interval", seconds=2, executor="broker")
+        self.scheduler.add_job(self.merge, "interval", seconds=60, executor="upkeep")
         self.scheduler.add_job(self.push, "interval", seconds=30, executor="cluster")
         self.scheduler.start()
 
@@ -119,6 +120,10 @@ class Tasks:
                 self.projector.run_once()
         except OSError as error:
             log.warning("alerts wait for their index: %s", error)
+
+    def merge(self) -> None:
+        """Small segments into larger ones: a worker does it when it has nothing else to do, which may never be."""
+        self.platform.compact()
 
     def feed(self) -> None:
         """What is in quarantine into its topic, as far as the broker answers."""

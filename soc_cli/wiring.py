@@ -169,7 +169,7 @@ class Platform:
 
     def compact(self) -> None:
         """Merge small segments of the stores that are open, where it is time."""
-        for store in self._stores.values():
+        for store in list(self._stores.values()):  # another thread may open one
             store.compact(clock.now())
 
     def close(self) -> None:
