@@ -41,7 +41,14 @@ class Books:
 
     def forget(self) -> None:
         """Start with nothing known."""
-        self.lexicon = Lexicon(READERS, self.memory.limit)
+        self._lexicon: Lexicon | None = None
+
+    @property
+    def lexicon(self) -> Lexicon:
+        """Made when the first column needs it: kernels are not loaded before there is work."""
+        if self._lexicon is None:
+            self._lexicon = Lexicon(READERS, self.memory.limit)
+        return self._lexicon
 
     def codes(self, columns: Mapping[str, Column]) -> dict[str, Coded | None]:
         """Columns of one height by codes; None for those whose values are better read one by one."""
@@ -57,12 +64,13 @@ class Books:
         if held is None:
             return found
         (starts, ends, _), kinds = held
-        before = self.lexicon.size
-        codes = self.lexicon.encode(arrow.MEMORY, starts, ends, kinds)
-        self.memory.used += self.lexicon.size - before
+        lexicon = self.lexicon
+        before = lexicon.size
+        codes = lexicon.encode(arrow.MEMORY, starts, ends, kinds)
+        self.memory.used += lexicon.size - before
         height = len(laid[0][1])
         for number, (name, _) in enumerate(laid):
-            found[name] = Coded(self.lexicon, codes[number * height : (number + 1) * height])
+            found[name] = Coded(lexicon, codes[number * height : (number + 1) * height])
         return found
 
 
