@@ -147,6 +147,14 @@ def search(world: World, who: Who) -> Ask:
         ids(told["rows"], "event.id"), told["total"], told["hidden_by_scope"]), params)
 
 
+def unowned(world: World, who: Who) -> Ask:
+    if not may(who, "events.unowned") or who.place:
+        return Ask("/events/unowned", (403,))
+    expect = sorted(name for name, owner in real_events(world) if not owner)
+    return Ask("/events/unowned", (200,), (expect, len(expect), len(expect)), lambda told: (
+        ids(told["rows"], "event.id"), told["total"], sum(item["n"] for item in told["sources"])), {"limit": 1000})
+
+
 def aggregate(world: World, who: Who) -> Ask:
     field = world.random.choice(["event.module", "host.name", "organization.id"])
     params: dict[str, Any] = {"field": field, "limit": 1000}
@@ -320,6 +328,7 @@ READS: dict[str, Visit] = {
     "/events": search,
     "/events/aggregate": aggregate,
     "/events/histogram": histogram,
+    "/events/unowned": unowned,
     "/events/{event}": single("events.get", "/events/{}", real_events),
     "/evidence/{number}/content": single("evidence.read", "/evidence/{}/content", evidence, absent=10**6),
     "/evidence/{number}/custody": single("evidence.custody", "/evidence/{}/custody", evidence, absent=10**6),

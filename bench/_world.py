@@ -136,7 +136,7 @@ def stored(services: Services, settings: Settings, rng: random.Random, owners: l
             name = hashlib.sha256(f"{realm}{number}".encode()).hexdigest()[:32]
             row = {"event.id": name, "@timestamp": moment, "event.ingested": moment, "event.original": line,
                    "message": line, "soc.source": f"walk:{realm}:{mark(owner)}", "soc.realm": realm, "soc.zone": "city",
-                   "soc.format": "syslog", "soc.partition": 0, "soc.offset": number, "organization.id": owner,
+                   "soc.format": "syslog", "soc.partition": 0, "soc.offset": number, "organization.id": owner or None,
                    "soc.system.id": "", "event.module": rng.choice(["sso", "gate", "mail"]),
                    "host.name": mark(owner), "user.full_name": PERSON}
             rows.append(row)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from casework import lookers, masking
 from casework.rights import service
 from casework.services import Listing, Services, now, told_of_others
-from soc_core.access import EVERYTHING, Actor
+from soc_core.access import EVERYTHING, Actor, Refused
+from soc_core.clock import Micros
 from soc_core.models import REAL
 from soc_core.protocols import Bucket, EventStore, Page, Query
 
 LIMIT = 1_000
 OWNER = "organization.id"
+UNOWNED = f"NOT {OWNER}:*"
 
 
 def store(services: Services, realm: str) -> EventStore | None:
@@ -48,6 +51,29 @@ def get(actor: Actor, services: Services, event: str, realm: str = REAL) -> dict
     found = held.get([event], actor.scope) if held else []
     lookers.note(services, actor, "events.get", f"event:{event}", lookers.owners(found))
     return next(iter(masking.rows(found)), None)
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """Events that are nobody's: the latest of them, how many there are, and the sources that most of them come by."""
+
+    rows: list[dict[str, Any]]
+    total: int
+    next: str
+    sources: list[Bucket]
+    as_of: Micros
+
+
+@service
+def unowned(actor: Actor, services: Services, realm: str = REAL, page: Page | None = None) -> Inbox:
+    """The inbox of unknown owners: what came from addresses that no agency registered. Raises Refused for who does not
+    see the whole city, ValueError on a bad key."""
+    if actor.scope.organisations is not None:
+        raise Refused("what nobody owns is the whole city's to see")
+    found = search(actor, services, Query(text=UNOWNED), realm, page)
+    held = store(services, realm)
+    sources = held.aggregate(Query(text=UNOWNED), actor.scope, "soc.source", 50) if held else []
+    return Inbox(found.rows, found.total, found.next, sources, found.as_of)
 
 
 @service

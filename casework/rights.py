@@ -47,6 +47,7 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "doors.listing": DESK | SYSTEM, "retention.kept": READ, "score.score": READ, "sources.card": NUMBERS,
     "drills.get": READ | EXERCISE, "drills.listing": READ | EXERCISE,
     "events.aggregate": RAW, "events.get": RAW, "events.histogram": RAW, "events.search": RAW,
+    "events.unowned": DESK | AUDIT,
     "factors.demand": SECURITY, "factors.listing": SECURITY | AUDIT, "factors.waive": SECURITY,
     "evidence.add": JUDGE, "evidence.custody": READ, "evidence.hand_over": JUDGE, "evidence.listing": READ,
     "evidence.read": JUDGE | AUDIT, "evidence.snapshot": JUDGE, "evidence.verify": JUDGE | AUDIT,

@@ -274,6 +274,12 @@ def event_search(actor: Who, services: Here, q: Text = "", since: Text = "", unt
     return reply(events.search(actor, services, asked, realm, Page(limit, after, newest_first)))
 
 
+@router.get("/events/unowned")
+def event_unowned(actor: Who, services: Here, realm: Text = REAL, after: Text = "", limit: Limit = 100) -> Response:
+    """The inbox of unknown owners: events from addresses that no agency registered, and the sources they came by."""
+    return reply(events.unowned(actor, services, realm, Page(limit, after)))
+
+
 @router.get("/events/aggregate")
 def event_aggregate(actor: Who, services: Here, field: Text, q: Text = "", since: Text = "", until: Text = "",
                     realm: Text = REAL, limit: Limit = 10) -> Response:

@@ -52,6 +52,7 @@ PLACES = (
     Place("sources", "operate", OPERATE | AGENCY),
     Place("pipeline", "operate", OPERATE),
     Place("quarantine", "operate", OPERATE),
+    Place("unowned", "operate", RIGHTS["events.unowned"]),
     Place("rules", "operate", OPERATE | {Role.RULE_AUTHOR}),
     Place("indicators", "operate", RIGHTS["threats.listing"]),
     Place("drill", "train", TRIAGE | EXERCISE),

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
 from casework import agency, alerts, drills, events, incidents, overview, pipeline, quarantine, sources
 from casework.rules import about
-from casework.services import Conflict, NotFound, Services
+from casework.services import Conflict, NotFound, Services, open_services
+from soc_core import clock
 from soc_core.access import EVERYTHING, NOTHING, Actor, Refused, Role, Scope
+from soc_core.events import EventBatch
 from soc_core.models import DEMO, REAL
 from soc_core.protocols import Page, Query
 from soc_core.state.alerts import Filter
-from tests.soc_ui.prepared import DATA, EDU, POLICE, STORY, Prepared, another
+from soc_core.store.embedded import EmbeddedStore
+from soc_ui.vm.unowned import unowned_page
+from tests.soc_ui.prepared import DATA, EDU, POLICE, STORY, Prepared, another, event, prepare
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CENTRE = Actor("wang", frozenset({Role.ANALYST}), EVERYTHING)
 OTHER = Actor("li", frozenset({Role.ANALYST}), EVERYTHING)
@@ -36,6 +45,25 @@ def test_the_queue_holds_what_the_scope_holds_and_says_what_it_hides(
     assert all(actor.scope.allows(row.alert.organisation) for row in found.rows)
     whole = alerts.queue(CENTRE, services, Filter(realm=REAL), limit=500).total
     assert found.total == len(mine) == whole - found.hidden_by_scope
+
+
+def test_what_nobody_owns_lies_in_an_inbox_of_the_whole_city(tmp_path: Path) -> None:
+    made = prepare(tmp_path, ROOT / "cities" / "changsha", fill=0)
+    rows = [{**event("test:odd", at, clock.now(), "", "", REAL, f"<86>odd {at} tel 13812345678", {}),
+             "organization.id": None} for at in range(3)]
+    with EmbeddedStore(made.settings.events(REAL)) as store:
+        store.write(EventBatch.from_dicts(rows))
+    with closing(open_services(made.settings)) as own:
+        found = events.unowned(CENTRE, own)
+        assert {row["event.id"] for row in found.rows} == {row["event.id"] for row in rows}
+        assert (found.total, [(each.key, each.n) for each in found.sources]) == (3, [("test:odd", 3)])
+        assert "13812345678" not in repr(found)
+        for other in (SEAT, agency_of(EDU)):
+            with pytest.raises(Refused):
+                events.unowned(other, own)
+        page = unowned_page(CENTRE, own, "en")
+        assert page.headline == "3 events are of no known agency."
+        assert page.sources[0]["cells"] == ["test:odd", 3]
 
 
 SEAT = Actor("kaifu", frozenset({Role.ANALYST}), Scope(frozenset({POLICE, DATA})), POLICE)  # of the centre, of a part

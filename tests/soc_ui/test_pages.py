@@ -68,7 +68,8 @@ QUERY = {"quarantine": {"reason": "no timestamp in the header", "source": "test:
 HEADS = {"overview": "overview_head", "alerts": "queue", "unit": "unit_todo", "sources": "sources_head",
          "incidents": "incidents_head", "pipeline": "pipeline_head", "quarantine": "quarantine_head",
          "rules": "rules_head", "drill": "drill_head", "compliance": "compliance_head", "account": "account_head",
-         "accounts": "accounts_head", "audit": "audit_head", "indicators": "indicators_head"}
+         "accounts": "accounts_head", "audit": "audit_head", "indicators": "indicators_head",
+         "unowned": "unowned_head"}
 WHOSE = {"accounts": "auditor", "audit": "auditor"}  # pages that an analyst has not
 
 
