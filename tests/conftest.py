@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("house", deadline=None)  # how long an example takes is never a failure
+settings.load_profile("house")
 CANNOT = "cannot run here: "  # the only kind of skip that CI accepts
 
 

@@ -91,13 +91,13 @@ def numbered(source: str, lines: Sequence[str], start: int = 0) -> list[Record]:
 
 
 def test_a_half_event_waits_and_is_counted_as_pending(house: AuditHouse) -> None:
-    lines = numbered("web", audit(1))
-    house.give(lines[:3])
+    lines, later = numbered("web", audit(1)), clock.now() + clock.HOUR  # however slow the machine, it waits yet
+    house.give(lines[:3], later)
     worker = house.worker()
     assert worker.step() == 0
     assert worker.step() == 0
     assert (house.fates()["web"], house.pending()) == ((3, 0, 0, 0, 0, 0), 3)
-    house.give(lines[3:])
+    house.give(lines[3:], later)
     worker.step()
     assert (house.fates()["web"], house.pending()) == ((6, 1, 0, 5, 0, 1), 0)
     row = house.events()[0]
@@ -151,9 +151,10 @@ def test_a_crash_between_the_two_commits_joins_once(house: AuditHouse) -> None:
         raise RuntimeError("killed here")
 
     lines = numbered("web", [line for serial in (1, 2, 3) for line in audit(serial)])
-    house.give(lines[:4])
+    later = clock.now() + clock.HOUR
+    house.give(lines[:4], later)
     house.worker().step()
-    house.give(lines[4:])
+    house.give(lines[4:], later)
     with pytest.raises(RuntimeError, match="killed here"):
         house.worker(triage=fail).drain()
     house.worker().drain()
@@ -162,11 +163,11 @@ def test_a_crash_between_the_two_commits_joins_once(house: AuditHouse) -> None:
 
 def test_a_finding_on_a_record_that_waited_is_no_replay(house: AuditHouse) -> None:
     """Alerts take what lies below their mark for a replay; what waited lies there and is new."""
-    first, second = numbered("web", audit(1)), numbered("db", audit(2))
+    first, second, later = numbered("web", audit(1)), numbered("db", audit(2)), clock.now() + clock.HOUR
     worker = house.worker()
-    house.give([*first[:2], *second])
+    house.give([*first[:2], *second], later)
     worker.step()
-    house.give(first[2:])
+    house.give(first[2:], later)
     worker.step()
     assert [finding.partition for finding in house.found][-1] == -1 or len({
         house.journal.partition_of(name) for name in ("web", "db")}) == 2
