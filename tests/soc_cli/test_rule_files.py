@@ -57,21 +57,38 @@ def test_it_looks_now_and_then(settings: Settings, monkeypatch: pytest.MonkeyPat
     assert not any(watch.changed() for _ in range(3))
 
 
-def test_who_takes_in_waits_for_a_worker_that_reads_anew_but_not_for_ever(settings: Settings) -> None:
-    def waited(seconds: float) -> float:
-        began = time.monotonic()
-        rule_files.wait(settings, seconds)
-        return time.monotonic() - began
+class Clock:
+    """Time that passes in sleep alone."""
 
-    assert waited(5) < 1  # no worker has said anything
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_who_takes_in_waits_for_a_worker_that_reads_anew_but_not_for_ever(
+        settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(rule_files, "time", clock)
+
+    def waited() -> float:
+        began = clock.now
+        rule_files.wait(settings, 5.0)
+        return clock.now - began
+
+    assert waited() == 0  # no worker has said anything
     Watch(settings).note()
     assert rule_files.read(settings) == rule_files.mark(settings)
-    assert waited(5) < 1
+    assert waited() == 0
     (settings.data / "rules" / "new.yml").write_text("title: new\n")
-    assert 0.3 <= waited(0.3) < 2
+    assert 5.0 <= waited() < 5.2
     Watch(settings).note()
-    assert waited(5) < 1
+    assert waited() == 0
     (settings.data / "rules" / "newer.yml").write_text("title: newer\n")
     Watch(settings).end()
     assert rule_files.read(settings) == ""
-    assert waited(5) < 1
+    assert waited() == 0
