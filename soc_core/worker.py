@@ -7,6 +7,7 @@ memory goes with it, so any number of workers find what one would.
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -24,6 +25,7 @@ from soc_core.state.claims import SHARED, Lost
 log = logging.getLogger(__name__)
 CHECKPOINT_EVERY = 30 * clock.SECOND
 IDLE_EVERY = 5 * clock.SECOND  # a moment without records is a good one to save, but there are many such moments
+SOON = 0.1  # seconds after which a share is looked at again
 
 
 class Worker:
@@ -122,13 +124,17 @@ class Worker:
         return total
 
     def _run(self, final: bool = False) -> int:
-        """Every lane once, partitions in turn; what each sent to a share of ours, or others did, is taken at once."""
-        done = 0
-        shares = [number for number in self.lanes if number >= SHARED]
+        """Every lane once, partitions first; our shares also between them, so that what is sent to them waits less."""
+        done, looked = 0, time.monotonic()
         partitions = [number for number in self.lanes if number < SHARED]
-        for number in [lane for each in partitions for lane in (each, *shares)] or shares:
-            if number in self.lanes:
-                done += self._run_one(number, final)
+        shares = [number for number in self.lanes if number >= SHARED]
+        for number in partitions:
+            done += self._run_one(number, final)
+            if number == partitions[-1] or time.monotonic() > looked + SOON:
+                done += sum(self._run_one(share, final) for share in shares if share in self.lanes)
+                looked = time.monotonic()
+        if not partitions:
+            done = sum(self._run_one(share, final) for share in shares)
         self.done += done
         return done
 
