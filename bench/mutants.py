@@ -69,6 +69,8 @@ def figures() -> list[dict[str, Any]]:
         if made:
             found.append(figure(f"mutants killed: {area}", killed, made))
         all_killed, all_made = all_killed + killed, all_made + made
+    if not all_made:
+        raise LookupError(f"no module that is sampled here is among {' '.join(only)}")
     return [figure("mutants killed", all_killed, all_made), *found]
 
 

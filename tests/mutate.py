@@ -186,7 +186,7 @@ def copied(place: Path) -> None:
             shutil.copymode(ROOT / name, place / name)
 
 
-class Unfit(Exception):
+class Unfit(ValueError):
     """The tests fail without a mutant; what they said."""
 
 
