@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
@@ -126,10 +127,13 @@ class Tuples:
 
 
 class Joint:
-    """Values of several columns together, as a book: their tuples, and the lexicons that the numbers are of."""
+    """Values of several columns together, as a book: their tuples, and the lexicons that the numbers are of.
+
+    It keeps no lexicon alive: whoever has a column of one does.
+    """
 
     def __init__(self, lexicons: Sequence[Lexicon | None], memory: Memory) -> None:
-        self.lexicons = lexicons
+        self.lexicons = [None if lexicon is None else ref(lexicon) for lexicon in lexicons]
         self.tuples = Tuples(len(lexicons), memory)
 
     def __len__(self) -> int:
@@ -137,12 +141,21 @@ class Joint:
 
     def of(self, lexicons: Sequence[Lexicon | None]) -> bool:
         """Whether these are its lexicons."""
-        return all(mine is other for mine, other in zip(self.lexicons, lexicons, strict=True))
+        return all(
+            other is None if mine is None else mine() is other and other is not None
+            for mine, other in zip(self.lexicons, lexicons, strict=True)
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether all of its lexicons are still there."""
+        return all(mine is None or mine() is not None for mine in self.lexicons)
 
     def texts(self, codes: Sequence[int]) -> list[tuple[str | None, ...]]:
         """The texts of each tuple."""
+        held = [None if mine is None else mine() for mine in self.lexicons]
+        known = [[None] if lexicon is None else lexicon.texts for lexicon in held]
         return [
-            tuple(None if lexicon is None else lexicon.texts[number]
-                  for lexicon, number in zip(self.lexicons, self.tuples.held[code].tolist(), strict=True))
+            tuple(texts[number] for texts, number in zip(known, self.tuples.held[code].tolist(), strict=True))
             for code in codes
         ]

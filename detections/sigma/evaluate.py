@@ -28,7 +28,7 @@ from soc_core.clock import Micros
 from soc_core.events import EventBatch, Part
 from soc_core.models import Finding
 
-CACHE_BYTES = 160 << 20
+CACHE_BYTES = 128 << 20  # beside those of the parser's lexicon (soc_core/lexicon.py)
 UNGATED = "*"  # a tag that takes every rule: for events whose log source is not known
 NOTHING: frozenset[str] = frozenset()
 NOBODY: dict[str, frozenset[str]] = {}

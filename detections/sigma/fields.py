@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,7 @@ class Field:
         self.numbers: dict[Truth, int] = {EMPTY: 0}
         self.sets: list[Truth] = [EMPTY]
         self.known = _Table(self)
-        self.tables: list[tuple[Book, Ids]] = []
+        self.tables: list[tuple[ref[Book], Ids]] = []
         self.joints: list[Joint] = []
 
     def number(self, true: Truth) -> int:
@@ -113,13 +114,13 @@ class Field:
         book = next((each for each in self.joints if each.of(lexicons)), None)
         if book is None:
             book = Joint(lexicons, self.memory)
-            self.joints = [*self.joints[-BOOKS * 2 :], book]
+            self.joints = [*[each for each in self.joints if each.alive][-BOOKS * 2 :], book]
         return book, book.tuples.encode(numbers, np.arange(rows.frame.height))
 
     def table(self, book: Book) -> Ids:
         """By code of the book one more than the set number, 0 where it is not known; wide enough for all codes."""
         for at, (mine, table) in enumerate(self.tables):
-            if mine is book:
+            if mine() is book:
                 if len(table) >= len(book):
                     return table
                 del self.tables[at]
@@ -129,7 +130,8 @@ class Field:
         wider = np.zeros(len(book) + len(book) // 2 + 64, np.int32)
         wider[: len(table)] = table
         self.memory.used += wider.nbytes - table.nbytes
-        self.tables = [*self.tables[1 - BOOKS * (1 if self.plain else 3) :], (book, wider)]
+        kept = [(mine, held) for mine, held in self.tables if mine() is not None]
+        self.tables = [*kept[1 - BOOKS * (1 if self.plain else 3) :], (ref(book), wider)]
         return wider
 
     def learn(self, book: Book, codes: Codes) -> None:

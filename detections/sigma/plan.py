@@ -94,7 +94,8 @@ class Plan:
         self.narrow: list[list[int]] = [[] for _ in self.fields]
         self.numbers: list[dict[Truth, int]] = [{EMPTY: 0} for _ in self.fields]
         self.sets: list[list[Truth]] = [[EMPTY] for _ in self.fields]
-        self.stirs: list[list[bool]] = [[False] for _ in self.fields]  # whether a set makes any rule a candidate
+        self.roused: list[list[frozenset[int]]] = [[frozenset()] for _ in self.fields]  # candidates that a set makes
+        self.stirs: list[list[bool]] = [[False] for _ in self.fields]  # whether there is any
         self.decided: dict[tuple[int, ...], dict[tuple[int, ...], tuple[int, ...]]] = {}
         self.narrowed: dict[int, npt.NDArray[Any]] = {}
         self.stirring: dict[int, npt.NDArray[Any]] = {}
@@ -248,7 +249,9 @@ class Plan:
             if known is None:
                 known = numbers[left] = len(self.sets[place])
                 self.sets[place].append(left)
-                self.stirs[place].append(not self.anchors.isdisjoint(left))
+                roused = frozenset(rule for test in left & self.anchors for rule in self.index[test])
+                self.roused[place].append(roused)
+                self.stirs[place].append(bool(roused))
             narrow.append(known)
         return narrow
 
@@ -258,8 +261,9 @@ class Plan:
         found = self.settled.get(true)
         if found is None:
             candidates = set(self.always)
-            for test in true:
-                candidates.update(self.index.get(test, ()))
+            for place, number in enumerate(signature):
+                if number:
+                    candidates.update(self.roused[place][number])
             found = tuple(sorted(rule for rule in candidates if holds(self.compiled[rule].node, true)))
             self.settled[true] = found
             self.memory.used += ENTRY + 32 * len(true)

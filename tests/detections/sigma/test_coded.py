@@ -3,7 +3,9 @@ within a lexicon that is too small, and without kernels."""
 
 from __future__ import annotations
 
+import gc
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import polars as pl
@@ -146,3 +148,15 @@ def test_a_field_of_several_columns_of_the_public_mapping() -> None:
                  "sigma.logsource": Single("sigma.logsource", 4, ["windows/image_load/"])}
         made = EventBatch(4, [Part(np.arange(4), Table(4, table))])
         assert sorted(fired(detector, made)) == [0, 1, 3]
+
+
+def test_a_lexicon_that_was_let_go_is_not_kept_alive() -> None:
+    detector = SigmaDetector(LOADED, Mapping())
+    held = []
+    for _ in range(4):
+        lexicon = Lexicon()
+        held.append(ref(lexicon))
+        assert fired(detector, batch([("b", "b", "a")] * 3, [3, 3, 3], lexicon, False))
+        del lexicon
+        gc.collect()
+    assert [each() for each in held] == [None] * 4
