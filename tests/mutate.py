@@ -101,11 +101,13 @@ def typing(*sides: ast.expr) -> bool:
 
 
 def unmeant(tree: ast.AST) -> set[ast.AST]:
-    """Nodes that are never run, what stands for nothing (-1), and decorators (frozen=True changes no answer)."""
+    """Nodes that are never run, what stands for nothing (-1), decorators and zip's strict: they change no answer."""
     found: set[ast.AST] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             found.add(node.operand)
+        if isinstance(node, ast.keyword) and node.arg == "strict":
+            found.add(node.value)
         for part in (getattr(node, "annotation", None), getattr(node, "returns", None),
                      *getattr(node, "decorator_list", ())):
             if part is not None:
