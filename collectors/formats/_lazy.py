@@ -26,6 +26,7 @@ Columns = dict[str, Column]
 Values = Sequence[Any]
 Read = Callable[[str], Any]
 PLAIN = frozenset({str, type(None)})
+SEVERAL = 200  # rows from which on codes are worth what they cost at once
 
 
 class Shape(NamedTuple):
@@ -140,6 +141,8 @@ class Derived(Column):
     def _make(self) -> pl.Series:
         if self._held is not None:
             return self._held.series
+        if self.height < SEVERAL and not isinstance(self.dtype, pl.List):
+            return pl.Series(self.name, self._read_each(), dtype=self.dtype)
         coded = self._of.coded
         if coded is None or (coded.codes == ELSEWHERE).any():
             return pl.Series(self.name, self._read_each(), dtype=self.dtype)
@@ -153,7 +156,7 @@ class Derived(Column):
         return pl.Series(self.name, values, dtype=self.dtype).gather(places)
 
     def _list(self) -> Texts:
-        held = self._codes
+        held = self._codes if self._held is not None or self.height >= SEVERAL else None
         return self._read_each() if held is None else held.texts
 
     def _read_each(self) -> list[Any]:

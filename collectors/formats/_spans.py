@@ -26,6 +26,7 @@ from soc_core.table import Coded, Column, Rows, Strings, Texts
 FIELDS = "collectors.formats._scan_fields"
 Key = TypeVar("Key", bound=Hashable)
 Place = slice | Rows
+SEVERAL = 200  # texts from which on they are written by a kernel
 
 
 def regular(sheet: Sheet, styles: Any, marks: Any) -> Any:
@@ -161,8 +162,8 @@ class Field:
                 known = series(name, self.values(every))
                 if known is None:
                     known = pl.Series(name, [None] * (self._high - self.low), dtype=dtype)
-            self._made[name] = known
-        return known.alias(name)
+            known = self._made[name] = known.alias(name)
+        return known
 
     def _wholes(self) -> pl.Series | None:
         starts, ends, kinds = self.spans
@@ -173,6 +174,8 @@ class Field:
 
     def _strings(self) -> pl.Series:
         starts, ends, kinds = self.spans
+        if len(starts) < SEVERAL:
+            return pl.Series(self.texts(slice(self.low, self._high)), dtype=pl.String)
         if self._codes is not None and not (self._codes == ELSEWHERE).any():
             distinct, places = np.unique(self._codes, return_inverse=True)
             if 2 * len(distinct) < len(places):
@@ -241,7 +244,7 @@ class Cells(Column):
 
     def _make(self) -> pl.Series:
         whole, place = self._field.made(self.name), self._field.local(self._place)
-        return whole[place] if isinstance(place, slice) else whole.gather(place)
+        return whole.slice(place.start, self.height) if isinstance(place, slice) else whole.gather(place)
 
     def _list(self) -> Texts:
         return self._field.texts(self._place)

@@ -55,7 +55,7 @@ class Room:
 
 
 _rooms: list[Room] = []
-_door = threading.Lock()
+_door = threading.RLock()  # a sheet may be let go by the collector of garbage while the door is held
 
 
 def _room(size: int) -> Room:

@@ -25,7 +25,7 @@ from soc_core.lexicon import NOTHING
 from soc_core.protocols import Ints
 from soc_core.table import Coded, Column, Spread
 
-MANY = 256  # lines from which on kernels are worth their calls
+MANY = 1024  # lines from which on kernels are worth their calls, the store's columns included
 STAMP = "stamp"
 LEVEL, KEYWORDS, SEVERITY = "winlog.level", "winlog.keywords", "SeverityValue"
 LINE_ENDS = (b"\\r", b"\\n")
@@ -243,6 +243,7 @@ def _overflow(grid: Grid[Key], style: str, low: int, high: int) -> pl.Series:
     """What no column holds: of flat records what the collector says of itself."""
     left: list[Record | None] = [None] * (high - low)
     shapes = grid.shapes[low:high]
+    fields: dict[str, Field] = {}
     for shape in np.unique(shapes).tolist():
         rows = np.flatnonzero(shapes == shape) + low
         names = grid.sheet.scanner.shape(int(grid.sheet.node[grid.lines[rows[0]]])).names
@@ -250,7 +251,8 @@ def _overflow(grid: Grid[Key], style: str, low: int, high: int) -> pl.Series:
             known = sorted(styles.COLLECTOR.intersection(names))
         else:
             known = [name for name in names if name not in styles.BEATS_KNOWN]
-        columns = [Field(grid, [grid.column[name]], low, high).values(rows) for name in known]
+        fields |= {name: Field(grid, [grid.column[name]], low, high) for name in known if name not in fields}
+        columns = [fields[name].values(rows) for name in known]
         for row, values in zip(rows.tolist(), zip(*columns, strict=True), strict=bool(known)):
             record = dict(zip(known, values, strict=True))
             left[row - low] = {"nxlog": record} if style == "flat" else record
