@@ -24,6 +24,7 @@ import orjson
 
 from bench._city import City, Form
 from bench._faults import Fault, possible
+from detections import canaries, gaps, silence
 from soc_core import clock, identity
 from soc_core.access import EVERYTHING
 from soc_core.config import Settings, load
@@ -38,6 +39,7 @@ HOSTS, BATCH, ENOUGH = 6, 60, 8
 PACE = 0.2  # seconds between batches
 SETTLED = 300.0  # seconds that may pass after the last fault without anything being worked off
 DOOR = "http:default/"  # before the names of sources; canaries come in by it too
+WATCHES = (canaries.RULE, gaps.RULE, silence.RULE)
 Batch = tuple[str, str, list[bytes]]  # source, idempotency key, lines
 
 
@@ -219,13 +221,14 @@ def undisturbed(settings: Settings, sent: list[Batch]) -> list[str]:
 
 
 def told(platform: Any) -> list[str]:
-    """Every alert as one text: rule, group, count, times and entities."""
+    """Every alert on the records as one text: rule, group, count, times and entities. What the platform says of its own
+    doors and sources (a canary that a full disk kept, say) is no alert on a record, and true in its place."""
     with platform.state.read() as session:
         found, _ = alerts.find(session, EVERYTHING, limit=100_000)
     return sorted(orjson.dumps([
         one.rule_id, sorted(one.group.items()), one.count, one.first_seen, one.last_seen,
         {name: sorted(values) for name, values in one.entities.items()},
-    ], option=orjson.OPT_SORT_KEYS).decode() for one in found)
+    ], option=orjson.OPT_SORT_KEYS).decode() for one in found if one.rule_id not in WATCHES)
 
 
 def figures() -> list[dict[str, Any]]:
