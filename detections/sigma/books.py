@@ -59,8 +59,12 @@ class Books:
             kind = column.dtype
             text = kind == pl.String
             found[name] = column.coded if text else None
-            if found[name] is None and column.height and (column.serial if text else arrow.known(kind)):
+            if found[name] is not None or not column.height:
+                continue
+            if column.serial if text else arrow.known(kind):
                 laid.append((name, column.series))
+            elif kind == pl.Boolean:
+                laid.append((name, column.series.cast(pl.String)))
         held = arrow.spans([series for _, series in laid]) if laid else None
         if held is None:
             return found
