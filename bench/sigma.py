@@ -66,7 +66,7 @@ def lines(paths: Sequence[Path], most: int) -> list[bytes]:
 
 
 def run(detector: SigmaDetector, found: Sequence[bytes]) -> tuple[Times, list[EventBatch]]:
-    """Bytes → Format → EventBatch → Detector, as the worker does it; and the batches, for another pass."""
+    """Bytes → Format → EventBatch → Detector, as the worker does it; and the batches as a store has them."""
     spent = (0.0, 0.0, 0.0)
     hits, events = Counter[str](), 0
     batches: list[EventBatch] = []
@@ -83,7 +83,8 @@ def run(detector: SigmaDetector, found: Sequence[bytes]) -> tuple[Times, list[Ev
             t3 = time.process_time()
         spent = (spent[0] + t1 - t0, spent[1] + t2 - t1, spent[2] + t3 - t2)
         events += batch.height
-        batches.append(batch)
+        batches.append(EventBatch(batch.height, [Part(part.rows, part.frame) for part in batch.parts]))
+        del parsed, batch  # as the worker lets go of one before it takes the next
     return Times(events, *spent, hits), batches
 
 
