@@ -105,6 +105,11 @@ class Column:
         return None
 
     @property
+    def heads(self) -> frozenset[str] | None:
+        """Of a column of JSON objects: their own names, and perhaps others, in small letters; None: not known."""
+        return None
+
+    @property
     def empty(self) -> bool:
         """Whether no row has a value."""
         return self.series.null_count() == self.height

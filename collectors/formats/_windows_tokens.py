@@ -23,7 +23,7 @@ from collectors.formats._windows_derive import DATA, logon_id
 from soc_core.coded import CodedColumn
 from soc_core.lexicon import NOTHING
 from soc_core.protocols import Ints
-from soc_core.table import Coded, Column, Spread
+from soc_core.table import Coded, Column, Lazy, Rows, Spread
 
 MANY = 1024  # lines from which on kernels are worth their calls, the store's columns included
 STAMP = "stamp"
@@ -120,12 +120,13 @@ def _events(grid: Grid[Key], style: str, timezone: str, system: Callable[[Column
     low, high = grid.bounds[groups[0]], grid.bounds[groups[-1] + 1]
     stamps = _stamps(grid, style, low, high, timezone if style == "flat" else "UTC")
     overflow = Spread(lambda: _overflow(grid, style, low, high), None)
+    heads = {"nxlog"} if style == "flat" else {name.lower() for name in grid.column if name not in styles.BEATS_KNOWN}
     for number in groups:
         start, end = grid.bounds[number : number + 2]
         made = system(_system(grid, style, number)) | _data(grid, style, number)
         yield Events(
             grid.keys[number], grid.lines[start:end], made, stamps.cut("@timestamp", start - low, end - start),
-            overflow.cut("overflow", start - low, end - start))
+            Leftover(overflow.cut("overflow", start - low, end - start), frozenset(heads)))
 
 
 def _system(grid: Grid[Key], style: str, group: int) -> Columns:
@@ -237,6 +238,23 @@ def _stamps(grid: Grid[Key], style: str, low: int, high: int, timezone: str) -> 
         return Spread(pl.Series("@timestamp", [None] * (high - low), dtype=pl.Datetime("us", "UTC")), None)
     field = Field(grid, [grid.column[name] for name in names], low, high)
     return Spread(lambda: field.moments(timezone), None)
+
+
+class Leftover(Lazy):
+    """What no column holds, made only for who asks for a name that stands in it."""
+
+    __slots__ = ("_heads", "_of")
+
+    def __init__(self, of: Column, heads: frozenset[str]) -> None:
+        super().__init__(of.name, of.height, lambda: of.series)
+        self._of, self._heads = of, heads
+
+    @property
+    def heads(self) -> frozenset[str]:
+        return self._heads
+
+    def pick(self, rows: Rows) -> Column:
+        return Leftover(self._of.pick(rows), self._heads)
 
 
 def _overflow(grid: Grid[Key], style: str, low: int, high: int) -> pl.Series:

@@ -89,6 +89,9 @@ class Rows:
     def _source(self, column: str, path: str) -> Sequence[Any] | None:
         if not path:
             return values(self.frame.held[column])
+        heads = self.frame.held[column].heads
+        if heads is not None and not _begins(path.lower(), heads):
+            return None
         series = self.frame[column]
         last = path.rpartition(".")[2]
         near = series.str.contains_any([last], ascii_case_insensitive=True).fill_null(False)
@@ -171,6 +174,11 @@ def follow(node: Any, path: str) -> Any:
                 return found
         at = path.rfind(".", 0, at)
     return None
+
+
+def _begins(path: str, heads: Iterable[str]) -> bool:
+    """Whether a path may begin with one of the names, as `follow` takes it: up to a dot, or whole."""
+    return any(path.startswith(head) and path[len(head) :][:1] in ("", ".") for head in heads)
 
 
 def value(found: Any) -> Value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import numpy as np
 import orjson
 import polars as pl
 import pytest
@@ -16,8 +17,10 @@ from collectors.formats import _windows_tokens as windows_tokens
 from collectors.formats._lazy import Json
 from collectors.formats._spans import Cells, Field, Grid, read_value
 from collectors.formats._tokens import Scanners, Sheet
+from detections.sigma.columns import Rows
 from soc_core.native import kernels
 from soc_core.protocols import Context, Parsed
+from soc_core.table import Table
 from tests.collectors.formats.fixtures import CONTEXT
 from tests.corpora import corpus, read
 
@@ -291,3 +294,23 @@ def test_events_of_winlogbeat_need_no_second_reading(monkeypatch: pytest.MonkeyP
     assert {one.key for one in found} == {
         ("beats", "Security", "4688"), ("old_beats", "Security", "4624"), ("flat", "Security", "4624")}
     assert not len(rest)
+
+
+def test_what_is_left_over_tells_its_own_names_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And who asks for a name below another of them gets what it would get of the column itself."""
+    monkeypatch.setattr(windows_tokens, "MANY", 1)
+    flat = {"Channel": "Security", "EventID": 4624, "TargetUserName": "a", "port": 6, "tags": ["x", {"deep": 1}]}
+    beats = {"winlog": {"channel": "Security", "event_id": 4624}, "Custom": {"Colour": "red"}, "message": "m"}
+    found = windows_event.parse([orjson.dumps(each) for each in (flat, beats)] * 8, CONTEXT)
+    seen = 0
+    for part in found.batch.parts:
+        column = part.table.held["overflow"]
+        for picked in (column, column.pick(np.array([0]))):
+            assert picked.heads is not None
+            for name, value in (("nxlog.port", "6"), ("Custom.Colour", "red"), ("nxlog.Nothing", None), ("port", None)):
+                read = Rows(Table(picked.height, {"overflow": picked}))._source("overflow", name)
+                plain = Rows(pl.DataFrame([picked.series]))._source("overflow", name)
+                there = value if name.split(".")[0].lower() in picked.heads else None
+                assert (read or [None])[0] == (plain or [None])[0] == there
+                seen += (read or [None])[0] is not None
+    assert seen == 4
