@@ -149,7 +149,7 @@ def system(style: str, digger: Digger) -> dict[str, Sequence[Any]]:
 def data(style: str, digger: Digger) -> Data:
     """The event data of all records by name, one level deep."""
     if style == "flat":
-        return [(name, digger.values((name,))) for name in digger.keys() - NO_DATA]
+        return [(name, digger.values((name,))) for name in sorted(digger.keys() - NO_DATA)]
     if style == "evtx":
         held = [_evtx_data(event) for event in digger.values(("Event",))]
     else:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench._world import searchable
 from detections.sigma.detector import build
 from soc_cli.member import Member
 from soc_cli.wiring import Platform
@@ -156,11 +157,13 @@ def put(platform: Platform, some: Sequence[tuple[str, bytes, int]]) -> None:
 
 def outcome(platform: Platform) -> dict[str, Any]:
     ids: Counter[str] = Counter()
-    for batch in platform.store("real").scan(Query(), EVERYTHING):
-        ids.update(batch.column("event.id").to_list())
     with platform.state.read() as session:
         found, _ = alerts.find(session, EVERYTHING, limit=1000)
         fates = [row._replace(last_ingest=0) for row in commits.fates(session)]
+    store = platform.store("real")
+    searchable(store, sum(row.events for row in fates))
+    for batch in store.scan(Query(), EVERYTHING):
+        ids.update(batch.column("event.id").to_list())
     told = sorted((one.rule_id, sorted(one.group.items()), one.count, one.first_seen, one.last_seen,
                    sorted((name, sorted(values)) for name, values in one.entities.items())) for one in found)
     assert max(ids.values()) == 1
