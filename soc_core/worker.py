@@ -25,6 +25,7 @@ from soc_core.state.claims import SHARED, Lost
 log = logging.getLogger(__name__)
 CHECKPOINT_EVERY = 30 * clock.SECOND
 IDLE_EVERY = 5 * clock.SECOND  # a moment without records is a good one to save, but there are many such moments
+REST = 20  # times as long as saving it took a lane is left alone: a memory that grew must not eat the day
 SOON = 0.1  # seconds after which a share is looked at again
 
 
@@ -41,6 +42,7 @@ class Worker:
         self.lanes: dict[int, Lane] = {}
         self.done = 0  # records committed so far
         self._saved: dict[int, clock.Micros] = {}  # when each lane was saved last
+        self._cost: dict[int, clock.Micros] = {}  # and how long that took
         with parts.state.begin() as session:
             commits.adopt_epoch(session, parts.journal.epoch)
             if parts.shared:
@@ -89,6 +91,7 @@ class Worker:
         for number in numbers:
             self.lanes.pop(number, None)
             self._saved.pop(number, None)
+            self._cost.pop(number, None)
 
     def leave(self, numbers: Iterable[int]) -> None:
         """Save lanes, and forget them: another may take them up where they stand."""
@@ -104,7 +107,7 @@ class Worker:
         due = self._due(CHECKPOINT_EVERY if done else IDLE_EVERY)
         if due:
             with uncollected():
-                self._save(due[:1] if done else due)  # one a step, so that no step waits for all of them
+                self._save(due[:1])  # one a step, so that no step waits for all of them
         return done
 
     def _due(self, every: clock.Micros) -> list[int]:
@@ -112,7 +115,8 @@ class Worker:
         now = clock.now()
         for number in self.lanes:
             self._saved.setdefault(number, now)
-        due = [number for number, lane in self.lanes.items() if lane.dirty and abs(now - self._saved[number]) > every]
+        due = [number for number, lane in self.lanes.items()
+               if lane.dirty and abs(now - self._saved[number]) > max(every, REST * self._cost.get(number, 0))]
         return sorted(due, key=self._saved.__getitem__)
 
     def drain(self) -> int:
@@ -162,6 +166,7 @@ class Worker:
         if lanes:
             with self.parts.state.begin() as session:
                 for lane in lanes:
+                    began = time.monotonic()
                     try:
                         lane.save(session)
                     except (Lost, commits.Outdated) as error:
@@ -169,6 +174,7 @@ class Worker:
                         self.drop([lane.number])
                     else:
                         kept.append(lane)
+                        self._cost[lane.number] = int((time.monotonic() - began) * clock.SECOND)
         for lane in kept:
             lane.dirty = False
             self._saved[lane.number] = clock.now()

@@ -236,6 +236,22 @@ def test_any_cut_and_any_crash_finds_the_same(tmp_path_factory: pytest.TempPathF
         wild.close()
 
 
+def test_a_memory_that_is_dear_to_save_is_saved_less_often(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = house.worker()
+    saved: list[int] = []
+    monkeypatch.setattr(worker, "_save", lambda numbers: saved.extend(numbers))
+    began = clock.now()
+    for seconds, cost, wanted in ((0, 0, False), (31, 0, True), (31, 3, False), (59, 3, False), (61, 3, True)):
+        house.put([f"hit {seconds} {cost}"], start=10 * seconds + cost)
+        worker._saved = dict.fromkeys(worker.lanes, began)
+        worker._cost = dict.fromkeys(worker.lanes, cost * clock.SECOND)
+        monkeypatch.setattr(clock, "now", lambda at=seconds: began + at * clock.SECOND)
+        saved.clear()
+        worker.step()
+        assert any(lane.dirty for lane in worker.lanes.values())
+        assert bool(saved) == wanted
+
+
 def test_events_carry_where_they_came_from(house: House) -> None:
     house.put(["hit 1"], source="gate")
     house.worker().drain()
