@@ -1,7 +1,7 @@
 """The loops that take the values of one name out of lines that were scanned (_scan_tree.py), many lines at a time.
 
 A table says for each sequence of names where in it a column's name stands (NOWHERE where it does not). Spans are the
-first and last byte of values in the lines' buffer; a span that begins below 0 is no value.
+first and last byte of values in memory; a span that begins below 0 is no value.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def present(found: Found, lines: Any, shapes: Any, groups: Any, table: Any, done
 
 
 @kernel
-def spans(found: Found, lines: Any, shapes: Any, table: Any, columns: Any, starts: Any, ends: Any, kinds: Any) -> None:
+def spans(found: Found, origins: Any, lines: Any, shapes: Any, table: Any, columns: Any, starts: Any, ends: Any,
+          kinds: Any) -> None:
     """Of each line the first of these columns that has a value."""
     for row, line in enumerate(lines):
         shape = shapes[row]
@@ -96,7 +97,7 @@ def spans(found: Found, lines: Any, shapes: Any, table: Any, columns: Any, start
                 continue
             cell = found.cells[found.first[line] + place]
             if cell & 15 != NULL:
-                starts[row], kinds[row] = cell >> 34, cell & 15
+                starts[row], kinds[row] = origins[line] + (cell >> 34), cell & 15
                 ends[row] = starts[row] + (cell >> 4 & (1 << 30) - 1)
                 break
 

@@ -1,7 +1,7 @@
 """The loops that take lines of JSON apart: where each value stands, and which record has the same names as which.
 
-Lines stand in one buffer, each followed by a line feed, the last by MARGIN of them. A line that cannot be read for
-sure (_scan.py; or a name twice, or more names than there is room for) is doubtful, and nothing of it is kept.
+Lines are followed by a zero each, from which on 32 bytes may be read. A line that cannot be read for sure (_scan.py; or
+a name twice, or more names than there is room for) is doubtful, and nothing of it is kept.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from collectors.formats._scan import (
 from soc_core.native import inner, kernel
 from soc_core.words import alike, hashed
 
-MARGIN = 512  # bytes that may be read behind the last line
 NAME, NAMES = 256, 256  # bytes of a name, names of a record: more of them are doubtful
 
 
@@ -59,7 +58,7 @@ class Tree(NamedTuple):
 class Found(NamedTuple):
     """Values one after another, and records by line."""
 
-    cells: Any  # where a value begins, its bytes, its kind: see `packed`
+    cells: Any  # where a value begins in its line, its bytes, its kind: see `packed`
     node: Any  # by line; DOUBT where it was not read
     first: Any  # by line: its first value
     has: Any  # by line: a bit for each kind of value in it
@@ -127,14 +126,14 @@ def follow(tree: Tree, node: int, name: int) -> int:
 
 
 @inner
-def step(tree: Tree, data: Any, at: int, node: int, owner: int) -> Any:
+def step(tree: Tree, data: Any, at: int, end: int, node: int, owner: int) -> Any:
     """(the node after the name that begins here, where the name ends)."""
     known = tree.guess[node]
     if known:
         name = tree.last[known]
         start = tree.ends[name - 1]
         size = tree.ends[name] - start
-        if data[at + size] == QUOTE and tree.owner[name] == owner and alike(tree.arena, start, data, at, size):
+        if at + size < end and data[at + size] == QUOTE and tree.owner[name] == owner and alike(tree.arena, start, data, at, size):
             return known, at + size
     end, kind = string(data, at)
     if end < 0 or kind != PLAIN or end - at > NAME:
@@ -149,6 +148,7 @@ def step(tree: Tree, data: Any, at: int, node: int, owner: int) -> Any:
 def record(data: Any, at: int, end: int, levels: int, tree: Tree, found: Found, count: int, held: Any) -> Any:
     """(node, values so far, bits) of the object on a line; `held` is room for three numbers a level."""
     node, owner, depth, bits = 0, 0, 0, 0
+    line = at
     at = space(data, at, end)
     if data[at] != OPEN:
         return DOUBT, count, 0
@@ -156,7 +156,7 @@ def record(data: Any, at: int, end: int, levels: int, tree: Tree, found: Found, 
     while True:
         if data[at] != QUOTE:
             return DOUBT, count, 0
-        node, at = step(tree, data, at + 1, node, owner)
+        node, at = step(tree, data, at + 1, end, node, owner)
         if node < 0 or tree.size[node] == 0:
             return DOUBT, count, 0
         name = tree.last[node]
@@ -173,7 +173,7 @@ def record(data: Any, at: int, end: int, levels: int, tree: Tree, found: Found, 
             if sign == OPEN and depth < levels:
                 inner = space(data, at + 1, end)
                 if data[inner] != CLOSE:
-                    found.cells[count] = packed(start, start, kind)
+                    found.cells[count] = packed(start - line, start - line, kind)
                     held[2 * depth], held[2 * depth + 1] = owner, count
                     depth, count, owner, bits, at = depth + 1, count + 1, name, bits | 1 << kind, inner
                     continue
@@ -183,7 +183,7 @@ def record(data: Any, at: int, end: int, levels: int, tree: Tree, found: Found, 
             stop = at
         if stop < 0:
             return DOUBT, count, 0
-        found.cells[count] = packed(start, stop, kind)
+        found.cells[count] = packed(start - line, stop - line, kind)
         count, bits = count + 1, bits | 1 << kind
         if tree.split[name]:
             if (kind != PLAIN and (kind != WHOLE or tree.split[name] == 1)) or stop - start > NAME:
@@ -204,7 +204,7 @@ def record(data: Any, at: int, end: int, levels: int, tree: Tree, found: Found, 
             depth -= 1
             owner = held[2 * depth]
             whole = held[2 * depth + 1]
-            found.cells[whole] = packed(found.cells[whole] >> 34, at, OBJECT)
+            found.cells[whole] = packed(found.cells[whole] >> 34, at - line, OBJECT)
 
 
 @kernel

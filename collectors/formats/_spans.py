@@ -115,8 +115,10 @@ class Field:
         if self._spans is None:
             grid, low, high = self._grid, self.low, self._high
             made = np.empty(high - low, np.int64), np.empty(high - low, np.int64), np.empty(high - low, np.uint8)
+            sheet = grid.sheet
             grid.kernels.spans(
-                grid.sheet.found, grid.lines[low:high], grid.shapes[low:high], grid.table, self._columns, *made)
+                sheet.found, sheet.starts, grid.lines[low:high], grid.shapes[low:high], grid.table, self._columns,
+                *made)
             self._spans = made
         return self._spans
 

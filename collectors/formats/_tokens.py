@@ -15,12 +15,15 @@ import numpy as np
 import orjson
 
 from collectors.formats._json import text
-from soc_core.lexicon import READERS, Lexicon, Shelf
+from soc_core import arrow
+from soc_core.arrow import MEMORY
+from soc_core.lexicon import READERS, Ints, Lexicon, Shelf
 from soc_core.native import kernels
 
 TREE = "collectors.formats._scan_tree"
-MOST = 1 << 29  # bytes of lines taken at once; places have 30 bits
-KEPT, ROOMS, STEP = 64 << 20, 2, 4 << 20  # bytes of the largest room that is used again, how many, by what they grow
+LONGEST = 1 << 29  # bytes of a line; places have 30 bits
+PAGE, AHEAD = 4096, 32  # of memory; bytes that are read at once
+KEPT, ROOMS = 1 << 20, 2  # values of the largest room that is used again, how many
 NODES, LETTERS = 1 << 18, 1 << 22  # sequences of names; bytes of names
 NAMES = 1 << 16
 PLAIN, ESCAPED, WHOLE, FALSE, ARRAY = 1, 2, 3, 5, 8  # kinds of values, as _scan.py has them
@@ -43,11 +46,10 @@ class Shape(NamedTuple):
 
 
 class Room:
-    """Arrays for one batch; they go from batch to batch, as new memory costs more than all that is done in it."""
+    """Room for the values of one batch; it goes from batch to batch, as new memory costs more than what is done in it."""
 
     def __init__(self, size: int) -> None:
-        self.data = np.empty(size, np.uint8)
-        self.cells = np.empty(size // 16, np.int64)
+        self.cells = np.empty(size, np.int64)
 
     def widen(self) -> None:
         """Twice as many values."""
@@ -58,32 +60,29 @@ _rooms: list[Room] = []
 _door = threading.RLock()  # a sheet may be let go by the collector of garbage while the door is held
 
 
-def _room(size: int) -> Room:
-    """The smallest room of at least that size that is free, or a new one."""
+def _room() -> Room:
+    """A room that is free, or a new one."""
     with _door:
-        fit = min((room for room in _rooms if len(room.data) >= size), key=lambda room: len(room.data), default=None)
-        if fit is not None:
-            _rooms.remove(fit)
-            return fit
-    return Room(-(-size // STEP) * STEP if size > STEP else size)
+        return _rooms.pop() if _rooms else Room(1 << 16)
 
 
 def _leave(room: Room) -> None:
-    """Keep the room for another batch, rather than a smaller one."""
-    if len(room.data) > KEPT:
-        return
-    with _door:
-        _rooms.append(room)
-        if len(_rooms) > ROOMS:
-            _rooms.remove(min(_rooms, key=lambda one: len(one.data)))
+    """Keep the room for another batch."""
+    if len(room.cells) <= KEPT:
+        with _door:
+            _rooms[ROOMS - 1 :] = [room]
 
 
 class Sheet:
-    """Lines that were scanned. `node` has each line's sequence of names, below 0 where the line was doubtful."""
+    """Lines that were scanned. `node` has each line's sequence of names, below 0 where the line was doubtful.
 
-    def __init__(self, room: Room, scanner: Scanner, found: Any) -> None:
+    `data` from `starts` on are the lines' own bytes, which lie there while the sheet is held.
+    """
+
+    def __init__(self, room: Room, scanner: Scanner, found: Any, starts: Ints, lines: Sequence[bytes]) -> None:
         self._room, self.scanner, self.found = room, scanner, found
-        self.data, self.node = room.data, found.node
+        self.starts, self._lines = starts, lines
+        self.data, self.node = MEMORY, found.node
         self.lexicon: Lexicon = SHELF.lexicon
 
     def __del__(self) -> None:
@@ -111,7 +110,7 @@ class Scanner:
         for path, number in split.items():
             code = 0
             for name in path.encode().split(b"\0"):
-                data = np.frombuffer(name + bytes(module.MARGIN), np.uint8)
+                data = np.frombuffer(name + bytes(AHEAD), np.uint8)
                 code = module.numbered(self.tree, data, 0, len(name), code)
             self.tree.split[code] = 2 if number else 1
 
@@ -140,31 +139,34 @@ class Scanner:
 
     def scan(self, lines: Sequence[bytes], levels: int) -> Sheet:
         """All lines; objects down to `levels` below the top are taken apart."""
-        sizes = np.fromiter(map(len, lines), np.int64, len(lines))
-        ends = np.cumsum(sizes + 1) - 1
-        room = _room(int(ends[-1]) + 1 + 2 * self.module.MARGIN)
-        _fill(room.data, lines, ends.tolist(), self.module.MARGIN)
+        starts, ends, held = _laid(lines)
+        room = _room()
         node, first = np.empty(len(lines), np.int32), np.empty(len(lines), np.int32)
         has = np.empty(len(lines), np.uint16)
         line = count = 0
         while True:
             found = self.module.Found(room.cells, node, first, has)
-            line, count = self.module.scan(
-                room.data, ends - sizes, ends, line, count, levels, self.tree, found, self._held)
+            line, count = self.module.scan(MEMORY, starts, ends, line, count, levels, self.tree, found, self._held)
             if line == len(lines):
-                return Sheet(room, self, found)
+                return Sheet(room, self, found, starts, held)
             room.widen()
 
 
-def _fill(data: Any, lines: Sequence[bytes], ends: Sequence[int], margin: int) -> None:
-    """Lines side by side, each with a line feed behind it. To join them first would ask for memory again and again."""
-    held = data.data
-    start = 0
-    for line, end in zip(lines, ends, strict=True):
-        held[start:end] = line
-        start = end + 1
-    data[ends] = 10
-    data[start : start + margin] = 10
+def _laid(lines: Sequence[bytes]) -> arrow.Spans:
+    """Where the lines lie. Those that end near the end of a page of memory get zeros behind them.
+
+    The page behind may be nobody's, and bytes are read many at once: from no further on than the zero that is behind
+    every bytes object.
+    """
+    spans = arrow.lines(lines)
+    close = np.flatnonzero(spans.ends % PAGE > PAGE - AHEAD).tolist()
+    if not close:
+        return spans
+    held = list(lines)
+    for number in close:
+        held[number] += bytes(AHEAD)
+    starts, _, _ = arrow.lines(held)
+    return arrow.Spans(starts, starts + (spans.ends - spans.starts), held)
 
 
 class Scanners:
@@ -176,9 +178,9 @@ class Scanners:
         self._lock = threading.Lock()
 
     def scan(self, lines: Sequence[bytes]) -> Sheet | None:
-        """The lines, or None where there are no kernels or too many bytes."""
+        """The lines, or None where there are no kernels or they are no lines of bytes."""
         module = kernels(TREE)
-        if module is None or not lines or sum(map(len, lines)) > MOST:
+        if module is None or set(map(type, lines)) != {bytes} or max(map(len, lines)) > LONGEST:
             return None
         with self._lock:
             if self._held is None or self._held.full:

@@ -48,8 +48,9 @@ def spaced(value: Any, space: bytes) -> bytes:
 
 def record(sheet: Sheet, line: int) -> dict[str, Any]:
     shape, first, found = sheet.scanner.shape(int(sheet.node[line])), int(sheet.found.first[line]), sheet.found
+    at = int(sheet.starts[line])
     return {
-        name: read_value(sheet.data[(cell >> 34) : (cell >> 34) + (cell >> 4 & (1 << 30) - 1)].tobytes(), cell & 15)
+        name: read_value(sheet.data[at + (cell >> 34) :][: cell >> 4 & (1 << 30) - 1].tobytes(), cell & 15)
         for cell, name in zip(found.cells[first : first + len(shape.names)].tolist(), shape.names, strict=True)
     }
 
@@ -314,3 +315,17 @@ def test_what_is_left_over_tells_its_own_names_before_it_is_made(monkeypatch: py
                 assert (read or [None])[0] == (plain or [None])[0] == there
                 seen += (read or [None])[0] is not None
     assert seen == 4
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(NAMES, VALUES, max_size=4), st.integers(0, 8))
+def test_lines_are_read_no_further_than_their_end(row: dict[str, Any], cut: int) -> None:
+    """What stands behind a line in memory may be nobody's; here each stands alone, and is cut short or not."""
+    line = spaced(row, b"")
+    line = line[: len(line) - cut]
+    before = _tokens.PAGE
+    _tokens.PAGE = 1  # every line ends at the end of a page
+    try:
+        agree([line, line + b"\n", line[:-1] + b" }"], SCANNERS)
+    finally:
+        _tokens.PAGE = before
