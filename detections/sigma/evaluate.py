@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from detections.sigma import compile as compiling
+from detections.sigma import stack
 from detections.sigma.books import Books, Memory
 from detections.sigma.columns import Rows
 from detections.sigma.correlate import Correlator
@@ -87,13 +88,12 @@ class SigmaDetector:
         """Which rules fire on which rows, part by part."""
         if self.memory.full:
             self.forget()
-        for part in batch.parts:
-            for group in self.router.groups(part):
-                plan = self.plan(group.tags)
-                if plan is not None:
-                    found = plan.hits(Rows(group.part.table, self.books))
-                    if found:
-                        yield group.part, [Hit(row, numbers) for row, numbers in found]
+        groups = [(group.part, plan) for part in batch.parts for group in self.router.groups(part)
+                  if (plan := self.plan(group.tags)) is not None]
+        judged = stack.hits([(plan, Rows(part.table, self.books)) for part, plan in groups])
+        for (part, _), found in zip(groups, judged, strict=True):
+            if found:
+                yield part, [Hit(row, numbers) for row, numbers in found]
 
     def matches(self, batch: EventBatch) -> Iterator[Match]:
         """Every rule that fires, exceptions taken off (and counted)."""

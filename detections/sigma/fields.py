@@ -96,26 +96,39 @@ class Field:
     def _look(self, values: Sequence[Any], height: int) -> Ids:
         return np.fromiter(map(self.known.__getitem__, values), np.int32, height)
 
-    def codes(self, rows: Rows) -> tuple[Book, Codes] | None:
-        """The rows' values by codes of a book; None where some column has none."""
-        if self.plain:
-            return rows.codes(self.places[0][0])
+    def lines(self, rows: Rows) -> tuple[list[Lexicon | None], list[Codes | None]] | None:
+        """The values of each column by codes of a lexicon, None where there is no column; None where one has no codes.
+        """
         if not self.codable:
             return None
         lexicons: list[Lexicon | None] = []
-        numbers = np.zeros((len(self.places), rows.frame.height), np.int32)
-        for place, (column, _) in enumerate(self.places):
+        codes: list[Codes | None] = []
+        for column, _ in self.places:
             held = rows.codes(column) if column in rows.have else None
             if held is None and column in rows.have:
                 return None
             lexicons.append(held.lexicon if held else None)
-            if held is not None:
-                numbers[place] = held.codes
+            codes.append(held.codes if held else None)
+        return lexicons, codes
+
+    def together(self, lexicons: list[Lexicon | None], lines: Sequence[Sequence[Codes | None]], heights: Sequence[int]
+                 ) -> tuple[Book, Codes]:
+        """Values of several parts, of these lexicons, by codes of a book."""
+        if self.plain and lexicons[0] is not None:
+            held = [codes for line in lines for codes in line if codes is not None]
+            return lexicons[0], held[0] if len(held) == 1 else np.concatenate(held)
+        numbers = np.zeros((len(self.places), sum(heights)), np.int32)
+        at = 0
+        for line, height in zip(lines, heights, strict=True):
+            for place, codes in enumerate(line):
+                if codes is not None:
+                    numbers[place, at : at + height] = codes
+            at += height
         book = next((each for each in self.joints if each.of(lexicons)), None)
         if book is None:
             book = Joint(lexicons, self.memory)
             self.joints = [*[each for each in self.joints if each.alive][-BOOKS * 2 :], book]
-        return book, book.tuples.encode(numbers, np.arange(rows.frame.height))
+        return book, book.tuples.encode(numbers, np.arange(at))
 
     def table(self, book: Book) -> Ids:
         """By code of the book one more than the set number, 0 where it is not known; wide enough for all codes."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from detections.sigma import stack
 from detections.sigma.columns import Rows
 from detections.sigma.correlate import Correlator
 from detections.sigma.evaluate import UNGATED, Match, SigmaDetector
@@ -76,8 +77,9 @@ class Hunt:
             self.events += batch.height
         if self.detector.memory.full:
             self.detector.forget()
-        books = self.detector.books
-        found = [part.rows[[row for row, _ in self.open.hits(Rows(part.frame, books))]] for part in batch.parts]
+        units = [(self.open, Rows(part.frame, self.detector.books)) for part in batch.parts]
+        fired = zip(batch.parts, stack.hits(units), strict=True)
+        found = [part.rows[[row for row, _ in hits]] for part, hits in fired]
         return np.sort(np.concatenate(found)) if found else NOBODY
 
     @property

@@ -10,15 +10,16 @@ from soc_core.native import kernel
 from soc_core.words import folded
 
 UNKNOWN, ELSEWHERE = 1, 2  # what `look` met
+SHIFT, SILENT = 32, 1  # as in ledger.py
 PAIR, BEYOND = 1, 2  # what `meet` met
 BLOCK = 256  # bytes that `confirm` looks at together
 
 
 @kernel
-def look(table: Any, narrow: Any, stirs: Any, codes: Any, out: Any, live: Any) -> int:
-    """Set numbers of a plan, by code. `table`: by code, one more than the field's set number, 0 where not known yet.
+def look(table: Any, codes: Any, out: Any) -> int:
+    """Set numbers by code. `table`: by code, one more than the set number, 0 where it is not known yet.
 
-    `live` is set where the set stirs a rule. Gives UNKNOWN and ELSEWHERE for what could not be looked up.
+    Gives UNKNOWN and ELSEWHERE for what could not be looked up.
     """
     met = 0
     for row in range(len(codes)):
@@ -30,11 +31,59 @@ def look(table: Any, narrow: Any, stirs: Any, codes: Any, out: Any, live: Any) -
         known = table[code]
         if known == 0:
             met |= UNKNOWN
-            continue
-        number = narrow[known - 1]
-        out[row] = number
-        live[row] |= stirs[number]
+        out[row] = known - 1
     return met
+
+
+@kernel
+def sign(ids: Any, offsets: Any, looked: Any, table: Any, begins: Any, done: int, height: int, always: bool, seed: Any,
+         slots: Any, hashes: Any, bounds: Any, pairs: Any, states: Any, counts: Any, held: Any, rows: Any, codes: Any
+         ) -> int:
+    """Rows from `done` on that a rule may fire on and whose signature is not silent, and its number; up to where there
+    is room.
+
+    A field's set numbers stand in `ids` from its offset on, below 0: -1 less the number of all rows. `table`: for each
+    place, from begins[place] on, by the set number twice that of the plan, and one more where it stirs a rule.
+    """
+    wrap = np.uint64(len(slots) - 1)
+    for row in range(done, height):
+        size, live, key = 0, always, seed
+        for number in range(len(looked)):
+            place, offset = np.int64(looked[number]), offsets[number]
+            known = np.int64(table[begins[place] + (ids[offset + row] if offset >= 0 else -1 - offset)])
+            if known:
+                live |= known & 1 != 0
+                pair = place << SHIFT | known >> 1
+                held[size] = pair
+                key = folded(key ^ np.uint64(pair), seed)
+                size += 1
+        if not live:
+            continue
+        slot = key & wrap
+        while True:
+            code = slots[slot]
+            if code == 0:
+                break
+            first = bounds[code]
+            if hashes[code] == key and bounds[code + 1] - first == size:
+                same = True
+                for number in range(size):
+                    same &= pairs[first + number] == held[number]
+                if same:
+                    break
+            slot = (slot + np.uint64(1)) & wrap
+        if code == 0:
+            code = counts[0]
+            first = bounds[code]
+            if code + 1 >= len(hashes) or 2 * code > len(slots) or first + size > len(pairs):
+                return row
+            slots[slot], hashes[code], bounds[code + 1], counts[0] = code, key, first + size, code + 1
+            for number in range(size):
+                pairs[first + number] = held[number]
+        if states[code] != SILENT:
+            rows[counts[1]], codes[counts[1]] = row, code
+            counts[1] += 1
+    return height
 
 
 @kernel

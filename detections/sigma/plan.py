@@ -8,47 +8,31 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from detections.sigma.books import KERNELS, Memory, Tuples
+from detections.sigma.books import Memory
 from detections.sigma.columns import Rows
 from detections.sigma.compile import Compiled, Key, Program, Truth, holds
-from detections.sigma.fields import EMPTY, ENTRY, Book, Field, Ids
+from detections.sigma.fields import EMPTY, ENTRY, Field, Ids
+from detections.sigma.ledger import Ledger, Pair, packed
 from detections.sigma.search import Search
-from soc_core.lexicon import Codes
-from soc_core.native import kernels
+from soc_core.lexicon import Ints
 
 Hits = list[tuple[int, tuple[int, ...]]]
-UNDECIDED, SILENT, FIRES = 0, 1, 2
 
 
-class Ledger:
-    """The signatures of one plan and shape that were met, and the rules that fire on each."""
+class Shape(NamedTuple):
+    """What a plan looks at in parts with certain columns."""
 
-    def __init__(self, width: int, memory: Memory) -> None:
-        self.tuples = Tuples(width, memory)
-        self.states = np.zeros(16, np.uint8)
-        self.rules: dict[int, tuple[int, ...]] = {}
-
-    def codes(self, numbers: Ids, rows: npt.NDArray[np.int64]) -> Codes:
-        """Codes of the rows' signatures."""
-        codes = self.tuples.encode(numbers, rows)
-        if len(self.states) < len(self.tuples):
-            self.states = np.concatenate([self.states, np.zeros(len(self.tuples), np.uint8)])
-        return codes
-
-    def undecided(self, codes: Codes) -> list[int]:
-        """Those of the signatures that are new."""
-        odd = codes[self.states[codes] == UNDECIDED]
-        return np.unique(odd).tolist() if len(odd) else []
-
-    def decide(self, code: int, rules: tuple[int, ...]) -> None:
-        self.states[code] = FIRES if rules else SILENT
-        if rules:
-            self.rules[code] = rules
+    coded: tuple[str, ...]  # columns that are read by codes
+    places: list[int]  # fields that the columns can fill
+    base: list[int]  # the signature of a row in which none of them is
+    looked: Ids  # places of fields that a signature may hold
+    blank: list[int]  # for each of these -1 less the set of a row without a value
+    readers: list[tuple[int, Field | Search]]  # by which of these a value is read
 
 
 def _array(known: dict[int, npt.NDArray[Any]], place: int, values: Sequence[int], kind: Any) -> npt.NDArray[Any]:
@@ -89,8 +73,7 @@ class Plan:
 
     def forget(self) -> None:
         """Start with nothing known: which sets of each field are one for this plan, and what was decided."""
-        self.shapes: dict[frozenset[str], tuple[list[int], list[int]]] = {}
-        self.coded: dict[frozenset[str], tuple[str, ...]] = {}  # columns that are read by codes
+        self.shapes: dict[frozenset[str], Shape] = {}
         self.narrow: list[list[int]] = [[] for _ in self.fields]
         self.numbers: list[dict[Truth, int]] = [{EMPTY: 0} for _ in self.fields]
         self.sets: list[list[Truth]] = [[EMPTY] for _ in self.fields]
@@ -100,7 +83,9 @@ class Plan:
         self.narrowed: dict[int, npt.NDArray[Any]] = {}
         self.stirring: dict[int, npt.NDArray[Any]] = {}
         self.settled: dict[Truth, tuple[int, ...]] = {}  # the same, whatever columns there are
-        self.ledgers: dict[tuple[int, ...], Ledger] = {}  # as `decided`, by numbers
+        self.signed: Ledger | None = None  # as `decided`, by numbers
+        self.packs: tuple[Ids, Ints] | None = None
+        self.known: list[int] = []  # how much of each field's sets lies in it
 
     @property
     def broad(self) -> bool:
@@ -109,11 +94,9 @@ class Plan:
 
     def hits(self, rows: Rows) -> Hits:
         """(row, rules) for every row that some rule fires on."""
-        loops = kernels(KERNELS) if rows.books is not None else None
-        if loops is not None:
-            return self._quick(rows, loops)
         height = rows.frame.height
-        places, base = self._shape(rows.have)
+        shape = self.shape(rows.have)
+        places, base = shape.places, list(shape.base)
         varying: list[Ids] = []
         moving: list[int] = []
         for place in places:
@@ -125,7 +108,7 @@ class Plan:
                 varying.append(self._arrays(place)[0][ids])
                 moving.append(place)
         if not varying:
-            found = self._decide(tuple(base))
+            found = self._settled(base)
             return [(row, found) for row in range(height)] if found else []
         live = self._live(varying, moving, base)
         return self._rows(live.tolist(), [ids[live].tolist() for ids in varying], moving, tuple(base))
@@ -141,86 +124,63 @@ class Plan:
             live |= self._arrays(place)[1][ids].astype(bool)
         return np.flatnonzero(live)
 
-    def _quick(self, rows: Rows, loops: Any) -> Hits:
-        """As `hits`, by codes: what was met before costs a few reads of arrays."""
-        height = rows.frame.height
-        places, base = self._shape(rows.have)
-        rows.prepare(self.coded[rows.have])
-        numbers = np.empty((len(places), height), np.int32)
-        live = np.zeros(height, np.uint8)
-        moving: list[int] = []
-        for place in places:
-            field, _, search = self.fields[place]
-            out = numbers[len(moving)]
-            held = None if search or rows.single(field.key.reader) is not None else field.codes(rows)
-            if held is not None:
-                self._look(loops, place, rows, *held, out, live)
-            else:
-                ids = (search or field).ids(rows, height)
-                if isinstance(ids, int):
-                    base[place] = self._narrow(place)[ids]
-                    continue
-                narrow, stirs = self._arrays(place)
-                np.take(narrow, ids, out=out)
-                live |= stirs[out]
-            moving.append(place)
-        if not moving:
-            found = self._decide(tuple(base))
-            return [(row, found) for row in range(height)] if found else []
-        fixed = (self.stirs[place][number] for place, number in enumerate(base) if place not in moving)
-        chosen = np.arange(height) if self.always or any(fixed) else np.flatnonzero(live)
-        return self._recalled(numbers[: len(moving)], chosen, moving, base) if len(chosen) else []
-
-    def _look(self, loops: Any, place: int, rows: Rows, book: Book, codes: Codes, out: Ids, live: Any) -> None:
-        """Put the numbers of a field's sets into `out`; judge what is new."""
-        field = self.fields[place][0]
-        met = loops.look(field.table(book), *self._arrays(place), codes, out, live)
-        if met & loops.UNKNOWN:
-            field.learn(book, codes)
-            met = loops.look(field.table(book), *self._arrays(place), codes, out, live)
-        if met & loops.ELSEWHERE:
-            odd = np.flatnonzero(codes < 0)
-            ids = field.elsewhere(rows, odd)
-            narrow, stirs = self._arrays(place)
-            out[odd] = narrow[ids]
-            live[odd] |= stirs[out[odd]]
-
     def _arrays(self, place: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """By the field's set numbers those of this plan, and by these whether any rule is a candidate."""
         narrow = _array(self.narrowed, place, self._narrow(place), np.int32)
         return narrow, _array(self.stirring, place, self.stirs[place], np.uint8)
 
-    def _recalled(self, numbers: Ids, chosen: npt.NDArray[np.int64], moving: list[int], base: list[int]) -> Hits:
-        """What fires on the chosen rows, by their signatures."""
-        key = (*moving, -1, *base)
-        ledger = self.ledgers.get(key)
-        if ledger is None:
-            ledger = self.ledgers[key] = Ledger(len(moving), self.memory)
-        codes = ledger.codes(numbers, chosen)
-        for code in ledger.undecided(codes):
-            full = list(base)
-            for place, number in zip(moving, ledger.tuples.held[code].tolist(), strict=True):
-                full[place] = number
-            ledger.decide(code, self._decide(tuple(full)))
-        firing = np.flatnonzero(ledger.states[codes] == FIRES)
-        return [(row, ledger.rules[code]) for row, code in
-                zip(chosen[firing].tolist(), codes[firing].tolist(), strict=True)]
-
-    def _shape(self, have: frozenset[str]) -> tuple[list[int], list[int]]:
-        """The fields that a frame with these columns can fill, and the signature of a row in which none is."""
+    def shape(self, have: frozenset[str]) -> Shape:
+        """What is looked at where there are these columns."""
         known = self.shapes.get(have)
         if known is None:
-            places, base = [], [0] * len(self.fields)
-            for place, (field, _, _) in enumerate(self.fields):
-                if have.isdisjoint(field.columns):
-                    blank = field.blank()
-                    base[place] = self._narrow(place)[blank]
-                else:
+            places, base, coded = [], [0] * len(self.fields), set[str]()
+            looked: list[int] = []
+            blanks, readers = [], []
+            for place, (field, _, search) in enumerate(self.fields):
+                blank = field.blank()
+                if not have.isdisjoint(field.columns):
                     places.append(place)
-            known = self.shapes[have] = (places, base)
-            codable = [self.fields[place][0] for place in places if self.fields[place][0].codable]
-            self.coded[have] = tuple({column for field in codable for column in field.columns & have})
-        return known[0], list(known[1])
+                    readers.append((len(looked), search or field))
+                    if field.codable:
+                        coded |= have.intersection(field.columns)
+                else:
+                    base[place] = self._narrow(place)[blank]
+                    if not base[place]:
+                        continue
+                looked.append(place)
+                blanks.append(-1 - blank)
+            known = self.shapes[have] = Shape(
+                tuple(coded), places, base, np.array(looked, np.int32), blanks, readers)
+        return known
+
+    @property
+    def ledger(self) -> Ledger:
+        """Made when there is work: kernels are not loaded before."""
+        if self.signed is None:
+            self.signed = Ledger(len(self.fields), self.memory)
+        return self.signed
+
+    def packed(self) -> tuple[Ids, Ints]:
+        """By place, from where the second array says on, and by set number: this plan's, twice, and one more where it
+        stirs a rule."""
+        if self.packs is None:
+            self.packs = packed([[] for _ in self.fields])
+            self.known = [0] * len(self.fields)
+        flat, begins = self.packs
+        for place, (field, _, _) in enumerate(self.fields):
+            known, many = self.known[place], len(field.sets)
+            if known == many:
+                continue
+            narrow, stirs = self._narrow(place), self.stirs[place]
+            room = (begins[place + 1] if place + 1 < len(begins) else len(flat)) - begins[place]
+            if many > room:
+                self.packs = packed([[2 * n + self.stirs[at][n] for n in self._narrow(at)]
+                                     for at in range(len(self.fields))])
+                self.known = [len(each) for each in self.narrow]
+                return self.packs
+            flat[begins[place] + known : begins[place] + many] = [2 * n + stirs[n] for n in narrow[known:]]
+            self.known[place] = many
+        return self.packs
 
     def _rows(
         self, rows: list[int], varying: list[list[int]], places: list[int], base: tuple[int, ...]
@@ -233,7 +193,7 @@ class Plan:
                 full = list(base)
                 for place, number in zip(places, signature, strict=True):
                     full[place] = number
-                found = known[signature] = self._decide(tuple(full))
+                found = known[signature] = self._settled(full)
                 self.memory.used += ENTRY + 16 * len(signature)
             if found:
                 out.append((row, found))
@@ -255,17 +215,16 @@ class Plan:
             narrow.append(known)
         return narrow
 
-    def _decide(self, signature: tuple[int, ...]) -> tuple[int, ...]:
-        """Rules that fire where these tests are true."""
-        true = EMPTY.union(*(self.sets[place][number] for place, number in enumerate(signature) if number))
+    def _settled(self, signature: Sequence[int]) -> tuple[int, ...]:
+        return self.decide([(place, number) for place, number in enumerate(signature) if number])
+
+    def decide(self, signature: Sequence[Pair]) -> tuple[int, ...]:
+        """Rules that fire where these sets of tests, by places, are true."""
+        true = EMPTY.union(*(self.sets[place][number] for place, number in signature))
         found = self.settled.get(true)
         if found is None:
-            candidates = set(self.always)
-            for place, number in enumerate(signature):
-                if number:
-                    candidates.update(self.roused[place][number])
+            candidates = set(self.always).union(*(self.roused[place][number] for place, number in signature))
             found = tuple(sorted(rule for rule in candidates if holds(self.compiled[rule].node, true)))
             self.settled[true] = found
             self.memory.used += ENTRY + 32 * len(true)
         return found
-
