@@ -133,7 +133,8 @@ def step(tree: Tree, data: Any, at: int, end: int, node: int, owner: int) -> Any
         name = tree.last[known]
         start = tree.ends[name - 1]
         size = tree.ends[name] - start
-        if at + size < end and data[at + size] == QUOTE and tree.owner[name] == owner and alike(tree.arena, start, data, at, size):
+        if at + size < end and data[at + size] == QUOTE and tree.owner[name] == owner and alike(
+                tree.arena, start, data, at, size):
             return known, at + size
     end, kind = string(data, at)
     if end < 0 or kind != PLAIN or end - at > NAME:

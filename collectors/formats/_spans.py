@@ -6,8 +6,7 @@ What is made of a name (codes, a Series, numbers) is made once for all lines tha
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Generic, TypeVar
-from weakref import WeakValueDictionary
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import orjson
@@ -17,7 +16,7 @@ from collectors.formats import _times
 from collectors.formats._json import series, text
 from collectors.formats._tokens import ESCAPED, FALSE, MARKS, PLAIN, WHOLE, Sheet
 from soc_core import arrow_texts
-from soc_core.lexicon import ELSEWHERE, Codes
+from soc_core.lexicon import ELSEWHERE, Codes, Read
 from soc_core.native import kernels
 from soc_core.protocols import Ints
 from soc_core.schema import SCHEMA
@@ -36,6 +35,25 @@ def regular(sheet: Sheet, styles: Any, marks: Any) -> Any:
     return out
 
 
+class Laid(NamedTuple):
+    """Lines of a sheet one after another, and where in each its values stand: by its shape and a name's column."""
+
+    sheet: Sheet
+    kernels: Any
+    lines: Ints
+    shapes: Any
+    table: Any
+
+
+def distinct(numbers: Any) -> tuple[Any, Any]:
+    """(the numbers that there are, in order; which of those each one is), of numbers from 0 on that are not large."""
+    held = np.zeros(int(numbers.max(initial=0)) + 1, np.int32)
+    held[numbers] = 1
+    found = np.flatnonzero(held)
+    held[found] = np.arange(len(found))
+    return found, held[numbers]
+
+
 class Grid(Generic[Key]):
     """The lines of a sheet that have a key, in groups of one key: `keys[n]` has lines[bounds[n] : bounds[n + 1]].
 
@@ -46,20 +64,21 @@ class Grid(Generic[Key]):
         self.sheet = sheet
         self.kernels = kernels(FIELDS)
         rows = np.flatnonzero(wanted)
-        nodes, shapes = np.unique(sheet.node[rows], return_inverse=True)
+        nodes, shapes = distinct(sheet.node[rows])
         held = [key(node) for node in nodes.tolist()]
         self.keys = sorted({one for one in held if one is not None})  # type: ignore[type-var]  # of one type
         number = {one: at for at, one in enumerate(self.keys)}
         groups = np.array([-1 if one is None else number[one] for one in held], np.int32)
         mine = groups[shapes]
-        order = np.argsort(mine, kind="stable")
+        order = np.argsort(mine.astype(np.int16) if len(self.keys) < 1 << 15 else mine, kind="stable")
         self.skipped = int((mine < 0).sum())
         order = order[self.skipped :]
         self.lines: Ints = rows[order]
-        self.shapes = shapes[order].astype(np.int32)
+        self.shapes = shapes[order]
         self.bounds = np.concatenate([[0], np.cumsum(np.bincount(mine[order], minlength=len(self.keys)))]).tolist()
-        self._fields: WeakValueDictionary[tuple[str, ...], Field] = WeakValueDictionary()  # no circle: they hold lines
         self._lay(nodes.astype(np.int32), groups)
+        self.laid = Laid(sheet, self.kernels, self.lines, self.shapes, self.table)
+        self._fields: dict[tuple[str, ...], Field] = {}
 
     def _lay(self, nodes: Any, groups: Any) -> None:
         scanner = self.sheet.scanner
@@ -76,7 +95,7 @@ class Grid(Generic[Key]):
         self.kernels.present(
             self.sheet.found, self.lines, self.shapes, groups, self.table, np.zeros(len(nodes), np.uint8), filled)
         listed = list(self.column)
-        self.names = [{listed[at] for at in np.flatnonzero(row).tolist()} for row in filled]
+        self.names = [frozenset([listed[at] for at in np.flatnonzero(row).tolist()]) for row in filled]
         self._filled = filled
 
     def field(self, names: tuple[str, ...]) -> Field:
@@ -85,42 +104,51 @@ class Grid(Generic[Key]):
         if known is None:
             columns = [self.column[name] for name in names]
             held = np.flatnonzero(self._filled[:, columns].any(axis=1))
-            known = Field(self, columns, self.bounds[held[0]], self.bounds[held[-1] + 1])
+            known = Field(self.laid, columns, self.bounds[held[0]], self.bounds[held[-1] + 1])
             self._fields[names] = known
         return known
 
+    def place(self, group: int) -> slice:
+        """The places of a group's lines."""
+        return slice(self.bounds[group], self.bounds[group + 1])
+
     def cells(self, name: str, names: tuple[str, ...], group: int) -> Cells:
         """A column of a group."""
-        return Cells(name, self.field(names), slice(self.bounds[group], self.bounds[group + 1]))
+        return Cells(name, self.field(names), self.place(group))
 
 
 class Field:
     """The values of a name in all lines from `low` to `high` of a grid; places are counted from the grid's first."""
 
-    def __init__(self, grid: Grid[Any], columns: Sequence[int], low: int, high: int) -> None:
-        self._grid, self._columns = grid, np.array(columns, np.int32)
+    def __init__(self, laid: Laid, columns: Sequence[int], low: int, high: int) -> None:
+        self._laid, self._columns = laid, np.array(columns, np.int32)
         self.low, self._high = low, high
         self._spans: tuple[Ints, Ints, Any] | None = None
         self._codes: Codes | None = None
+        self._read: dict[Read, Codes] = {}
         self._made: dict[str, pl.Series] = {}
 
     @property
     def sheet(self) -> Sheet:
         """The lines."""
-        return self._grid.sheet
+        return self._laid.sheet
 
     @property
     def spans(self) -> tuple[Ints, Ints, Any]:
         """(starts, ends, kinds); a start below 0 is no value."""
         if self._spans is None:
-            grid, low, high = self._grid, self.low, self._high
+            (sheet, loops, lines, shapes, table), low, high = self._laid, self.low, self._high
             made = np.empty(high - low, np.int64), np.empty(high - low, np.int64), np.empty(high - low, np.uint8)
-            sheet = grid.sheet
-            grid.kernels.spans(
-                sheet.found, sheet.starts, grid.lines[low:high], grid.shapes[low:high], grid.table, self._columns,
-                *made)
+            loops.spans(sheet.found, sheet.starts, lines[low:high], shapes[low:high], table, self._columns, *made)
             self._spans = made
         return self._spans
+
+    def through(self, read: Read) -> Codes:
+        """Codes of what `read` makes of each text; see Lexicon.through."""
+        known = self._read.get(read)
+        if known is None:
+            known = self._read[read] = self.sheet.lexicon.through(read, self.codes)
+        return known
 
     @property
     def codes(self) -> Codes:
@@ -170,7 +198,7 @@ class Field:
     def _wholes(self) -> pl.Series | None:
         starts, ends, kinds = self.spans
         out = np.empty(len(starts), np.int64)
-        if not self._grid.kernels.wholes(self.sheet.data, starts, ends, kinds, out):
+        if not self._laid.kernels.wholes(self.sheet.data, starts, ends, kinds, out):
             return None
         return _nulled(pl.Series(out), starts)
 
@@ -185,7 +213,7 @@ class Field:
                 return pl.Series([known[code] for code in distinct.tolist()], dtype=pl.String).gather(places)
         out = np.empty(int((ends - starts).sum()) + len(starts) + 8, np.uint8)
         bounds = np.empty(len(starts) + 1, np.int64)
-        plain = self._grid.kernels.copy(self.sheet.data, starts, ends, kinds, out, bounds)
+        plain = self._laid.kernels.copy(self.sheet.data, starts, ends, kinds, out, bounds)
         found = arrow_texts.texts(out, bounds, starts < 0)
         if not plain:
             odd = np.flatnonzero(kinds > FALSE)
@@ -196,7 +224,7 @@ class Field:
         """Times, as `_times.iso` reads them."""
         starts, ends, _ = self.spans
         out, zones = np.empty(len(starts), np.int64), np.empty(len(starts), np.uint8)
-        module = self._grid.kernels
+        module = self._laid.kernels
         module.moments(self.sheet.data, starts, ends, out, zones)
         found = pl.Series("@timestamp", out).cast(_times.STAMP)
         here = np.flatnonzero(zones == module.LOCAL)
@@ -226,6 +254,10 @@ class Cells(Column):
     def codes(self) -> Coded:
         """The texts of the values, whatever type the column has."""
         return Coded(self._field.sheet.lexicon, self._field.codes[self._field.local(self._place)])
+
+    def through(self, read: Read) -> Coded:
+        """What `read` makes of the texts."""
+        return Coded(self._field.sheet.lexicon, self._field.through(read)[self._field.local(self._place)])
 
     @property
     def kinds(self) -> Any:

@@ -46,7 +46,7 @@ class Shape(NamedTuple):
 
 
 class Room:
-    """Room for the values of one batch; it goes from batch to batch, as new memory costs more than what is done in it."""
+    """Room for the values of a batch; it goes from batch to batch, as new memory costs more than what is done in it."""
 
     def __init__(self, size: int) -> None:
         self.cells = np.empty(size, np.int64)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +18,13 @@ import polars as pl
 from collectors.formats import _windows_styles as styles
 from collectors.formats._json import Record, leftovers
 from collectors.formats._lazy import Columns, Derived, Later
-from collectors.formats._spans import Cells, Field, Grid, read_text, regular
-from collectors.formats._tokens import ARRAY, WHOLE, Scanners
+from collectors.formats._spans import Cells, Field, Grid, distinct, read_text, regular
+from collectors.formats._tokens import ARRAY, WHOLE, Scanner, Scanners
 from collectors.formats._windows_derive import DATA, logon_id
 from soc_core.coded import CodedColumn
-from soc_core.lexicon import NOTHING
+from soc_core.lexicon import ELSEWHERE, NOTHING
 from soc_core.protocols import Ints
-from soc_core.table import Coded, Column, Lazy, Rows, Spread
+from soc_core.table import Column, Lazy, Rows, Spread
 
 MANY = 1024  # lines from which on kernels are worth their calls, the store's columns included
 STAMP = "stamp"
@@ -40,6 +41,7 @@ SCANNERS = Scanners({
     "Channel": False, "EventID": True, "winlog\0channel": False, "winlog\0event_id": True, "log_name": False,
     "event_id": True,
 }, levels=3)
+OF_NAMES = -2  # what is known of all names, beside what is of sequences: their numbers begin with -1
 Key = tuple[str, str, str]  # style, channel, event id
 
 
@@ -67,9 +69,10 @@ def read(lines: Sequence[bytes], timezone: str, system: Callable[[Columns], Colu
         found: Key | None = known[node]
         return found
 
-    nodes, shapes = np.unique(sheet.node, return_inverse=True)
-    style = np.array([-1 if (one := key(node)) is None else STYLES.index(one[0]) for node in nodes.tolist()], np.int8)
-    grid: Grid[Key] = Grid(sheet, key, regular(sheet, style[shapes], _marks(sheet.scanner.names)))
+    nodes, shapes = distinct(sheet.node + 1)
+    style = np.array([
+        -1 if (one := key(node)) is None else STYLES.index(one[0]) for node in (nodes - 1).tolist()], np.int8)
+    grid: Grid[Key] = Grid(sheet, key, regular(sheet, style[shapes], _marks(sheet.scanner)))
     if not grid.keys:
         return [], every
     rest = np.ones(len(lines), bool)
@@ -91,8 +94,16 @@ def _key(names: Sequence[str], told: Mapping[str, str]) -> Key | None:
     return ("old_beats", channel, code) if channel is not None and code is not None else None
 
 
-def _marks(names: Sequence[str]) -> npt.NDArray[np.uint8]:
+def _marks(scanner: Scanner) -> npt.NDArray[np.uint8]:
     """Where a style's record may hold objects and lists: see `regular`."""
+    names = scanner.names
+    known: npt.NDArray[np.uint8] | None = scanner.memo.get(OF_NAMES)
+    if known is None or known.shape[1] != len(names):
+        known = scanner.memo[OF_NAMES] = _marked(names)
+    return known
+
+
+def _marked(names: Sequence[str]) -> npt.NDArray[np.uint8]:
     marks = np.ones((len(STYLES), len(names)), np.uint8)
     for number, name in enumerate(names):
         marks[0, number] = "\0" in name or name in styles.COLLECTOR
@@ -122,37 +133,50 @@ def _events(grid: Grid[Key], style: str, timezone: str, system: Callable[[Column
     overflow = Spread(lambda: _overflow(grid, style, low, high), None)
     heads = {"nxlog"} if style == "flat" else {name.lower() for name in grid.column if name not in styles.BEATS_KNOWN}
     for number in groups:
-        start, end = grid.bounds[number : number + 2]
-        made = system(_system(grid, style, number)) | _data(grid, style, number)
+        place = grid.place(number)
+        at, height = place.start - low, place.stop - place.start
         yield Events(
-            grid.keys[number], grid.lines[start:end], made, stamps.cut("@timestamp", start - low, end - start),
-            Leftover(overflow.cut("overflow", start - low, end - start), frozenset(heads)))
+            grid.keys[number], grid.lines[place], _columns(grid, style, number, system),
+            stamps.cut("@timestamp", at, height), Leftover(overflow.cut("overflow", at, height), frozenset(heads)))
 
 
-def _system(grid: Grid[Key], style: str, group: int) -> Columns:
-    names = grid.names[group]
-    made: Columns = {}
-    for column, places in PLACES[style].items():
-        held = tuple(name for name in places if name in names)
-        if held and column != STAMP:
-            made[column] = grid.cells(column, held, group)
+class Recipe(NamedTuple):
+    """What columns events with certain names have, and of which names each is made."""
+
+    system: tuple[tuple[str, tuple[str, ...]], ...]
+    data: tuple[tuple[str, tuple[str, ...]], ...]
+    logons: tuple[str, ...]  # event data that are numbers of logons
+
+
+@lru_cache(maxsize=4096)
+def _recipe(style: str, names: frozenset[str]) -> Recipe:
+    head = HOLDERS[style] + "\0" if style in HOLDERS else ""
+    system = tuple(
+        (column, held) for column, places in PLACES[style].items()
+        if column != STAMP and (held := tuple(name for name in places if name in names)))
+    data: list[tuple[str, tuple[str, ...]]] = []
+    for place in sorted(names):
+        name = place.removeprefix(head)
+        if len(name) + len(head) != len(place) or "\0" in name or (not head and name in styles.NO_DATA):
+            continue
+        data += [(DATA + written, (place,)) for written in (
+            {name.replace(" ", ""), name.replace(" ", "_")} if " " in name else (name,))]
+    return Recipe(system, tuple(data), tuple(column for column, (place,) in data if place.endswith("LogonId")))
+
+
+def _columns(grid: Grid[Key], style: str, group: int, system: Callable[[Columns], Columns]) -> Columns:
+    names, place, field = grid.names[group], grid.place(group), grid.field
+    recipe = _recipe(style, names)
+    made: Columns = {column: Cells(column, field(held), place) for column, held in recipe.system}
     if style == "flat" and SEVERITY in names:
         made[LEVEL] = _level(made.get(LEVEL), grid.cells(SEVERITY, (SEVERITY,), group))
     if style in LISTED and LISTED[style] in names:
         made[KEYWORDS] = _listed(grid.cells(KEYWORDS, (LISTED[style],), group))
-    return made
-
-
-def _data(grid: Grid[Key], style: str, group: int) -> Columns:
-    made: Columns = {}
-    head = HOLDERS[style] + "\0" if style in HOLDERS else ""
-    for place in grid.names[group]:
-        name = place.removeprefix(head)
-        if len(name) + len(head) != len(place) or "\0" in name or (not head and name in styles.NO_DATA):
-            continue
-        for written in {name.replace(" ", ""), name.replace(" ", "_")} if " " in name else (name,):
-            cells = grid.cells(DATA + written, (place,), group)
-            made[DATA + written] = Derived(DATA + written, cells, logon_id) if name.endswith("LogonId") else cells
+    made = system(made)
+    for column, held in recipe.data:
+        made[column] = Cells(column, field(held), place)
+    for column in recipe.logons:
+        made[column] = Derived(column, made[column], logon_id)
     return made
 
 
@@ -179,20 +203,26 @@ def _line_of(text: str | None, kind: int) -> str | None:
     return _line(text) if kind == ARRAY and text is not None else text
 
 
-def untangled(held: Column, kinds: Coded, message: Cells | None, pattern: re.Pattern[str]) -> Column:
-    """Event types that are not NXLog's own; instead of those, what the message tells. `kinds` are those of `held`."""
-    lexicon = kinds.lexicon
+def untangled(held: Cells, message: Cells | None, pattern: re.Pattern[str], slowly: Callable[[], Column]) -> Column:
+    """Event types that are not NXLog's own; instead of those, what the message tells."""
+    lexicon, known = held.through(_own)
+    if (known == ELSEWHERE).any():
+        return slowly()
+    if not ((known == NOTHING) & (held.codes.codes != NOTHING)).any():
+        return held
 
     def make() -> Column:
-        codes = lexicon.through(_own, kinds.codes)
+        codes = known
         if message is not None:
             rows = np.flatnonzero((codes == NOTHING) | (codes == lexicon.codes([""])[0]))
             told = [_told(raw, kind, pattern) for raw, kind in message.raws(rows)]
             distinct = sorted({one for one in told if one is not None})
             number: dict[str | None, int] = dict(zip(distinct, lexicon.codes(distinct).tolist(), strict=True))
+            if ELSEWHERE in number.values():
+                return slowly()
             codes = codes.copy()
             codes[rows] = [number.get(one, NOTHING) for one in told]
-        return CodedColumn(held.name, lexicon, codes, lambda row: held.at([row])[0])
+        return CodedColumn(held.name, lexicon, codes)
 
     return Later(held.name, held.height, make)
 
@@ -220,9 +250,12 @@ def _level(known: Column | None, told: Cells) -> Column:
         lexicon, codes = told.codes
         found = lexicon.through(_severity, np.where(told.kinds == WHOLE, codes, NOTHING))
         if known is None or (held := known.coded) is None:
-            return CodedColumn(LEVEL, lexicon, found)
-        return CodedColumn(LEVEL, lexicon, np.where(held.codes == NOTHING, found, held.codes),
-            lambda row: known.at([row])[0])
+            return CodedColumn(LEVEL, lexicon, found, one)
+        return CodedColumn(LEVEL, lexicon, np.where(held.codes == NOTHING, found, held.codes), one)
+
+    def one(row: int) -> str | None:
+        value: str | None = None if known is None else known.at([row])[0]
+        return _severity(told.at([row])[0]) if value is None else value
 
     return Later(LEVEL, told.height, make)
 
@@ -236,7 +269,7 @@ def _stamps(grid: Grid[Key], style: str, low: int, high: int, timezone: str) -> 
     names = [name for name in PLACES[style][STAMP] if name in grid.column]
     if not names:
         return Spread(pl.Series("@timestamp", [None] * (high - low), dtype=pl.Datetime("us", "UTC")), None)
-    field = Field(grid, [grid.column[name] for name in names], low, high)
+    field = Field(grid.laid, [grid.column[name] for name in names], low, high)
     return Spread(lambda: field.moments(timezone), None)
 
 
@@ -269,7 +302,7 @@ def _overflow(grid: Grid[Key], style: str, low: int, high: int) -> pl.Series:
             known = sorted(styles.COLLECTOR.intersection(names))
         else:
             known = [name for name in names if name not in styles.BEATS_KNOWN]
-        fields |= {name: Field(grid, [grid.column[name]], low, high) for name in known if name not in fields}
+        fields |= {name: Field(grid.laid, [grid.column[name]], low, high) for name in known if name not in fields}
         columns = [fields[name].values(rows) for name in known]
         for row, values in zip(rows.tolist(), zip(*columns, strict=True), strict=bool(known)):
             record = dict(zip(known, values, strict=True))

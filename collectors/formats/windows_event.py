@@ -258,13 +258,19 @@ def _untangle(columns: Columns, service: str) -> None:
     """NXLog's own EventType hides that of the event, which then only the message still tells."""
     name = DATA + "EventType"
     held = columns.get(name)
-    if held is None or styles.NXLOG_TYPES.isdisjoint(_distinct(held)):
+    if held is None:
         return
     message = columns.get("message") if service == "sysmon" else None
-    if held.coded is not None and (message is None or isinstance(message, Cells)):
-        columns[name] = tokens.untangled(held, held.coded, message, EVENT_TYPE)
-        return
-    columns[name] = Listed(name, held.height, lambda: _told(held.texts, message.texts if message is not None else None))
+
+    def slowly() -> Column:
+        if styles.NXLOG_TYPES.isdisjoint(_distinct(held)):
+            return held
+        return Listed(name, held.height, lambda: _told(held.texts, message.texts if message is not None else None))
+
+    if isinstance(held, Cells) and (message is None or isinstance(message, Cells)):
+        columns[name] = tokens.untangled(held, message, EVENT_TYPE, slowly)
+    else:
+        columns[name] = slowly()
 
 
 def _distinct(column: Column) -> Texts:
@@ -354,17 +360,17 @@ def _variants(
     if kind is None:
         return [(every, fixed | {"sigma.logsource": services or ["linux//"]})]
     fixed |= {"event.action": kind.action, "event.category": [kind.category]}
-    cases = {"": (kind.types, kind.sigma)}
-    codes = np.array([""] * height, dtype=object)
+    cases, rows = {"": (kind.types, kind.sigma)}, {"": every}
     if kind.split and kind.variants:
         cases = dict(kind.variants)
         held = columns.get(DATA + kind.split)
         if held is not None:
             codes = _cased(held, cases)
+            rows = {case: np.flatnonzero(codes == case) for case in cases}
     return [
-        (rows, fixed | {"event.type": list(types), "sigma.logsource": [f"{product}/{one}/"
+        (rows[case], fixed | {"event.type": list(types), "sigma.logsource": [f"{product}/{one}/"
             for one in sigma] + services})
-        for value, (types, sigma) in cases.items() if len(rows := np.flatnonzero(codes == value))
+        for case, (types, sigma) in cases.items() if len(rows.get(case, ()))
     ]
 
 

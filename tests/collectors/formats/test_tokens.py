@@ -156,7 +156,7 @@ def test_columns_of_spans_are_columns_ofread_values(values: list[Any], name: str
     if len(grid.lines) < len(values) or not grid.names[0]:
         return
     for before in ("", "codes", "texts"):  # however it is looked at first
-        field, slow = Field(grid, [grid.column["v"]], 0, len(values)), Json(name, values)
+        field, slow = Field(grid.laid, [grid.column["v"]], 0, len(values)), Json(name, values)
         cells = Cells(name, field, slice(0, len(values)))
         _spans.SEVERAL = chance.choice([0, 200])
         getattr(cells, before or "name")
