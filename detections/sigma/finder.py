@@ -6,9 +6,9 @@ are looked at by the spotter (multi.py). Never too few are found, whatever the p
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,18 +18,33 @@ from detections.sigma import multi
 from detections.sigma.books import KERNELS
 from detections.sigma.multi import EngineName, Spotter
 from soc_core import arrow
-from soc_core.lexicon import Bytes, Ints, view
+from soc_core.lexicon import Ints
 from soc_core.native import kernels
 from soc_core.table import Column
 
 Pair = tuple[int, int]
-SAMPLE, EACH = 3 << 20, 12  # bytes from which pairs are chosen, and texts a time: of many kinds
+SAMPLE, EACH = 3 << 20, 400  # bytes from which pairs are chosen, and texts a time: of many kinds
 MOST = 10  # pairs that are quicker than the spotter
 COSTS = (1e-5, 1e-4, 1e-3, 1e-2)  # what a pair costs beside the texts that it lets through, as a share of places
 ROWS, SHARE = 4096, 0.1  # after so many texts, of which more than this came through, other pairs are chosen
+MOST_ROWS = 1 << 21  # ever more of them: to choose costs time, too
 NO_PAIRS = np.empty((0, 4), np.uint8)
 LATIN = np.array([[0, one[-2], 0, one[-1]] for one in (text.encode() for text in multi.LATIN)], np.uint8)
 HIDING = np.array([[0, 92, 0, 117], [0, 92, 0, 47]], np.uint8)  # \\u and \\/: ways in which JSON may write anything
+
+
+class Text(NamedTuple):
+    """Where the texts of a column lie in memory, and the strings of JSON in which something may hide."""
+
+    part: int
+    column: Column | None
+    starts: Ints
+    ends: Ints
+    insides: Ints
+    tails: Ints
+    inner: Column | None  # what these are of
+    held: Any  # what keeps the texts where they are
+    raw: bool
 
 
 class Finder:
@@ -39,6 +54,7 @@ class Finder:
         self.literals, self.spotter = [literal.encode() for literal in literals], spotter
         self.pairs = NO_PAIRS
         self.printable = all(literal.isprintable() for literal in literals)  # JSON may write others in other ways
+        self.patience = ROWS
         self._sample()
 
     def _sample(self) -> None:
@@ -48,59 +64,78 @@ class Finder:
         self.rows_seen = self.rows_met = 0
         self.choosing = all(len(literal) > 1 for literal in self.literals)
 
-    def rows(self, column: Column) -> Collection[int]:
-        """Never too few."""
+    def rows(self, parts: Sequence[Sequence[Column]]) -> list[set[int]]:
+        """Of each part, columns of one height, the rows of which any column may hold one. Never too few."""
+        out: list[set[int]] = [set() for _ in parts]
         loops = kernels(KERNELS)
-        held = None if loops is None else self._laid(column)
-        if held is None:
-            return self.spotter.rows(column)
-        data, starts, ends, keep = held
+        texts: list[Text] = []
+        for number, columns in enumerate(parts):
+            laid = self._laid(number, columns) if loops is not None else [None] * len(columns)
+            for column, text in zip(columns, laid, strict=True):
+                if text is None:
+                    out[number].update(self.spotter.rows(column))
+                elif text.column is not None:
+                    texts.append(text)
+        if texts:
+            self._find(loops, texts, out)
+        return out
+
+    def _find(self, loops: Any, texts: Sequence[Text], out: list[set[int]]) -> None:
+        heights = [len(text.starts) for text in texts]
+        bounds = np.cumsum([0, *heights])
+        starts, ends, insides, tails = (
+            np.concatenate([text[place] for text in texts]).astype(np.int64, copy=False) for place in range(2, 6))
         if self.choosing:
             some = slice(None, None, max(len(starts) // EACH, 1))
-            self.seen += loops.count_pairs(data, starts[some].copy(), ends[some].copy(), self.counts)
+            self.seen += loops.count_pairs(arrow.MEMORY, starts[some].copy(), ends[some].copy(), self.counts)
             if self.seen >= SAMPLE:
                 self._choose()
         if not len(self.pairs):
-            return self.spotter.rows(column)
-        met = np.zeros(column.height, np.uint8)
-        loops.meet(data, starts, ends, self.pairs, met)
-        places = np.flatnonzero(met & loops.PAIR)
-        self._met(column.height, len(places))
-        found = np.zeros(len(places), np.uint8)
-        loops.confirm(data, starts, ends, places, self.pairs, *self.index, found)
-        return {*places[found > 0].tolist(), *self._hidden(loops, column, data, starts, ends, met, keep is None)}
-
-    def _hidden(self, loops: Any, column: Column, data: Bytes, starts: Ints, ends: Ints, met: Any, json: bool
-                ) -> set[int]:
-        """Rows that may hold a literal though its bytes are not there as they are."""
-        beyond = np.flatnonzero(met & loops.BEYOND)
-        out: set[int] = set()
-        if column.raw is not None:  # what is no UTF-8 reads otherwise than it is written
-            out = {row for row in beyond.tolist() if multi.utf8(column.raw[row]) is None}
-        odd: list[int] = []
-        if len(beyond):  # letters that fold to such within ASCII
-            odd = beyond[self._having(loops, data, starts[beyond], ends[beyond], LATIN)].tolist()
-        if json:
-            escaping = np.flatnonzero(self._having(loops, data, starts, ends, HIDING))
-            how = np.zeros(len(escaping), np.uint8)
-            loops.hides(data, starts, ends, escaping, how)
-            odd = sorted({*odd, *escaping[how > 0].tolist()})
-        if odd:
-            texts = [(text or "").encode("utf-8", "replace") for text in column.at(odd)]
-            out.update(odd[place] for place in self.spotter.among(texts))
-        return out
-
-    @staticmethod
-    def _having(loops: Any, data: Bytes, starts: Ints, ends: Ints, pairs: Any) -> npt.NDArray[np.bool_]:
+            for text in texts:
+                for column in (text.column, text.inner):
+                    out[text.part].update(self.spotter.rows(column) if column is not None else ())
+            return
         met = np.zeros(len(starts), np.uint8)
-        loops.meet(data, starts, ends, pairs, met)
-        found: npt.NDArray[np.bool_] = (met & np.uint8(loops.PAIR)) > 0
-        return found
+        loops.meet(arrow.MEMORY, starts, ends, self.pairs, insides, tails, HIDING, met)
+        places = np.flatnonzero(met & loops.PAIR)
+        self._met(len(starts), len(places))
+        found = np.zeros(len(places), np.uint8)
+        loops.confirm(arrow.MEMORY, starts, ends, places, self.pairs, *self.index, found)
+        for text, rows in _shared(texts, bounds, places[found > 0]):
+            out[text.part].update(rows)
+        self._beyond(loops, texts, bounds, (starts, ends, met), out)
+        hidden = np.flatnonzero(met & loops.HIDDEN)
+        how = np.zeros(len(hidden), np.uint8)
+        loops.hides(arrow.MEMORY, insides, tails, hidden, how)
+        for text, rows in _shared(texts, bounds, hidden[how > 0]):
+            self._spotted(text.inner, rows, out[text.part])
+
+    def _beyond(self, loops: Any, texts: Sequence[Text], bounds: Ints, held: tuple[Ints, Ints, Any], out: list[set[int]]
+                ) -> None:
+        """Rows that may hold a literal in letters beyond ASCII, or in another encoding."""
+        starts, ends, met = held
+        beyond = np.flatnonzero(met & loops.BEYOND)
+        if not len(beyond):
+            return
+        for text, rows in _shared(texts, bounds, beyond):
+            raw = text.column.raw if text.column is not None else None
+            if raw is not None:  # what is no UTF-8 reads otherwise than it is written
+                out[text.part].update(row for row in rows if multi.utf8(raw[row]) is None)
+        near, nowhere = np.zeros(len(beyond), np.uint8), np.full(len(beyond), -1)
+        loops.meet(arrow.MEMORY, starts[beyond], ends[beyond], LATIN, nowhere, nowhere, HIDING, near)
+        for text, rows in _shared(texts, bounds, beyond[(near & loops.PAIR) > 0]):  # they fold to letters of ASCII
+            self._spotted(text.column, rows, out[text.part])
+
+    def _spotted(self, column: Column | None, rows: Sequence[int], out: set[int]) -> None:
+        if column is not None:
+            read = [(text or "").encode("utf-8", "replace") for text in column.at(rows)]
+            out.update(rows[place] for place in self.spotter.among(read))
 
     def _met(self, seen: int, met: int) -> None:
         self.rows_seen, self.rows_met = self.rows_seen + seen, self.rows_met + met
-        if self.rows_seen >= ROWS:
+        if self.rows_seen >= self.patience:
             if self.rows_met > SHARE * self.rows_seen:
+                self.patience = min(2 * self.patience, MOST_ROWS)  # perhaps there are no better ones
                 self._sample()
             self.rows_seen = self.rows_met = 0
 
@@ -110,19 +145,40 @@ class Finder:
         self.pairs = np.array([_masked(pair) for pair in found], np.uint8) if len(found) <= MOST else NO_PAIRS
         self.index = indexed(self.literals, found)
 
-    def _laid(self, column: Column) -> tuple[Bytes, Ints, Ints, Any] | None:
-        """Where the texts lie and what holds them there, if they do; as strings of JSON, that is None."""
-        if column.raw is not None:
-            found = arrow.lines(column.raw) if set(map(type, column.raw)) == {bytes} else None
-        elif self.printable and (written := column.written) is not None:
+    def _laid(self, part: int, columns: Sequence[Column]) -> list[Text | None]:
+        """Where the texts of each column lie, if they do. A string of JSON within a line that is looked at anyhow is
+        looked at for what it may hide alone: its text then has no column."""
+        found = [self._text(part, column) for column in columns]
+        lines = next((text for text in found if text is not None and text.inner is None and text.raw), None)
+        for number, text in enumerate(found):
+            if (lines is not None and text is not None and text.inner is not None and lines.inner is None
+                    and bool(((text.starts < 0) | (text.starts >= lines.starts) & (text.ends <= lines.ends)).all())):
+                at = next(at for at, each in enumerate(found) if each is lines)
+                found[at] = lines = lines._replace(inner=text.inner, insides=text.starts, tails=text.ends)
+                found[number] = text._replace(column=None)
+        return found
+
+    def _text(self, part: int, column: Column) -> Text | None:
+        nothing = np.full(column.height, -1)
+        raw = column.raw
+        if raw is not None:
+            if set(map(type, raw)) != {bytes}:
+                return None
+            starts, ends, held = arrow.lines(raw)
+            return Text(part, column, starts, ends, nothing, nothing, None, held, True)
+        if self.printable and (written := column.written) is not None:
             data, starts, ends = written
-            return view(data), np.ascontiguousarray(starts), np.ascontiguousarray(ends), None
-        elif not column.serial or column.dtype != pl.String or not column.height:
+            if data is not arrow.MEMORY:
+                shift = data.ctypes.data - arrow.BASE
+                starts, ends = np.where(starts < 0, starts, starts + shift), ends + shift
+            return Text(part, column, starts, ends, starts, ends, column, data, False)
+        if not column.serial or column.dtype != pl.String or not column.height:
             return None
-        else:
-            held = arrow.spans([column.series])
-            found = held[0] if held is not None else None
-        return None if found is None else (arrow.MEMORY, *found)
+        spans = arrow.spans([column.series])
+        if spans is None:
+            return None
+        starts, ends, held = spans[0]
+        return Text(part, column, starts, ends, nothing, nothing, None, held, False)
 
 
 def chosen(literals: Sequence[bytes], counts: npt.NDArray[np.int64], seen: int) -> list[Pair]:
@@ -163,6 +219,14 @@ def indexed(literals: Sequence[bytes], pairs: Sequence[Pair]) -> tuple[Any, Any,
         places[number] = held.index(pair), at, at + len(literal)
         at += len(literal)
     return first, following, places, np.frombuffer(b"".join(literals), np.uint8)
+
+
+def _shared(texts: Sequence[Text], bounds: Ints, places: Ints) -> Iterator[tuple[Text, list[int]]]:
+    """Places among all texts as rows of each."""
+    cuts = np.searchsorted(places, bounds).tolist()
+    for number, (low, high) in enumerate(pairwise(cuts)):
+        if low < high:
+            yield texts[number], (places[low:high] - bounds[number]).tolist()
 
 
 def _masked(pair: Pair) -> tuple[int, int, int, int]:

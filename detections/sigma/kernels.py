@@ -11,7 +11,7 @@ from soc_core.words import folded
 
 UNKNOWN, ELSEWHERE = 1, 2  # what `look` met
 SHIFT, SILENT = 32, 1  # as in ledger.py
-PAIR, BEYOND = 1, 2  # what `meet` met
+PAIR, BEYOND, HIDDEN = 1, 2, 4  # what `meet` met
 BLOCK = 256  # bytes that `confirm` looks at together
 
 
@@ -153,8 +153,11 @@ def near(data: Any, start: int, end: int, pairs: Any) -> bool:
 
 
 @kernel
-def meet(data: Any, starts: Any, ends: Any, pairs: Any, met: Any) -> None:
-    """Which spans hold one of the pairs of bytes, letters without case (PAIR), or a byte beyond ASCII (BEYOND)."""
+def meet(data: Any, starts: Any, ends: Any, pairs: Any, insides: Any, tails: Any, hiding: Any, met: Any) -> None:
+    """Which spans hold one of the pairs of bytes, letters without case (PAIR), or a byte beyond ASCII (BEYOND).
+
+    And where there is one of `hiding` from `insides` to `tails`, while it is at hand (HIDDEN).
+    """
     for row in range(len(starts)):
         if starts[row] < 0 or ends[row] == starts[row]:
             continue
@@ -166,6 +169,8 @@ def meet(data: Any, starts: Any, ends: Any, pairs: Any, met: Any) -> None:
             met[row] |= BEYOND
         if near(data, starts[row], ends[row], pairs):
             met[row] |= PAIR
+        if insides[row] >= 0 and tails[row] > insides[row] and near(data, insides[row], tails[row], hiding):
+            met[row] |= HIDDEN
 
 
 @kernel

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from detections.sigma import search
 from detections.sigma.books import KERNELS
 from detections.sigma.columns import Rows
 from detections.sigma.fields import Field, Ids
@@ -34,11 +35,13 @@ class Stack:
 
     def hits(self) -> list[Hits]:
         """(row, rules) for every row that some rule fires on, part by part."""
+        searches: list[tuple[Search, tuple[int, int]]] = []
         for reader, places in self._readers().items():
             if isinstance(reader, Search):
-                self._searched(reader, places)
+                searches += [(reader, place) for place in places]
             else:
                 self._read(reader, places)
+        self._searched(searches)
         ids = np.concatenate(self.blocks) if self.blocks else np.zeros(1, np.int32)
         out: list[Hits] = [NOBODY] * len(self.units)
         plans: dict[int, list[int]] = {}
@@ -74,10 +77,10 @@ class Stack:
         else:
             self._put([place], ids)
 
-    def _searched(self, search: Search, places: Sequence[tuple[int, int]]) -> None:
-        for place in places:
-            rows = self.units[place[0]][1]
-            self._one(place, search.ids(rows, rows.frame.height))
+    def _searched(self, searches: Sequence[tuple[Search, tuple[int, int]]]) -> None:
+        found = search.found([(each, self.units[place[0]][1]) for each, place in searches])
+        for (_, place), ids in zip(searches, found, strict=True):
+            self._one(place, ids)
 
     def _read(self, field: Field, places: Sequence[tuple[int, int]]) -> None:
         """One field in all units that have it: by codes where there are any."""

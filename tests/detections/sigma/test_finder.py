@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from detections.sigma import finder as finding
 from detections.sigma import multi
 from detections.sigma.fold import fold
-from soc_core import native
+from soc_core import arrow, native
 from soc_core.table import Column, Lines, Strings
 from soc_core.text import decode_all
 
@@ -55,13 +55,50 @@ def test_none_is_missed(raw: list[bytes], plain: list[str]) -> None:
         for _ in range(3):
             texts = decode_all(raw)
             lines = Lines("event.original", len(raw), lambda texts=texts: pl.Series(texts), raw)  # type: ignore[misc]
-            assert set(found.rows(lines)) >= holding(texts)
-            assert set(found.rows(Json(plain))) >= holding(plain)
+            assert set(found.rows([[lines]])[0]) >= holding(texts)
+            assert set(found.rows([[Json(plain)]])[0]) >= holding(plain)
             series = Column("message", len(plain), pl.Series("message", plain))
-            assert set(found.rows(series)) >= holding(plain)
+            assert set(found.rows([[series]])[0]) >= holding(plain)
             if native.kernels("detections.sigma.kernels") is not None and multi.available("auto"):
-                assert set(found.rows(series)) - holding(plain) <= {
+                assert set(found.rows([[series]])[0]) - holding(plain) <= {
                     row for row, text in enumerate(plain) if "\u017f" in text or "\u212a" in text}
+
+
+class Inside(Column):
+    """Texts as strings of JSON, within lines that hold them."""
+
+    def __init__(self, texts: list[str], before: list[bytes]) -> None:
+        super().__init__("message", len(texts))
+        self._texts = texts
+        bodies = [orjson.dumps(text)[1:-1].replace(b"A", b"\\u0041").replace(b"w", b"\\u0077") for text in texts]
+        self.lines = [b'{"a":"' + left + b'","m":"' + body + b'"}' for left, body in zip(before, bodies, strict=True)]
+        self.sizes = [len(body) for body in bodies]
+
+    @property
+    def written(self) -> Strings:
+        ends = arrow.lines(self.lines).ends - 2
+        return Strings(arrow.MEMORY, ends - self.sizes, ends)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.tuples(PIECES, PIECES), min_size=1, max_size=5), min_size=1, max_size=4))
+def test_a_text_within_its_line_is_looked_at_once_and_not_missed(made_of: list[list[tuple[str, str]]]) -> None:
+    """Lines and texts of several parts; what stands over the border of two values is found, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finding, "SAMPLE", 8)
+        patch.setattr(finding, "ROWS", 4)
+        found = made()
+        parts, wanted = [], []
+        for rows in made_of:
+            before = [orjson.dumps(left)[1:-1] for left, _ in rows]
+            message = Inside([text for _, text in rows], before)
+            whole = decode_all(message.lines)
+            lines = Lines("event.original", len(rows), lambda whole=whole: pl.Series(whole), message.lines)  # type: ignore[misc]
+            parts.append([lines, message] if len(rows) % 2 else [message, lines])
+            wanted.append(holding(whole) | holding(list(map(str, message.texts))))
+        for _ in range(3):
+            for have, want in zip(found.rows(parts), wanted, strict=True):
+                assert have >= want
 
 
 def test_pairs_are_few_and_rare() -> None:
@@ -80,6 +117,6 @@ def test_pairs_that_are_everywhere_are_chosen_anew(monkeypatch: pytest.MonkeyPat
     found = finding.finder(["ab::c"], "auto", None)
     for text in ("ab abab c::d ab ab", "b:: c:: b:: b::", "ab ab ab ab"):
         for _ in range(4):
-            assert not set(found.rows(Column("m", 10, pl.Series([text * 3] * 10)))) or not multi.available("auto")
+            assert not found.rows([[Column("m", 10, pl.Series([text * 3] * 10))]])[0] or not multi.available("auto")
     assert len(found.pairs)
     assert found.pairs[0][[1, 3]].tobytes() != b"ab"
