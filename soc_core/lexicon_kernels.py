@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from soc_core.native import kernel
-from soc_core.words import alike, hashed
+from soc_core.words import AHEAD, alike, fetch, hashed
 
 
 @kernel
@@ -19,6 +19,8 @@ def encode(data: Any, starts: Any, ends: Any, kinds: Any, codes: Any, done: int,
     """
     wrap = np.uint64(len(slots) - 1)
     for row in range(done, len(starts)):
+        if row + AHEAD < len(starts):
+            fetch(data, starts[row + AHEAD])
         start, size = starts[row], ends[row] - starts[row]
         if start < 0:
             codes[row] = 0

@@ -39,6 +39,25 @@ load8: Any = _loader(64)  # (bytes, at) → eight of them
 load4: Any = _loader(32)
 
 
+def _fetch(_context: Any, array: Any, at: Any) -> Any:
+    """Have the memory at hand that will be read soon; wherever that is, nothing can go wrong."""
+
+    def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        held = context.make_array(signature.args[0])(context, builder, given[0])
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        fetching = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        place = builder.bitcast(builder.gep(held.data, [given[1]]), byte)
+        builder.call(fetching, [place, *(ir.Constant(number, one) for one in (0, 3, 1))])  # to read, to keep, as data
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), code
+
+
+fetch: Any = intrinsic(_fetch)  # (array, at)
+AHEAD = 12  # turns of a loop, as long as memory takes to answer
+
+
 def _folded(_context: Any, _left: Any, _right: Any) -> Any:
     """The two halves of the whole product of two numbers, one laid over the other."""
 

@@ -13,7 +13,7 @@ from numba import types
 from collectors.formats._scan import ABREAST, ARRAY, BACKSLASH, ESCAPED, FALSE, NULL, OBJECT, WHOLE, lowest, stops
 from collectors.formats._scan_tree import Found, Tree
 from soc_core.native import inner, kernel
-from soc_core.words import load8
+from soc_core.words import AHEAD, fetch, load8
 
 NOWHERE = -1
 ANY, OBJECTS, LISTS, HOLDER = 1, 2, 3, 4
@@ -88,6 +88,8 @@ def spans(found: Found, origins: Any, lines: Any, shapes: Any, table: Any, colum
           kinds: Any) -> None:
     """Of each line the first of these columns that has a value."""
     for row, line in enumerate(lines):
+        if row + AHEAD < len(lines):
+            fetch(found.cells, found.first[lines[row + AHEAD]])
         shape = shapes[row]
         starts[row] = ends[row] = -1
         kinds[row] = NULL
@@ -177,6 +179,8 @@ def copy(data: Any, starts: Any, ends: Any, kinds: Any, out: Any, bounds: Any) -
     """
     at, all_written = 0, True
     for row in range(len(starts)):
+        if row + AHEAD < len(starts):
+            fetch(data, starts[row + AHEAD])
         start, end, kind = starts[row], ends[row], kinds[row]
         bounds[row] = at
         if kind == ESCAPED:
@@ -194,6 +198,8 @@ def copy(data: Any, starts: Any, ends: Any, kinds: Any, out: Any, bounds: Any) -
 def wholes(data: Any, starts: Any, ends: Any, kinds: Any, out: Any) -> bool:
     """Whether all values are whole numbers of less than 19 digits, and those numbers."""
     for row in range(len(starts)):
+        if row + AHEAD < len(starts):
+            fetch(data, starts[row + AHEAD])
         start, end = starts[row], ends[row]
         out[row] = 0
         if start < 0:
@@ -265,6 +271,8 @@ def moment(data: Any, at: int, end: int) -> Any:
 def moments(data: Any, starts: Any, ends: Any, out: Any, zones: Any) -> None:
     """`moment` of each value; what is none is ODD."""
     for row in range(len(starts)):
+        if row + AHEAD < len(starts):
+            fetch(data, starts[row + AHEAD])
         out[row], zones[row] = 0, ODD
         if starts[row] >= 0:
             out[row], zones[row] = moment(data, starts[row], ends[row])

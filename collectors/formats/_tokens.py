@@ -23,7 +23,6 @@ from soc_core.native import kernels
 TREE = "collectors.formats._scan_tree"
 LONGEST = 1 << 29  # bytes of a line; places have 30 bits
 PAGE, AHEAD = 4096, 32  # of memory; bytes that are read at once
-KEPT, ROOMS = 1 << 20, 2  # values of the largest room that is used again, how many
 NODES, LETTERS = 1 << 18, 1 << 22  # sequences of names; bytes of names
 NAMES = 1 << 16
 PLAIN, ESCAPED, WHOLE, FALSE, ARRAY = 1, 2, 3, 5, 8  # kinds of values, as _scan.py has them
@@ -66,18 +65,13 @@ def _room() -> Room:
         return _rooms.pop() if _rooms else Room(1 << 16)
 
 
-def _leave(room: Room) -> None:
-    """Keep the room for another batch."""
-    if len(room.cells) <= KEPT:
-        with _door:
-            _rooms[ROOMS - 1 :] = [room]
-
-
 class Sheet:
     """Lines that were scanned. `node` has each line's sequence of names, below 0 where the line was doubtful.
 
     `data` from `starts` on are the lines' own bytes, which lie there while the sheet is held.
     """
+
+    KEPT, ROOMS = 1 << 20, 2  # values of the largest room that is used again, how many
 
     def __init__(self, room: Room, scanner: Scanner, found: Any, starts: Ints, lines: Sequence[bytes]) -> None:
         self._room, self.scanner, self.found = room, scanner, found
@@ -85,8 +79,10 @@ class Sheet:
         self.data, self.node = MEMORY, found.node
         self.lexicon: Lexicon = SHELF.lexicon
 
-    def __del__(self) -> None:
-        _leave(self._room)
+    def __del__(self, rooms: list[Room] = _rooms, door: Any = _door) -> None:
+        if len(self._room.cells) <= self.KEPT:
+            with door:
+                rooms[self.ROOMS - 1 :] = [self._room]
 
 
 class Scanner:
