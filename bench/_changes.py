@@ -8,8 +8,9 @@ from typing import Any
 from bench._visits import Ask, Visit, alerts, evidence, holds, incidents, may, real_events, single
 from bench._world import Who, World
 from soc_core.access import Role
+from soc_core.state import quarantine
 from soc_core.state.access_tables import WebhookRow
-from soc_core.state.tables import AlertRow, IncidentRow, TokenRow, UserRow
+from soc_core.state.tables import AlertRow, IncidentRow, QuarantineRow, SourceRow, TokenRow, UserRow
 
 DONE = (200, 409, 422)
 STEPPED = (*DONE, 403)  # a step that the role may not take, of an incident that it sees
@@ -140,6 +141,18 @@ def factor(call: str, path: str, **more: Any) -> Visit:
     return ask
 
 
+def replay(world: World, who: Who) -> Ask:
+    """What the walk took back before waits again."""
+    chosen = any_of(world, QuarantineRow)
+    with world.services.database.begin() as session:
+        quarantine.again(session, {row.id: row.reason for row in world.rows(QuarantineRow)})
+    owner = next(row.organisation for row in world.rows(SourceRow) if row.source == chosen.source)
+    body = {"reason": chosen.reason, "source": chosen.source}
+    if not may(who, "quarantine.replay"):
+        return Ask("/quarantine/replay", (403,), body=body)
+    return Ask("/quarantine/replay", (200,) if world.sees(who, owner) else (404,), body=body)
+
+
 def token_list(world: World) -> list[tuple[str, str]]:
     return [(row.id, row.organisation) for row in world.rows(TokenRow)]
 
@@ -184,6 +197,7 @@ CHANGES: dict[str, Visit] = {
     "/indicators/revoke": revoke,
     "/policy/factor": factor("factors.demand", "/policy/factor", since="2999-01-01T00:00:00Z"),
     "/policy/factor/waive": factor("factors.waive", "/policy/factor/waive"),
+    "/quarantine/replay": replay,
     "/tokens/{token}/revoke": single("accounts.revoke", "/tokens/{}/revoke", token_list),
     "/webhooks": subscribe,
     "/webhooks/{webhook}/end": single("webhooks.end", "/webhooks/{}/end", lambda world: [

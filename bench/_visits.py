@@ -235,13 +235,14 @@ def samples(world: World, who: Who) -> Ask:
 
 def quarantined(world: World, who: Who, source: str = "") -> list[str]:
     owners = {row.source: row.organisation for row in world.rows(SourceRow)}
-    return sorted(row.id for row in world.rows(QuarantineRow)
-                  if source in ("", row.source) and world.sees(who, owners.get(row.source, "")))
+    return sorted(row.id for row in world.rows(QuarantineRow) if row.replayed is None
+                  and source in ("", row.source) and world.sees(who, owners.get(row.source, "")))
 
 
 def quarantine_groups(world: World) -> set[tuple[Any, str]]:
     owners = {row.source: row.organisation for row in world.rows(SourceRow)}
-    return {((row.reason, row.source, row.realm), owners.get(row.source, "")) for row in world.rows(QuarantineRow)}
+    return {((row.reason, row.source, row.realm), owners.get(row.source, "")) for row in world.rows(QuarantineRow)
+            if row.replayed is None}
 
 
 def looks(world: World, who: Who) -> Ask:

@@ -1,4 +1,4 @@
-"""Records that could not be read: by reason, with samples, whole. 隔离区"""
+"""Records that could not be read: by reason, with samples, whole; back into the pipeline after a fix. 隔离区"""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from sqlalchemy.orm import Session
 
 from casework import lookers
 from casework.rights import service
-from casework.services import Listing, Services, now, told_of_others
+from casework.services import Listing, NotFound, Services, now, told_of_others
+from soc_core import audit, registry
 from soc_core.access import Actor
 from soc_core.clock import Micros
 from soc_core.personal import masked
+from soc_core.state import quarantine as state
 from soc_core.state.tables import QuarantineRow, SourceRow
 
 SAMPLE_BYTES = 4_096
+AT_ONCE = 10_000  # records of one request for a replay
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,16 @@ class Sample:
     reason: str
     raw: str
     size: int
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What one request asks for. `left`: records of the group that still wait; `cut`: those among them that are not
+    held whole here (over 1 MiB), whose source must send them again."""
+
+    asked: int
+    left: int
+    cut: int
 
 
 @service
@@ -86,6 +99,32 @@ def samples(actor: Actor, services: Services, reason: str, source: str, limit: i
     if found:
         lookers.note(services, actor, "quarantine.samples", f"source:{source}", {owner or ""})
     return found
+
+
+@service
+def replay(actor: Actor, services: Services, reason: str, source: str, format: str = "",
+           limit: int = AT_ONCE) -> Replay:
+    """Ask that the records of one group, the oldest first, go through the pipeline again; as `format`, if one is named.
+
+    They come with the ids that they would have had, so nothing is stored twice; what fails again waits again. Raises
+    NotFound for a group that does not wait or is out of scope, ValueError for a format that is none.
+    """
+    if format and format not in registry.names("collectors.formats"):
+        raise ValueError(f"no format is called {format!r}")
+    row = QuarantineRow
+    group = select(row).where(row.replayed.is_(None), row.reason == reason, row.source == source)
+    with services.database.begin() as session:
+        waiting = amount(session, scoped(actor, group))
+        if not waiting:
+            raise NotFound("no such records wait")
+        whole = scoped(actor, group.where(row.pointer == ""))
+        cut = waiting - amount(session, whole)
+        ids = [found.id for found in session.scalars(
+            whole.order_by(row.received, row.id).limit(max(1, min(limit, AT_ONCE))))]
+        state.replay(session, ids, now(), format)
+        audit.append(session, actor, "quarantine.replay", f"source:{source}",
+                     {"reason": reason, "format": format, "asked": len(ids)})
+    return Replay(len(ids), waiting - len(ids), cut)
 
 
 def scoped(actor: Actor, query: Any) -> Any:

@@ -60,6 +60,7 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "masking.reveal": JUDGE | {Role.AGENCY_ADMIN},
     "metrics.times": READ, "overview.overview": NUMBERS, "pipeline.pipeline": NUMBERS,
     "quarantine.groups": NUMBERS, "quarantine.samples": OPERATE | {Role.AGENCY_ADMIN}, "quarantine.total": NUMBERS,
+    "quarantine.replay": JUDGE | SYSTEM,
     "rule_health.health": READ, "sources.listing": NUMBERS, "sources.tally": NUMBERS,
     "threats.listing": DESK | {Role.REGULATOR} | AUDIT, "threats.revoke": JUDGE | {Role.RULE_AUTHOR},
     "threats.sightings": DESK | {Role.REGULATOR} | AUDIT, "threats.take": JUDGE | {Role.RULE_AUTHOR},

@@ -350,6 +350,20 @@ def quarantine_samples(actor: Who, services: Here, reason: Text, source: Text, l
     return reply({"rows": quarantine.samples(actor, services, reason, source, limit)})
 
 
+class Replay(Body):
+    """Which records go through the pipeline again: those of one reason and source, as `format` where one is named."""
+
+    reason: str = Field(max_length=2_000)
+    source: str = Field(max_length=2_000)
+    format: str = Field(default="", max_length=100)
+
+
+@router.post("/quarantine/replay")
+def quarantine_replay(actor: Who, services: Here, body: Replay) -> Response:
+    """Send quarantined records through the pipeline again, after a fix."""
+    return reply(quarantine.replay(actor, services, body.reason, body.source, body.format))
+
+
 @router.get("/drills")
 def drill_list(actor: Who, services: Here, limit: Limit = 20) -> Response:
     """Results of drills, newest first."""

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from collectors.parse import detect
 from collectors.sources.files import FileSource, Ledger, Refused, expand
 from soc_cli import rule_files
 from soc_cli.member import Member
+from soc_cli.settling import Loop
 from soc_cli.wiring import Busy, Platform
 from soc_core import config, registry
 from soc_core.access import EVERYTHING
@@ -27,7 +28,6 @@ from soc_core.lanes import LIMIT
 from soc_core.models import LEVELS, REAL, Alert
 from soc_core.protocols import Query
 from soc_core.state import alerts, commits, failures
-from soc_core.state.claims import SHARED
 
 RULES_READ = 15.0  # seconds that a running worker may take to read changed rules
 QUIET = 2.0  # seconds before a progress bar appears
@@ -61,27 +61,27 @@ class Intake:
         with ExitStack() as stack:
             platform = stack.enter_context(Platform(self.settings))
             known = self._alerts(platform)
-            worker: Member | None = None
+            loop = Loop(stack, platform, self.rules)
             try:
-                worker = self._work(stack, platform)
+                loop.begin()
             except Busy:
                 if self.rules:
                     raise
                 rule_files.wait(self.settings, RULES_READ)  # a rule put there a moment ago is meant to judge these
             self.ends = self._behind(platform)
-            worker = self._finish(stack, platform, worker)  # what an earlier run left behind is not of this one
+            loop.settle(self.ends)  # what an earlier run left behind is not of this one
             before, broken = self._fates(platform), self._failures(platform)
             bar = stack.enter_context(progress())
             task = bar.add_task("read", total=total, visible=False)
             ledger = Ledger(self.settings.journal / "files.jsonl")
             for path in found.files:
                 try:
-                    self._take(platform, path, ledger, worker, bar, task)
+                    self._take(platform, path, ledger, loop.worker, bar, task)
                 except Refused as error:
                     refused.append((path, str(error)))
                 except OSError as error:
                     refused.append((path, f"{path}: {error.strerror or error}"))
-            self._finish(stack, platform, worker)
+            loop.settle(self.ends, self.sources)
             failed = self._failures(platform)
             failed.subtract(broken)
             return {**self._summary(platform, before, known, refused), "detectors_failed": dict(+failed)}
@@ -112,26 +112,6 @@ class Intake:
             self.bytes = start + source.size
             source.close()
 
-    def _work(self, stack: ExitStack, platform: Platform) -> Member:
-        """The loop, ours for the rest of this run. Raises Busy."""
-        stack.enter_context(platform.working())
-        return stack.enter_context(platform.member(self.rules).working())
-
-    def _finish(self, stack: ExitStack, platform: Platform, worker: Member | None) -> Member | None:
-        """Wait until all is committed up to `ends`, by us or another process; if that one ends, go on in its place."""
-        shares: dict[int, int] = {}  # what was sent to shares for our records, once these are committed
-        while not (self._committed(platform, self.ends) and shares and self._committed(platform, shares)):
-            if worker is None:
-                time.sleep(0.05)
-                with suppress(Busy):
-                    worker = self._work(stack, platform)
-            elif not worker.turn(patient=False) + worker.worker.drain():
-                time.sleep(0.05)
-            if not shares and self._committed(platform, self.ends):
-                shared = platform.shared
-                shares = {SHARED + number: shared.end(number) for number in shared.partitions()}
-        return worker
-
     def _behind(self, platform: Platform) -> dict[int, int]:
         """Where partitions end that still hold real records: a demonstration alone need not be waited for."""
         with platform.state.read() as session:
@@ -139,12 +119,6 @@ class Intake:
         waiting = {number: platform.journal.pending(number, mark).values() for number, mark in marks.items()}
         return {number: platform.journal.end(number) for number, some in waiting.items()
                 if any(realm == REAL for realm, _ in some)}
-
-    def _committed(self, platform: Platform, ends: dict[int, int]) -> bool:
-        with platform.state.read() as session:
-            done = all(commits.mark(session, partition) >= end for partition, end in ends.items())
-            waiting = commits.fates(session) if done else []
-        return done and not any(row.pending for row in waiting if row.source in self.sources)
 
     def _failures(self, platform: Platform) -> Counter[str]:
         """Detectors that failed since ever, and how often."""

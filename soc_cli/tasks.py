@@ -16,7 +16,7 @@ from detections.gaps import Gaps
 from detections.rhythm import Calendar
 from detections.silence import Listener
 from playbooks import engine
-from soc_cli import projecting, quarantine_topic, retro
+from soc_cli import projecting, quarantine_topic, replaying, retro
 from soc_cli.wiring import Platform
 from soc_core import canaries, clock, engines, seals
 from soc_core.models import DEMO, REAL
@@ -63,6 +63,7 @@ class Tasks:
         self.quarantined = quarantine_topic.feed(platform.settings, platform.state)
         if self.quarantined:
             self.scheduler.add_job(self.feed, "interval", seconds=2, executor="broker")
+        self.scheduler.add_job(self.replay, "interval", seconds=2, executor="broker")
         self.scheduler.add_job(self.merge, "interval", seconds=60, executor="upkeep")
         self.scheduler.add_job(self.push, "interval", seconds=30, executor="cluster")
         self.scheduler.start()
@@ -132,6 +133,14 @@ class Tasks:
                 self.quarantined.run_once()
         except OSError as error:
             log.warning("quarantined records wait for their topic: %s", error)
+
+    def replay(self) -> None:
+        """What is asked for out of quarantine, back into the journal."""
+        try:
+            if taken := replaying.run_once(self.platform.state, self.platform.journal):
+                log.info("out of quarantine: %d records go through the pipeline again", taken)
+        except OSError as error:
+            log.warning("records wait to come out of quarantine: %s", error)
 
     def push(self) -> None:
         """Rules in the store itself, over events that did not pass the pipeline, and over gaps."""

@@ -10,7 +10,7 @@ import polars as pl
 
 from soc_core import clock, identity
 from soc_core.events import EventBatch, Varying
-from soc_core.protocols import Frame, Ints, ParsedFrames
+from soc_core.protocols import Frame, Ints, Origin, ParsedFrames
 from soc_core.schema import SCHEMA
 from soc_core.table import Written, picked
 from soc_core.text import decode_all
@@ -32,6 +32,10 @@ class Records(NamedTuple):
     def total(self) -> int:
         return int(self.start[-1])
 
+    def origin(self, row: int) -> Origin:
+        """What is known of the source of a record."""
+        return self.frames[int(self.frame[row])].raws.origin
+
     def number(self, frame_no: Ints, line_no: Ints) -> Ints:
         """Record numbers of (frame, line) pairs."""
         found: Ints = self.start[frame_no] + line_no
@@ -50,9 +54,10 @@ def records(frames: Sequence[Frame], epoch: str) -> Records:
             source = f"{source}:{frame.raws.origin.series}"
         if frame.raws.positions is None:
             source = identity.journal_source(epoch, frame.partition)
+        known = frame.raws.origin.identity
         offsets.append(own)
         positions.append(own if frame.raws.positions is None else frame.raws.positions)
-        keys.append(np.full(size, identity.source_number(source), dtype=np.uint64))
+        keys.append(np.full(size, int(known, 16) if known else identity.source_number(source), dtype=np.uint64))
     empty = np.empty(0, dtype=np.int64)
     return Records(
         frames,

@@ -255,6 +255,8 @@ class Partition(Lane):
             for row, item in items.items():
                 if item.id in known:  # the same bad record again: quarantined once, like a good one is stored once
                     step.fates[row] = DUPLICATE
+            quarantine.again(session, {item.id: item.reason for row, item in items.items()
+                                       if item.id in known and step.known.origin(row).identity})
             quarantine.add(session, (item for item in items.values() if item.id not in known))
             commits.advance(session, partition, end, _deltas(step, at), expect=at)
             if step.held.frames or self.held.frames:
@@ -334,7 +336,7 @@ def _quarantined(step: Step) -> dict[int, quarantine.Item]:
     for row, record_id in zip(rows.tolist(), record_ids(step.known, rows), strict=True):
         number = int(step.known.frame[row])
         frame = step.known.frames[number]
-        origin = frame.raws.origin
+        origin = step.known.origin(row)
         raw = bytes(frame.raws.lines[row - int(step.known.start[number])])
         items[row] = quarantine.Item(
             id=f"{record_id}{zlib.crc32(raw):08x}",
@@ -347,5 +349,6 @@ def _quarantined(step: Step) -> dict[int, quarantine.Item]:
             partition=frame.partition,
             offset=int(step.known.offset[row]),
             position=int(step.known.position[row]),
+            origin=origin.model_dump_json(exclude_defaults=True),
         )
     return items

@@ -34,7 +34,8 @@ class Origin(BaseModel):
     zone (private address ranges overlap between agencies); `peer` the sender's address where there is one;
     `timezone` an IANA name for times without one; `encoding` a Python codec name or "" to detect. `header` is what a
     file says of its own lines before them (Zeek's and the W3C's `#fields`), as a batch is only a cut of the file.
-    `series` is what the positions are counted within where one source has many such (idempotency keys).
+    `series` is what the positions are counted within where one source has many such (idempotency keys). `identity` is
+    set where a record comes again, out of quarantine: the key of the source its event ids began with (identity.py).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +49,7 @@ class Origin(BaseModel):
     header: str = ""
     realm: str = REAL
     series: str = ""
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,13 @@ class Raws:
     received: Micros
     positions: Ints | None = None
     damaged: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def top(self) -> int:
+        """The place that its source has come to with these; -1 where it has none, or where they come again."""
+        if self.positions is None or not len(self.positions) or self.origin.identity:
+            return -1
+        return int(self.positions[-1])
 
 
 class Offset(NamedTuple):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -17,11 +18,13 @@ from soc_ui.console import Console
 SAID, SECRET = "said", "secret"
 
 
-def do(console: Console, run: Callable[[], object], done: str = "common.done") -> None:
-    """Do it. What `run` returns, where it is a text, is a secret to be shown this once."""
+def do(console: Console, run: Callable[[], object], done: str = "common.done",
+       found: Mapping[str, object] = MappingProxyType({})) -> None:
+    """Do it. What `run` returns, where it is a text, is a secret to be shown this once; what it finds out goes into
+    the sentence."""
     try:
         made = run()
-        said = console.t(done)
+        said = console.t(done, **found)
         if isinstance(made, str):
             st.session_state[SECRET] = made
     except (Refused, NotFound):

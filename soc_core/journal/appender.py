@@ -109,8 +109,8 @@ class Appender:
                 if piece.lines:
                     pieces.append(frames.encode(piece, end, self.marker))
                     end += len(piece.lines)
-            if raws.positions is not None and len(raws.positions):
-                self._noted.append((raws.origin.source, int(raws.positions[-1])))
+            if raws.top >= 0:
+                self._noted.append((raws.origin.source, raws.top))
             ends.append(end)
         data = memoryview(b"".join(pieces))
         at = self.mark.size

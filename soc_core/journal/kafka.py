@@ -53,9 +53,7 @@ class Partition:
         found = kafka_frames.frames(messages, self.topic.name, self.number)
         if found:
             self.tails.note(offset, messages[-1].offset() + 1, [
-                (frame.raws.origin.source, int(frame.raws.positions[-1]))
-                for frame in found if frame.raws.positions is not None
-            ])
+                (frame.raws.origin.source, frame.raws.top) for frame in found if frame.raws.top >= 0])
         return found
 
     def appended(self, sents: Sequence[Sent]) -> None:
@@ -71,9 +69,7 @@ class Partition:
         self.known_end = max(self.known_end, after)
         if after - first == sum(sent.count for sent in sents):  # and nobody else in between
             self.tails.note(first, after, [
-                (sent.batch.origin.source, int(sent.batch.positions[-1]))
-                for sent in sents if sent.batch.positions is not None
-            ])
+                (sent.batch.origin.source, sent.batch.top) for sent in sents if sent.batch.top >= 0])
 
     def pending(self, offset: int) -> Counter[tuple[str, str]]:
         """(source, realm) → records from `offset` on."""

@@ -84,7 +84,8 @@ class Tails:
         fd = os.open(self.shelf.path(segment), os.O_RDONLY | os.O_CLOEXEC)
         try:
             heads = frames.scan(fd, self.marker, at, bound)
-            self._add((frames.origin_of(head.origin).source, head.top) for head in heads if head.top >= 0)
+            tops = ((frames.origin_of(head.origin), head.top) for head in heads if head.top >= 0)
+            self._add((origin.source, top) for origin, top in tops if not origin.identity)
         finally:
             os.close(fd)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from soc_core.state.database import chunks, insert
 from soc_core.state.tables import QuarantineRow
 
 ADDED = "quarantine.added"  # topic of the outbox; keys are ids of records
+REPLAY = "quarantine.replay"  # the same; keys are ids with the time that it was asked for
 KEPT = 1 << 20  # bytes of one record kept here; of a longer one the journal and the source hold the rest
 
 
@@ -22,7 +23,8 @@ class Item(NamedTuple):
     """One record. `id` is its event id where it has one, so that a replay adds nothing twice.
 
     `position` is the source's own place. `size` and `pointer` are set by `add`: the full length in bytes, and where
-    the rest of an oversize record is ("" when `raw` is whole). `replayed`: when it was, or None.
+    the rest of an oversize record is ("" when `raw` is whole). `replayed`: when it was, or None. `origin` is that of
+    its frame as JSON, "" in rows from before it was kept.
     """
 
     id: str
@@ -38,6 +40,7 @@ class Item(NamedTuple):
     size: int = 0
     pointer: str = ""
     replayed: Micros | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +124,17 @@ def present(session: Session, ids: Sequence[str]) -> set[str]:
     return found
 
 
-def mark_replayed(session: Session, ids: Sequence[str], at: Micros) -> None:
-    """Note that these records went through the pipeline again; they stay here as the proof."""
+def replay(session: Session, ids: Sequence[str], at: Micros, format: str = "") -> None:
+    """Ask that these records go through the pipeline again, as `format` where one is named; they stay here as proof."""
     for some in chunks(ids):
         session.execute(update(QuarantineRow).where(QuarantineRow.id.in_(some)).values(replayed=at))
+    outbox.put_all(session, [(REPLAY, f"{known}:{at}", {"id": known, "format": format}) for known in ids])
+
+
+def again(session: Session, reasons: Mapping[str, str]) -> None:
+    """These (id → why) came again and failed again: they wait as before."""
+    for known, reason in reasons.items():
+        session.execute(update(QuarantineRow).where(QuarantineRow.id == known).values(replayed=None, reason=reason))
 
 
 def _item(row: QuarantineRow) -> Item:

@@ -114,6 +114,7 @@ class QuarantineRow(Base):
     offset: Mapped[int]
     position: Mapped[int | None]
     replayed: Mapped[int | None]
+    origin: Mapped[str] = mapped_column(default="", server_default=text("''"))  # of its frame, as JSON
     __table_args__ = (Index(None, "source", "reason"), Index(None, "received", "id"))
 
 

@@ -14,7 +14,7 @@ from soc_core import clock, config
 from soc_core.access import EVERYTHING, Actor, Role
 from soc_core.models import REAL
 from soc_core.seals import Seal
-from soc_core.state import users
+from soc_core.state import outbox, quarantine, users
 from soc_ui import pages, text
 from soc_ui.vm.alert import whole
 from soc_ui.vm.audit import verdict
@@ -229,3 +229,19 @@ def test_text_that_turns_round_is_shown_as_a_mark() -> None:
     ("account", set(Role))])
 def test_who_has_which_page(path: str, roles: set[Role]) -> None:
     assert next(place.roles for place in pages.PLACES if place.path == path) == roles
+
+
+def test_quarantined_records_go_through_again(run: Run, on: Services) -> None:
+    with on.database.begin() as session:
+        quarantine.add(session, [quarantine.Item(
+            f"{n:040x}", "gate", REAL, "nginx", clock.now(), "no line", b"a=1", 0, n) for n in range(3)])
+    where = {"reason": "no line", "source": "gate"}
+    test, _ = run("quarantine", "auditor", query=where, on=on)
+    assert not test.button
+    test, _ = run("quarantine", "wang", query=where, on=on)
+    test.selectbox(key="quarantine_as").set_value("key_value").run()
+    pressed(test, "quarantine_replay")
+    assert text.translate("zh", "quarantine.replayed", n=3, cut=0) in texts(test)
+    with on.database.begin() as session:
+        assert [group.waiting for group in quarantine.groups(session)] == [0]
+        assert {item.body["format"] for item in outbox.claim(session, "reader", [quarantine.REPLAY])} == {"key_value"}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from soc_core.state import quarantine
+from soc_core.state import outbox, quarantine
 from soc_core.state.database import Database
 from soc_core.state.quarantine import KEPT, Item
 
@@ -35,7 +35,7 @@ def test_oversize_is_cut_and_says_where_the_rest_is(database: Database) -> None:
 def test_groups_pages_and_replay(database: Database) -> None:
     with database.begin() as session:
         quarantine.add(session, [item(n) for n in range(7)] + [item(n, "fw", "bad JSON") for n in range(10, 12)])
-        quarantine.mark_replayed(session, [item(0).id, item(10).id], at=5_000)
+        quarantine.replay(session, [item(0).id, item(10).id], 5_000)
     with database.read() as session:
         groups = quarantine.groups(session)
         assert [(g.source, g.reason, g.count, g.waiting, g.first, g.last) for g in groups] == [
@@ -48,3 +48,15 @@ def test_groups_pages_and_replay(database: Database) -> None:
                 break
         assert seen == [1, 2, 3, 4, 5, 6]
         assert [each.offset for each in quarantine.listing(session, reason="bad JSON")[0]] == [10, 11]
+
+
+def test_what_fails_again_waits_again(database: Database) -> None:
+    with database.begin() as session:
+        quarantine.add(session, [item(1), item(2)])
+        quarantine.replay(session, [item(1).id, item(2).id], 5_000, "syslog")
+        asked = [(each.key, each.body) for each in outbox.claim(session, "reader", [quarantine.REPLAY])]
+        quarantine.again(session, {item(1).id: "still no time"})
+        groups = quarantine.groups(session)
+    assert asked == [(f"{item(n).id}:5000", {"id": item(n).id, "format": "syslog"}) for n in (1, 2)]
+    assert [(group.reason, group.count, group.waiting) for group in groups] == [
+        ("no time", 1, 0), ("still no time", 1, 1)]
