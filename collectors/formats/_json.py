@@ -16,6 +16,8 @@ from soc_core.schema import SCHEMA
 
 Record = dict[str, Any]
 Path = tuple[str, ...]
+NESTED = frozenset({dict, list})
+LEVELS, CUT = 128, "…"  # levels of a value that are written, and what stands for those below
 
 
 def records(lines: Sequence[bytes], encoding: str = "") -> tuple[list[Record | None], list[Fault]]:
@@ -145,7 +147,7 @@ def series(name: str, values: Sequence[Any]) -> pl.Series | None:
         made = lists(name, [value if value is None or type(value) is list else [value] for value in values])
     elif want == pl.Int64:
         try:
-            made = pl.Series(name, values, dtype=pl.Int64)
+            made = pl.Series(name, _unnested(values), dtype=pl.Int64)
         except (TypeError, OverflowError):
             made = pl.Series(name, [_whole(value) for value in values], dtype=pl.Int64)
     elif want == pl.Float64:
@@ -159,15 +161,24 @@ def series(name: str, values: Sequence[Any]) -> pl.Series | None:
 
 def strings(name: str, values: Sequence[Any]) -> pl.Series:
     """A text column of JSON values, each as `text` has it."""
+    kinds = set(map(type, values))
     try:
-        return pl.Series(name, values, dtype=pl.String)
+        if NESTED.isdisjoint(kinds):
+            return pl.Series(name, values, dtype=pl.String)
     except TypeError:
-        if set(map(type, values)) <= {int, type(None)}:
+        if kinds <= {int, type(None)}:
             try:
                 return pl.Series(name, values, dtype=pl.Int64).cast(pl.String)
             except (OverflowError, TypeError):
                 pass  # a number beyond 64 bits among them: each is written out by itself
-        return pl.Series(name, [text(value) for value in values], dtype=pl.String)
+    return pl.Series(name, [text(value) for value in values], dtype=pl.String)
+
+
+def _unnested(values: Sequence[Any]) -> Sequence[Any]:
+    """Values without objects and lists: to find those of no use to it costs Polars the cube of their depth."""
+    if NESTED.isdisjoint(map(type, values)):
+        return values
+    return [None if type(value) in NESTED else value for value in values]
 
 
 def lists(name: str, values: Sequence[Sequence[Any] | None]) -> pl.Series:
@@ -175,11 +186,14 @@ def lists(name: str, values: Sequence[Sequence[Any] | None]) -> pl.Series:
     inner = SCHEMA.dtype(name).inner  # type: ignore[attr-defined]  # a list's
     flat = [item for value in values if value for item in value]
     lengths = np.fromiter((len(value) if value else 0 for value in values), dtype=np.int64, count=len(values))
-    try:
-        held = pl.Series("v", flat, dtype=inner)
-    except TypeError:
-        held = pl.Series("v", [text(item) for item in flat], dtype=pl.String) if inner == pl.String else pl.Series("v",
-            flat, dtype=inner, strict=False)
+    if inner == pl.String:
+        held = strings("v", flat)
+    else:
+        flat = list(_unnested(flat))
+        try:
+            held = pl.Series("v", flat, dtype=inner)
+        except TypeError:
+            held = pl.Series("v", flat, dtype=inner, strict=False)
     frame = pl.DataFrame({"n": np.repeat(np.arange(len(values)), lengths), "v": held})
     grouped = frame.group_by("n", maintain_order=True).agg("v")["v"]
     place = pl.Series(np.cumsum(lengths > 0) - 1).set(pl.Series(lengths == 0), None)
@@ -194,7 +208,23 @@ def text(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    return orjson.dumps(value).decode()
+    return _dumped(value)
+
+
+def _dumped(value: Any) -> str:
+    """A value as JSON. What nests deeper than orjson writes, though it reads it, is cut; the line itself keeps it."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:
+        return orjson.dumps(_cut(value, LEVELS), option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _cut(value: Any, levels: int) -> Any:
+    if type(value) is dict:
+        return {name: _cut(held, levels - 1) for name, held in value.items()} if levels else CUT
+    if type(value) is list:
+        return [_cut(held, levels - 1) for held in value] if levels else CUT
+    return value
 
 
 def _whole(value: Any) -> int | None:
@@ -219,5 +249,5 @@ def _truth(value: Any) -> bool | None:
 
 def leftovers(rows: Iterable[Record | None]) -> pl.Series | None:
     """The overflow column: what is left of each record as JSON; None when nothing is left of any."""
-    kept = [orjson.dumps(row, option=orjson.OPT_NON_STR_KEYS).decode() if row else None for row in rows]
+    kept = [_dumped(row) if row else None for row in rows]
     return pl.Series("overflow", kept, dtype=pl.String) if any(kept) else None

@@ -20,7 +20,7 @@ from collectors.formats import _windows_derive as derive
 from collectors.formats import _windows_styles as styles
 from collectors.formats import _windows_tokens as tokens
 from collectors.formats._frames import gather
-from collectors.formats._json import Digger, Flat, Record, blank, leftovers, records, sample, strings
+from collectors.formats._json import NESTED, Digger, Flat, Record, blank, leftovers, records, sample, strings
 from collectors.formats._lazy import Columns, Derived, Listed, Pool, Shape, gathered, of
 from collectors.formats._spans import Cells
 from collectors.formats._text import decode_line
@@ -40,7 +40,6 @@ LINUX = "linux-sysmon"
 WORDS = {word: number for number, word in reversed(LEVELS.items()) if number != "0"}
 WORDS |= {"informational": "4", "info": "4"}
 EVENT_TYPE = re.compile(r"^EventType: (\w+)", re.M)
-NESTED = frozenset({dict, list})
 NAMED = ("source.", "destination.", "user.", "group.")  # where a dash stands for nobody
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from collectors.formats import windows_event
 from collectors.formats._windows_derive import registry_path
+from collectors.parse import guarded
 from tests.collectors.formats.fixtures import CONTEXT, rows
 
 SYSMON = "Microsoft-Windows-Sysmon/Operational"
@@ -132,3 +133,13 @@ def test_outcome_of_an_audit(keywords: Any, outcome: str | None) -> None:
 def test_documents_with_entities_are_refused() -> None:
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa">]><Event><System><EventID>1</EventID></System></Event>'
     assert windows_event.parse([bomb], CONTEXT).faults[0].reason == "not a well-formed event in XML"
+
+
+@pytest.mark.parametrize("name", ["Keywords", "TargetUserName", "tags"])
+@pytest.mark.parametrize(("begin", "end"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_no_nesting_keeps_the_columns_from_being_made(name: str, begin: bytes, end: bytes) -> None:
+    """They are made when the store writes them: what raises there stops all that comes behind it."""
+    for depth in (100, 254, 255, 1020):
+        deep = b'{"Channel":"Security","EventID":4624,"%s":%s1%s}' % (name.encode(), begin * depth, end * depth)
+        parsed = guarded("windows_event", [deep, b'{"Channel":"Security","EventID":4624,"Hostname":"pc"}'], CONTEXT)
+        assert parsed.batch.frame().height + len(parsed.faults) == 2
