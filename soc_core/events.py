@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from soc_core.schema import SCHEMA
-from soc_core.table import Column, Rows, Single, Spread, Table
+from soc_core.table import Column, Rows, Single, Spread, Table, one
 
 
 class Part:
@@ -68,7 +68,7 @@ class EventBatch:
     @property
     def fields(self) -> frozenset[str]:
         """Names of the columns that a part has; some may turn out empty."""
-        return frozenset(name for part in self.parts for name in part.table.held)
+        return frozenset().union(*(part.table.held for part in self.parts))
 
     def column(self, field: str) -> pl.Series:
         """One column over the whole batch, in row order, null where a shape lacks it."""
@@ -83,6 +83,10 @@ class EventBatch:
             return pl.Series(field, [None] * self.height, dtype=SCHEMA.dtype(field))
         if len(self.parts) == 1:
             rows, series = held[0].rows, held[0].table[field]
+        elif len(held) == len(self.parts) and (whole := one([part.table.held[field] for part in held])) is not None:
+            rows = np.empty(self.height, dtype=np.int64)
+            rows[np.concatenate([part.rows for part in held])] = whole.rows
+            return whole.spread.whole.gather(rows).alias(field)
         else:
             kind = held[0].table[field].dtype
             series = pl.concat([

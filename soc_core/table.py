@@ -190,6 +190,9 @@ class Single(Column):
     def empty(self) -> bool:
         return self._value is None
 
+    def at(self, rows: Sequence[int]) -> list[Any]:
+        return [self._value] * len(rows) if isinstance(self._value, str | int) else super().at(rows)
+
     def pick(self, rows: Rows) -> Column:
         return Single(self.name, len(rows), self._value)
 
@@ -237,24 +240,52 @@ class Written:
         return self.make()
 
 
-class Lines(Lazy):
+class Cut(Column):
+    """Some rows of a Spread: those at `place`."""
+
+    __slots__ = ("place", "spread")
+
+    def __init__(self, name: str, spread: Spread, place: slice | Rows) -> None:
+        super().__init__(name, place.stop - place.start if isinstance(place, slice) else len(place))
+        self.spread, self.place = spread, place
+
+    def _make(self) -> pl.Series:
+        whole, place = self.spread.whole, self.place
+        made = whole.slice(place.start, self.height) if isinstance(place, slice) else whole.gather(place)
+        return made.alias(self.name)
+
+    @property
+    def serial(self) -> bool:
+        return True
+
+    @property
+    def rows(self) -> Rows:
+        """Where the rows stand."""
+        return np.arange(self.place.start, self.place.stop) if isinstance(self.place, slice) else self.place
+
+    def pick(self, rows: Rows) -> Column:
+        return type(self)(self.name, self.spread, rows + self.place.start if isinstance(self.place, slice)
+                          else self.place[rows])
+
+
+class Lines(Cut):
     """A text column whose bytes are at hand before its texts are."""
 
     __slots__ = ("_lines",)
 
-    def __init__(self, name: str, height: int, maker: Callable[[], pl.Series], lines: Sequence[bytes]) -> None:
-        super().__init__(name, height, maker)
-        self._lines = lines
+    def __init__(self, name: str, spread: Spread, place: slice | Rows) -> None:
+        super().__init__(name, spread, place)
+        self._lines: Sequence[bytes] | None = None
 
     @property
     def raw(self) -> Sequence[bytes]:
+        if self._lines is None:
+            self._lines = self.spread.lines(self.place)
         return self._lines
 
     def at(self, rows: Sequence[int]) -> list[Any]:
-        return [decode(self._lines[row]) for row in rows]
-
-    def pick(self, rows: Rows) -> Column:
-        return Lines(self.name, len(rows), lambda: self.series[rows], picked(self._lines, rows))
+        lines = self.raw
+        return [decode(lines[row]) for row in rows]
 
 
 class Table:
@@ -324,11 +355,15 @@ class Spread:
 
     def cut(self, name: str, at: int, height: int) -> Column:
         """The column of a part whose rows stand at `at`."""
-        if not isinstance(self._series, Written):
-            return Lazy(name, height, lambda: self.whole.slice(at, height))
-        lines = self._series.lines
-        own = lines[at : at + height] if self._rows is None else picked(lines, self._rows[at : at + height])
-        return Lines(name, height, lambda: self.whole.slice(at, height), own)
+        kind = Lines if isinstance(self._series, Written) else Cut
+        return kind(name, self, slice(at, at + height))
+
+    def lines(self, place: slice | Rows) -> Sequence[bytes]:
+        """The bytes that these rows would read; only of what is Written."""
+        held: Sequence[bytes] = self._series.lines  # type: ignore[union-attr]
+        if self._rows is not None:
+            place = self._rows[place]
+        return held[place] if isinstance(place, slice) else picked(held, place)
 
     @property
     def whole(self) -> pl.Series:
@@ -344,3 +379,11 @@ def picked(values: Sequence[Any], rows: Rows) -> Sequence[Any]:
     if len(rows) > 1:
         return itemgetter(*rows.tolist())(values)  # type: ignore[no-any-return]  # a tuple: rows are many
     return [values[row] for row in rows.tolist()]
+
+
+def one(columns: Sequence[Column]) -> Cut | None:
+    """These columns one after another, where all are cuts of one spread."""
+    cuts = [column for column in columns if isinstance(column, Cut)]
+    if len(cuts) < len(columns) or len({id(cut.spread) for cut in cuts}) > 1:
+        return None
+    return Cut(cuts[0].name, cuts[0].spread, np.concatenate([cut.rows for cut in cuts]))

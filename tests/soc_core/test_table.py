@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from collectors.formats._lazy import Derived, Either, Json, Listed, Memo, Pool
 from soc_core.events import EventBatch, Part
 from soc_core.garbage import uncollected
-from soc_core.table import Alias, Column, Lazy, Single, Table
+from soc_core.table import Alias, Column, Lazy, Single, Spread, Table
 
 NAME = "process.executable"
 VALUES = st.lists(st.one_of(st.none(), st.sampled_from(["a.exe", "B", ""]), st.integers(-3, 1 << 70), st.booleans()),
@@ -97,3 +97,25 @@ def test_the_collector_is_held_back_only_meanwhile() -> None:
             assert not gc.isenabled()
         assert not gc.isenabled()
     assert gc.isenabled()
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.data())
+def test_a_column_that_parts_cut_from_one_series_comes_back_whole(sizes: list[int], data: st.DataObject) -> None:
+    """However the parts' rows lie, and whatever of them is taken."""
+    height = sum(sizes)
+    whole = pl.Series("soc.offset", list(range(100, 100 + height)), dtype=pl.Int64)
+    spread, order = Spread(whole, None), np.array(data.draw(st.permutations(range(height))), dtype=np.int64)
+    parts, at = [], 0
+    for size in sizes:
+        held = {"soc.offset": spread.cut("soc.offset", at, size), "event.code": Single("event.code", size, "1")}
+        parts.append(Part(order[at : at + size], Table(size, held)))
+        at += size
+    batch = EventBatch(height, parts)
+    want = np.empty(height, dtype=np.int64)
+    want[order] = whole.to_numpy()
+    assert batch.column("soc.offset").to_list() == want.tolist()
+    assert batch.column("soc.offset").name == "soc.offset"
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=height, max_size=height)), dtype=bool)
+    assert batch.take(mask).column("soc.offset").to_list() == want[mask].tolist()
+    mixed = EventBatch.concat([batch, EventBatch.from_dicts([{"soc.offset": 7}, {"event.code": "2"}])])
+    assert mixed.column("soc.offset").to_list() == [*want.tolist(), 7, None]
