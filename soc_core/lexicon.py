@@ -24,7 +24,7 @@ Bytes = npt.NDArray[np.uint8]
 Read = Callable[[str], str | None]
 
 LIMIT = 48 << 20  # bytes, with everything that hangs on the codes here
-LONG = 512  # bytes of a value from which on it is not kept
+LONG = 1024  # bytes of a value from which on it is not kept
 NOTHING, ELSEWHERE, UNKNOWN = 0, -1, -2
 PLAIN, ESCAPED = 0, 1
 TEXT = 110  # bytes that a code costs beside its value's own: its places here, and a text
@@ -140,9 +140,10 @@ class Lexicon:
             if known is None or len(known) <= len(self):
                 known = self._widened(read, known)
             found = known[codes + 1]
-            fresh = np.unique(codes[found == UNKNOWN])
-            if not len(fresh):
+            new = found == UNKNOWN
+            if not new.any():
                 return found
+            fresh = np.unique(codes[new])
             texts = self.texts
             made = [None if (text := texts[code]) is None else read(text) for code in fresh.tolist()]
             known[fresh + 1] = self.codes(made)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import orjson
 import polars as pl
 
 from detections.sigma import bounds
@@ -22,6 +23,7 @@ from detections.sigma.finding import OWNER, Event, Hits, make_known, title
 from detections.sigma.judge import Value, number
 from detections.sigma.map import Mapping, Reader
 from detections.sigma.rule import Correlation, Rule, RuleSet
+from detections.sigma.shelves import PIECES, Shelves
 from detections.sigma.windows import Mark, Series, Spec
 from soc_core.clock import DAY, HOUR, MINUTE, SECOND, Micros
 from soc_core.events import EventBatch
@@ -60,18 +62,24 @@ class Correlator:
                 self.bases.setdefault(base, []).append(Watch(c, self.specs[c.id], slot, c.id))
         inner = {base for c in rules.correlations if not c.generate for base in c.rules}
         self.quiet = inner & set(self.correlations)
-        self.chained = any(base in self.correlations for c in rules.correlations for base in c.rules)
+        fed = {base for c in rules.correlations for base in c.rules} & set(self.correlations)
+        self.linked = fed | {c.id for c in rules.correlations if not fed.isdisjoint(c.rules)}  # that feed each other
         self.waiting = [name for name in _inner_first(self.correlations) if self.specs[name].waits]
         self.readers: dict[tuple[str, str, str], tuple[tuple[Reader, ...], tuple[Reader, ...]]] = {}
         self.told: tuple[Event | None, dict[str, Any]] = (None, {})  # the event at hand, as its findings need it
-        self.series: dict[tuple[str, Key], Series] = {}
+        self.series = Shelves(self.specs, self.linked)
         self.sources: dict[str, list[Micros]] = {}  # source → latest event time, clock at its latest record
         self.clock: Micros = 0
         self.reached: Micros = 0  # the latest event time of any source
         self.swept: Micros = 0
-        self.count = 0
+        self.next = 0  # the shelf to sweep next
         self.shed = 0
         self.late = 0
+
+    @property
+    def count(self) -> int:
+        """Marks remembered."""
+        return self.series.count
 
     def match(self, base: str, event: Event, barred: frozenset[str] = frozenset()) -> list[Finding]:
         """Take in a base rule's match; the findings of every window that it completes. Not for those `barred`."""
@@ -112,7 +120,7 @@ class Correlator:
             realm = event.text("soc.realm") or REAL
             self.told = event, {"owner": owner, "entities": event.entities(), "realm": realm}
         info = self.told[1]
-        above = self._above(rule.id, rule, event) if self.chained else None
+        above = self._above(rule.id, rule, event) if self.linked else None
         return {**info, "above": above} if above else info
 
     def _above(self, base: str, rule: Rule, event: Event) -> dict[str, Any]:
@@ -167,12 +175,14 @@ class Correlator:
         return known
 
     def _add(self, watch: Watch, key: Key, mark: Mark, place: tuple[int, int]) -> list[Finding]:
-        series = self.series.get((watch.name, key))
+        name = watch.name, key
+        shelf = self.series.place(name)
+        series = self.series.held[shelf].get(name)
         if series is None:
-            series = self.series[watch.name, key] = Series()
+            series = self.series.held[shelf][name] = Series()
         before = len(series.marks)
         done = series.add(mark, watch.spec)
-        self.count += len(series.marks) - before
+        self.series.counts[shelf] += len(series.marks) - before
         if series.lost:
             self.shed += series.lost
             series.lost = 0
@@ -181,14 +191,14 @@ class Correlator:
     def _completed(self, c: Correlation, key: Key, done: Iterable[Mark], place: tuple[int, int]) -> list[Finding]:
         out = []
         for mark in done:
-            info = mark.info or {}
+            info = orjson.loads(mark.info) if isinstance(mark.info, str) else mark.info or {}
             if c.id not in self.quiet:
                 out.append(self._finding(c, key, mark, info, place))
             for outer in self.bases.get(c.id, ()):
                 feed = info.get("above", {}).get(outer.name)
                 if feed is not None:
                     value = feed[1] if outer.correlation.fields else outer.slot
-                    above = Mark(mark.at, mark.id, outer.slot, value, mark.source, info)
+                    above = Mark(mark.at, mark.id, outer.slot, value, mark.source, mark.info)
                     out += self._add(outer, tuple(feed[0]), above, place)
             mark.info = None
         return out
@@ -262,8 +272,7 @@ class Correlator:
     def tick(self, now: Micros) -> list[Finding]:
         """Judge what waited until nothing in time can come, and evict what no window needs."""
         out = self._settle(self._horizons()) if self.waiting else []
-        if self.clock - self.swept > SWEEP_EVERY or self.count > MOST_MARKS:
-            self._sweep()
+        self._sweep(min(PIECES, (self.clock - self.swept) * PIECES // SWEEP_EVERY))
         return out
 
     def settle(self) -> list[Finding]:
@@ -275,53 +284,63 @@ class Correlator:
         out = []
         for name in self.waiting:
             spec, correlation = self.specs[name], self.correlations[name]
-            for mine, key in [each for each in self.series if each[0] == name]:
-                done = self.series[mine, key].settle(until, spec)
-                out += self._completed(correlation, key, done, NO_PLACE)
+            for (mine, key), series in [pair for pair in self.series.items() if pair[0][0] == name]:
+                out += self._completed(correlation, key, series.settle(until, spec), NO_PLACE)
         return out
 
-    def _sweep(self) -> None:
-        self.swept = self.clock
-        horizons = self._horizons()
-        newest = max(horizons.values(), default=0)
-        for name, series in list(self.series.items()):
+    def _sweep(self, shelves: int) -> None:
+        """Evict from so many shelves; all have their turn every SWEEP_EVERY, so that no step waits for all."""
+        if shelves > 0:
+            horizons = self._horizons()
+            newest = max(horizons.values(), default=0)
+            for _ in range(shelves):
+                self._sweep_one(self.next, horizons, newest)
+                self.next = (self.next + 1) % PIECES
+                if self.next == 0:
+                    self._forget_silent()
+            self.swept = self.clock
+        while self.count > MOST_MARKS:  # the bound of last resort, counted
+            self.shed += self.series.shed()
+
+    def _sweep_one(self, place: int, horizons: dict[str, Micros], newest: Micros) -> None:
+        shelf = self.series.held[place]
+        for name, series in list(shelf.items()):
             span = self.specs[name[0]].span
             if series.marks and series.marks[0].at >= newest - span:
                 continue  # all of it is still needed, whatever its sources
             series.drop(lambda mark, span=span: mark.at < horizons.get(mark.source, 0) - span)  # type: ignore[misc]  # bound now
             if not series.marks:
-                del self.series[name]
+                del shelf[name]
+        self.series.recount(place)
+
+    def _forget_silent(self) -> None:
         silent = {source for source, times in self.sources.items() if self.clock - times[1] > LATENESS}
         if silent:
-            silent -= {mark.source for series in self.series.values() for mark in series.marks}
+            silent -= {mark.source for _, series in self.series.items() for mark in series.marks}
             self.sources = {source: times for source, times in self.sources.items() if source not in silent}
-        self.count = sum(len(series.marks) for series in self.series.values())
-        while self.count > MOST_MARKS:  # the bound of last resort, counted: keys whose events lie furthest back
-            oldest = sorted(self.series, key=lambda name: self.series[name].marks[-1].at)[: len(self.series) // 10 + 1]
-            for name in oldest:
-                lost = len(self.series.pop(name).marks)
-                self.count -= lost
-                self.shed += lost
 
     def state(self) -> dict[str, Any]:
         """Everything, as plain data."""
-        return {
-            "clock": self.clock, "swept": self.swept, "shed": self.shed, "late": self.late, "sources": self.sources,
+        return self.head() | {
             "series": [[name, list(key), [mark.plain() for mark in series.marks]]
                        for (name, key), series in self.series.items()],
         }
 
+    def head(self) -> dict[str, Any]:
+        """Everything but the windows."""
+        return {"clock": self.clock, "swept": self.swept, "next": self.next, "shed": self.shed, "late": self.late,
+                "sources": self.sources}
+
     def take(self, state: dict[str, Any]) -> None:
-        """Take up what `state` gave; windows of rules that are gone are dropped."""
-        self.clock, self.swept = int(state.get("clock", 0)), int(state.get("swept", 0))
+        """Take up what `state` gave, where windows of rules that are gone are dropped; or what `head` gave."""
+        self.clock, self.swept, self.next = (int(state.get(name, 0)) for name in ("clock", "swept", "next"))
         self.shed, self.late = int(state.get("shed", 0)), int(state.get("late", 0))
         self.sources = {source: list(times) for source, times in state.get("sources", {}).items()}
         self.reached = max((times[0] for times in self.sources.values()), default=0)
-        self.series = {}
-        for name, key, marks in state.get("series", ()):
-            if name in self.specs:
-                self.series[name, tuple(key)] = Series([Mark(*mark) for mark in marks])
-        self.count = sum(len(series.marks) for series in self.series.values())
+        if "series" in state or not state:
+            self.series = Shelves(self.specs, self.linked)
+            for name, key, marks in state.get("series", ()):
+                self.series.put((name, tuple(key)), [Mark(*mark) for mark in marks])
 
 
 def _spec(c: Correlation) -> Spec:

@@ -23,7 +23,7 @@ from soc_core.native import kernels
 from soc_core.table import Column
 
 Pair = tuple[int, int]
-SAMPLE, EACH = 3 << 20, 400  # bytes from which pairs are chosen, and texts a time: of many kinds
+SAMPLE = 1 << 20  # bytes from which pairs are chosen
 MOST = 10  # pairs that are quicker than the spotter
 COSTS = (1e-5, 1e-4, 1e-3, 1e-2)  # what a pair costs beside the texts that it lets through, as a share of places
 ROWS, SHARE = 4096, 0.1  # after so many texts, of which more than this came through, other pairs are chosen
@@ -86,9 +86,9 @@ class Finder:
         starts, ends, insides, tails = (
             np.concatenate([text[place] for text in texts]).astype(np.int64, copy=False) for place in range(2, 6))
         if self.choosing:
-            some = slice(None, None, max(len(starts) // EACH, 1))
+            some = slice(None, None, max(int((ends - starts).sum()) // SAMPLE, 1))
             self.seen += loops.count_pairs(arrow.MEMORY, starts[some].copy(), ends[some].copy(), self.counts)
-            if self.seen >= SAMPLE:
+            if 2 * self.seen >= SAMPLE:
                 self._choose()
         if not len(self.pairs):
             for text in texts:
@@ -183,25 +183,27 @@ class Finder:
 
 def chosen(literals: Sequence[bytes], counts: npt.NDArray[np.int64], seen: int) -> list[Pair]:
     """Few and rare pairs of which each literal has one: greedily, the cheapest for each literal that it serves."""
-    serving: dict[Pair, set[bytes]] = {}
-    for literal in literals:
+    serving: dict[Pair, int] = {}
+    for number, literal in enumerate(literals):
         for pair in pairwise(literal):
-            serving.setdefault(pair, set()).add(literal)
+            serving[pair] = serving.get(pair, 0) | 1 << number
     found: list[Pair] = []
     for cost in COSTS:
         price = {pair: counts[pair[0] << 8 | pair[1]] / max(seen, 1) + cost for pair in serving}
-        found = _chosen(set(literals), serving, price)
+        found = _chosen((1 << len(literals)) - 1, serving, price)
         if len(found) <= MOST:
             break
     return found
 
 
-def _chosen(left: set[bytes], serving: Mapping[Pair, set[bytes]], price: Mapping[Pair, float]) -> list[Pair]:
+def _chosen(left: int, serving: Mapping[Pair, int], price: Mapping[Pair, float]) -> list[Pair]:
+    """`serving`: bits for the literals that have a pair, of which those in `left` are to be served."""
     found: list[Pair] = []
     while left:
-        useful = sorted(pair for pair in serving if serving[pair] & left)
-        found.append(min(useful, key=lambda pair: price[pair] / len(serving[pair] & left)))
-        left = left - serving[found[-1]]
+        useful = ((pair, (bits & left).bit_count()) for pair, bits in serving.items())
+        _, best = min((price[pair] / many, pair) for pair, many in useful if many)
+        found.append(best)
+        left &= ~serving[best]
     return found
 
 

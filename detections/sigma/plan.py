@@ -83,6 +83,7 @@ class Plan:
         self.narrowed: dict[int, npt.NDArray[Any]] = {}
         self.stirring: dict[int, npt.NDArray[Any]] = {}
         self.settled: dict[Truth, tuple[int, ...]] = {}  # the same, whatever columns there are
+        self.outcomes: dict[tuple[int, Truth], bool] = {}
         self.signed: Ledger | None = None  # as `decided`, by numbers
         self.packs: tuple[Ids, Ints] | None = None
         self.known: list[int] = []  # how much of each field's sets lies in it
@@ -182,6 +183,16 @@ class Plan:
             self.known[place] = many
         return self.packs
 
+    def _fires(self, rule: int, true: Truth) -> bool:
+        """Whether a rule holds: remembered by those of its own tests that are true, whatever else is."""
+        compiled = self.compiled[rule]
+        key = (rule, true & compiled.tests)
+        known = self.outcomes.get(key)
+        if known is None:
+            known = self.outcomes[key] = holds(compiled.node, true)
+            self.memory.used += ENTRY + 32 * len(key[1])
+        return known
+
     def _rows(
         self, rows: list[int], varying: list[list[int]], places: list[int], base: tuple[int, ...]
     ) -> list[tuple[int, tuple[int, ...]]]:
@@ -224,7 +235,7 @@ class Plan:
         found = self.settled.get(true)
         if found is None:
             candidates = set(self.always).union(*(self.roused[place][number] for place, number in signature))
-            found = tuple(sorted(rule for rule in candidates if holds(self.compiled[rule].node, true)))
+            found = tuple(rule for rule in sorted(candidates) if self._fires(rule, true))
             self.settled[true] = found
             self.memory.used += ENTRY + 32 * len(true)
         return found

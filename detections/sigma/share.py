@@ -16,6 +16,7 @@ from detections.sigma.correlate import AT, INGESTED, SOURCE, Correlator, Watch
 from detections.sigma.evaluate import Match, SigmaDetector
 from detections.sigma.map import Mapping
 from detections.sigma.rule import RuleSet
+from detections.sigma.shelves import PIECES
 from detections.sigma.windows import Mark
 from soc_core.clock import Micros
 from soc_core.events import EventBatch
@@ -32,8 +33,6 @@ class SharingSigma(SigmaDetector):
     def __init__(self, rules: RuleSet, mapping: Mapping | None = None, **options: Any) -> None:
         super().__init__(rules, mapping, **options)
         self.rules = rules
-        inner = {base for c in rules.correlations for base in c.rules} & {c.id for c in rules.correlations}
-        self.chained = inner | {c.id for c in rules.correlations if not inner.isdisjoint(c.rules)}
 
     def sift(self, batch: EventBatch) -> tuple[list[Finding], list[Partial]]:
         """Findings of plain rules in the order of the rows, and the base matches of correlations."""
@@ -51,7 +50,7 @@ class SharingSigma(SigmaDetector):
     def _partials(self, match: Match) -> Iterator[Partial]:
         rule, event, correlator = match.rule, match.event, self.correlator
         facts = event.at, event.text("event.id"), event.text(SOURCE), int(event.facts.get(INGESTED) or 0)
-        info: dict[str, Any] | None = None
+        info = ""  # as text: few marks ever tell it, and a text is kept, sent and saved at a fraction of the price
         for watch in correlator.bases[rule.id]:
             name = watch.correlation.id
             if name in match.barred:
@@ -59,8 +58,8 @@ class SharingSigma(SigmaDetector):
             feed = correlator._feed(watch, rule.id, rule, event)
             if feed is None:
                 continue
-            info = info or correlator._info(rule, event)
-            key = CHAIN if name in self.chained else "\x1f".join((name, *feed[0]))
+            info = info or orjson.dumps(correlator._info(rule, event)).decode()
+            key = CHAIN if name in correlator.linked else "\x1f".join((name, *feed[0]))
             yield Partial(key, f"{name}/{watch.slot}/{facts[1]}", [name, watch.slot, feed[0], feed[1], facts, info])
 
     def passed_over(self) -> dict[str, int]:
@@ -116,11 +115,21 @@ class Windows:
     def tick(self, now: Micros) -> list[Finding]:
         return self.correlator.tick(now)
 
+    @property
+    def pieces(self) -> int:
+        return PIECES
+
+    def piece(self, number: int) -> bytes:
+        return self.correlator.series.dump(number)
+
+    def put(self, number: int, state: bytes) -> None:
+        self.correlator.series.load(number, state)
+
     def snapshot(self) -> bytes:
-        return orjson.dumps(self.correlator.state())
+        return orjson.dumps(self.correlator.head())
 
     def restore(self, state: bytes) -> None:
-        """Take up a snapshot; b"" is a fresh start. Raises ValueError on one that is not ours."""
+        """Take up a snapshot, or one of before, which held the windows too; b"" is a fresh start. Raises ValueError on one that is not ours."""
         try:
             self.correlator.take(orjson.loads(state) if state else {})
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:

@@ -50,7 +50,7 @@ class Mark:
     slot: int
     value: Any
     source: str
-    info: dict[str, Any] | None
+    info: dict[str, Any] | str | None  # or its JSON
     fired: bool = False
 
     def plain(self) -> list[Any]:
