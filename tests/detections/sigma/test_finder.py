@@ -13,7 +13,7 @@ from detections.sigma import finder as finding
 from detections.sigma import multi
 from detections.sigma.fold import fold
 from soc_core import arrow, native
-from soc_core.table import Column, Lines, Strings
+from soc_core.table import Column, Spread, Strings, Written
 from soc_core.text import decode_all
 
 LITERALS = ["sekurlsa::", "eo.oe.kiwi", "\\mimilib", "a1"]
@@ -54,7 +54,8 @@ def test_none_is_missed(raw: list[bytes], plain: list[str]) -> None:
         found = made()
         for _ in range(3):
             texts = decode_all(raw)
-            lines = Lines("event.original", len(raw), lambda texts=texts: pl.Series(texts), raw)  # type: ignore[misc]
+            lines = Spread(Written(raw, lambda texts=texts: pl.Series(texts)), None).cut(  # type: ignore[misc]
+                "event.original", 0, len(raw))
             assert set(found.rows([[lines]])[0]) >= holding(texts)
             assert set(found.rows([[Json(plain)]])[0]) >= holding(plain)
             series = Column("message", len(plain), pl.Series("message", plain))
@@ -93,7 +94,8 @@ def test_a_text_within_its_line_is_looked_at_once_and_not_missed(made_of: list[l
             before = [orjson.dumps(left)[1:-1] for left, _ in rows]
             message = Inside([text for _, text in rows], before)
             whole = decode_all(message.lines)
-            lines = Lines("event.original", len(rows), lambda whole=whole: pl.Series(whole), message.lines)  # type: ignore[misc]
+            lines = Spread(Written(message.lines, lambda whole=whole: pl.Series(whole)), None).cut(  # type: ignore[misc]
+                "event.original", 0, len(rows))
             parts.append([lines, message] if len(rows) % 2 else [message, lines])
             wanted.append(holding(whole) | holding(list(map(str, message.texts))))
         for _ in range(3):

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from detections.sigma import multi
-from soc_core.table import Column, Lines, Single
+from soc_core.table import Column, Single, Spread, Written
 from soc_core.text import decode_all
 
 NAME = "event.original"
@@ -14,8 +14,9 @@ TEXTS = [*["nothing here"] * 60, "run MimiKatz.exe", "", "\u5bc6\u7801 mimi\u212
 HELD = [60, 62]
 
 
-def column(lines: list[bytes]) -> Lines:
-    return Lines(NAME, len(lines), lambda: pl.Series(NAME, decode_all(lines), dtype=pl.String), lines)
+def column(lines: list[bytes]) -> Column:
+    made = Written(lines, lambda: pl.Series(NAME, decode_all(lines), dtype=pl.String))
+    return Spread(made, None).cut(NAME, 0, len(lines))
 
 
 @pytest.mark.parametrize("held", [
