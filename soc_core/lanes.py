@@ -2,17 +2,24 @@
 
 The mark says how far it is committed, the checkpoint how far its memory is saved. Opening a lane restores the memory
 and lets it see again what lies between the two; so a lane may be given up anywhere, and taken up by another worker.
+
+A memory that may grow large is saved piece by piece, so that no step waits for all of it: each piece as it was before
+another record. A replay begins at the oldest, and where it comes to the record of a younger one, that one is put in
+the place of what the replay made of it. So a piece must be a function of the records and of the small rest.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from math import inf
+from typing import NamedTuple, Protocol
 
 from sqlalchemy.orm import Session
 
+from soc_core import clock
 from soc_core.protocols import Frame, Journal
 from soc_core.state import commits
 from soc_core.state.claims import SHARED
@@ -28,6 +35,22 @@ class Memory(Protocol):
 
     def snapshot(self) -> bytes: ...
     def restore(self, state: bytes) -> None: ...
+
+
+class Piece(NamedTuple):
+    """A part of the memory that is saved by itself."""
+
+    name: str
+    save: Callable[[], bytes]
+    load: Callable[[bytes], None]
+
+
+class Saved(NamedTuple):
+    """Where a piece was saved last: in which row, before which record, when."""
+
+    serial: int
+    offset: int
+    at: clock.Micros
 
 
 class Failures:
@@ -65,18 +88,32 @@ class Lane:
         self.dirty = self.touched = False
         with state.read() as session:
             self.mark = commits.mark(session, number)
-            kept = commits.checkpoint(session, number)
+            rows = commits.checkpoints(session, number)
             self.look(session)
-        self.cursor = kept.offset if kept else 0
-        saved = dict(unpack(kept.state)) if kept else {}
-        for name, memory in self.memories():
-            if name in saved:
-                memory.restore(saved[name])
+        self.saved: dict[str, Saved] = {}  # by piece
+        self._saving: dict[str, Saved] = {}  # what is not yet committed
+        self.base = self.cursor = rows[0].offset if rows else 0  # where a replay would begin
+        for row in rows:
+            self._replay(row.offset)
+            self._restore(row)
         if self.forgetful:
             self.cursor = self.mark
-        while self.cursor < self.mark:
-            self.run()
+        self._replay(self.mark)
         self.opened()
+
+    def _replay(self, until: int) -> None:
+        self.until = until
+        while self.cursor < until:
+            self.run()
+
+    def _restore(self, row: commits.Checkpoint) -> None:
+        known = {name: memory.restore for name, memory in self.memories()}
+        pieces = {piece.name: piece.load for piece in self.pieces()}
+        for name, state in unpack(row.state):
+            if load := known.get(name) or pieces.get(name):
+                load(state)
+            if name in pieces:
+                self.saved[name] = Saved(row.serial, row.offset, row.at)
 
     def look(self, session: Session) -> None:
         """Read what else the state database says of the lane."""
@@ -85,8 +122,12 @@ class Lane:
         """The memory is where the mark is."""
 
     def memories(self) -> Sequence[tuple[str, Memory]]:
-        """What the checkpoint holds, by name."""
+        """What every row of the checkpoint holds, by name."""
         raise NotImplementedError
+
+    def pieces(self) -> Sequence[Piece]:
+        """What is saved piece by piece; always the same ones."""
+        return ()
 
     @property
     def forgetful(self) -> bool:
@@ -100,7 +141,7 @@ class Lane:
     def read(self) -> list[Frame]:
         """The next records; while replaying no further than the mark."""
         replay = self.cursor < self.mark
-        limit = min(LIMIT, self.mark - self.cursor) if replay else LIMIT
+        limit = min(LIMIT, self.until - self.cursor) if replay else LIMIT
         frames = self.journal.read(self.partition, self.cursor, limit)
         if replay and not frames:
             raise JournalLost(f"journal partition {self.partition} ends at {self.cursor}, before the committed "
@@ -115,15 +156,43 @@ class Lane:
         self.guard(session, self.number)
         commits.current(session, self.journal.epoch, commits.EPOCH if self.number < SHARED else commits.SHARED_EPOCH)
 
-    def save(self, session: Session) -> None:
-        """The checkpoint. Raises claims.Lost and commits.Outdated."""
+    def save(self, session: Session, patience: float = inf) -> None:
+        """A row of the checkpoint: the pieces that were saved longest ago, one and as many more as `patience` allows.
+
+        Raises claims.Lost and commits.Outdated. `release` is to follow where it was committed.
+        """
         self.hold(session)
-        blob = pack([(name, memory.snapshot()) for name, memory in self.memories()])
-        commits.save_checkpoint(session, self.number, self.cursor, blob)
+        until = time.thread_time() + patience
+        parts = [(name, memory.snapshot()) for name, memory in self.memories()]
+        pieces = {piece.name: piece for piece in self.pieces()}
+        old = {name: saved for name, saved in self.saved.items() if name in pieces}
+        if {saved.serial for saved in self.saved.values()} - commits.serials(session, self.number):
+            old = {}  # a commit that seemed to fail did not: what we know of rows is not so
+        new = [name for name in pieces if name not in old]  # nothing else stands for these: all of them
+        names = list(new)
+        parts += [(name, pieces[name].save()) for name in new]
+        for name in sorted(old, key=lambda name: old[name].serial):
+            if old[name].offset == self.cursor:
+                break
+            names.append(name)
+            parts.append((name, pieces[name].save()))
+            if time.thread_time() > until:
+                break
+        keep = {saved.serial for name, saved in old.items() if name not in names}
+        serial = commits.save_checkpoint(session, self.number, self.cursor, pack(parts), keep)
+        self._saving = old | dict.fromkeys(names, Saved(serial, self.cursor, clock.now()))
 
     def release(self) -> None:
-        """Let the journal drop what no replay can want."""
-        self.journal.release(self.partition, self.cursor)
+        """What was saved is committed: let the journal drop what no replay can want."""
+        self.saved = self._saving
+        self.base = min((saved.offset for saved in self.saved.values()), default=self.cursor)
+        self.dirty = self.base < self.cursor
+        self.journal.release(self.partition, self.wanted)
+
+    @property
+    def wanted(self) -> int:
+        """The first record that the journal must keep."""
+        return self.base
 
 
 def pack(parts: Sequence[tuple[str, bytes]]) -> bytes:

@@ -109,8 +109,9 @@ class Partition(Lane):
     def forgetful(self) -> bool:
         return not self.detectors
 
-    def release(self) -> None:
-        self.journal.release(self.partition, min([self.cursor, *self.held.offsets[:1]]))
+    @property
+    def wanted(self) -> int:
+        return min([self.base, *self.held.offsets[:1]])
 
     def run(self, final: bool = False) -> int:
         """One step over the partition; `final` ends every wait. Returns the records new or no longer waiting."""

@@ -13,6 +13,7 @@ A share is a lane like any other: it has a mark, a checkpoint and one worker at 
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -23,10 +24,10 @@ import orjson
 from sqlalchemy.orm import Session
 
 from soc_core import clock
-from soc_core.lanes import Failures, Guard, Lane, Memory, named
+from soc_core.lanes import Failures, Guard, Lane, Memory, Piece, named
 from soc_core.models import Finding
 from soc_core.protocols import Journal, Origin, Raws
-from soc_core.sharing import EVERYONE, Keeper, Partial, Sharing
+from soc_core.sharing import EVERYONE, Keeper, Partial, Pieced, Sharing
 from soc_core.state import commits, failures
 from soc_core.state.claims import SHARED
 from soc_core.state.database import Database
@@ -124,7 +125,17 @@ class Share(Lane):
         super().__init__(SHARED + partition, journal, partition, state, guard)
 
     def memories(self) -> Sequence[tuple[str, Memory]]:
-        return [("known", self.known), *self.keepers.items()]
+        return [("known", self.known), *((n, each) for n, each in self.keepers.items() if isinstance(each, Pieced))]
+
+    def pieces(self) -> Sequence[Piece]:
+        found = []
+        for name, keeper in self.keepers.items():
+            if isinstance(keeper, Pieced):
+                found += [Piece(f"{name}/{at}", functools.partial(keeper.piece, at), functools.partial(keeper.put, at))
+                          for at in range(keeper.pieces)]
+            else:
+                found.append(Piece(name, keeper.snapshot, keeper.restore))
+        return found
 
     def run(self, final: bool = False) -> int:
         at, replay = self.cursor, self.cursor < self.mark

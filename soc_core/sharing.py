@@ -37,6 +37,19 @@ class Keeper(Protocol):
 
 
 @runtime_checkable
+class Pieced(Keeper, Protocol):
+    """A keeper whose memory may grow large: it is saved and put back piece by piece, `snapshot` is the small rest.
+
+    A key must always belong to the same piece, and a piece must not depend on another.
+    """
+
+    @property
+    def pieces(self) -> int: ...
+    def piece(self, number: int) -> bytes: ...
+    def put(self, number: int, state: bytes) -> None: ...
+
+
+@runtime_checkable
 class Excusing(Protocol):
     """A detector with exceptions: which held, and how often, since it was asked last."""
 

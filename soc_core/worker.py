@@ -10,6 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from math import inf
 
 from sqlalchemy.orm import Session
 
@@ -25,7 +26,8 @@ from soc_core.state.claims import SHARED, Lost
 log = logging.getLogger(__name__)
 CHECKPOINT_EVERY = 30 * clock.SECOND
 IDLE_EVERY = 5 * clock.SECOND  # a moment without records is a good one to save, but there are many such moments
-REST = 20  # times as long as saving it took a lane is left alone: a memory that grew must not eat the day
+REST = 20  # times as long as saving a part of it took a lane is left alone: a memory that grew must not eat the day
+PATIENCE = 0.03  # seconds that a step may wait for a lane to be saved; what is left is saved after others
 SOON = 0.1  # seconds after which a share is looked at again
 
 
@@ -107,16 +109,17 @@ class Worker:
         due = self._due(CHECKPOINT_EVERY if done else IDLE_EVERY)
         if due:
             with uncollected():
-                self._save(due[:1])  # one a step, so that no step waits for all of them
+                self._save(due[:1], PATIENCE)  # one a step, so that no step waits for all of them
         return done
 
     def _due(self, every: clock.Micros) -> list[int]:
-        """Lanes whose memory was saved so long ago, longest ago first."""
+        """Lanes of which something was saved so long ago, longest ago first."""
         now = clock.now()
         for number in self.lanes:
             self._saved.setdefault(number, now)
         due = [number for number, lane in self.lanes.items()
-               if lane.dirty and abs(now - self._saved[number]) > max(every, REST * self._cost.get(number, 0))]
+               if lane.dirty and abs(now - self._saved[number]) > REST * self._cost.get(number, 0)
+               and abs(now - min([self._saved[number], *(saved.at for saved in lane.saved.values())])) > every]
         return sorted(due, key=self._saved.__getitem__)
 
     def drain(self) -> int:
@@ -159,7 +162,7 @@ class Worker:
         with uncollected():
             self._save(list(self.lanes))
 
-    def _save(self, numbers: Iterable[int]) -> None:
+    def _save(self, numbers: Iterable[int], patience: float = inf) -> None:
         lanes = [self.lanes[number] for number in numbers if self.lanes[number].dirty]
         lanes = [lane for lane in lanes if not lane.touched]
         kept: list[Lane] = []
@@ -168,7 +171,7 @@ class Worker:
                 for lane in lanes:
                     began = time.monotonic()
                     try:
-                        lane.save(session)
+                        lane.save(session, patience)
                     except (Lost, commits.Outdated) as error:
                         log.warning("%s", error)
                         self.drop([lane.number])
@@ -176,6 +179,5 @@ class Worker:
                         kept.append(lane)
                         self._cost[lane.number] = int((time.monotonic() - began) * clock.SECOND)
         for lane in kept:
-            lane.dirty = False
             self._saved[lane.number] = clock.now()
             lane.release()

@@ -284,7 +284,7 @@ class Correlator:
         out = []
         for name in self.waiting:
             spec, correlation = self.specs[name], self.correlations[name]
-            for (mine, key), series in [pair for pair in self.series.items() if pair[0][0] == name]:
+            for (_, key), series in [pair for pair in self.series.items() if pair[0][0] == name]:
                 out += self._completed(correlation, key, series.settle(until, spec), NO_PLACE)
         return out
 

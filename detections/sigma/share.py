@@ -129,7 +129,10 @@ class Windows:
         return orjson.dumps(self.correlator.head())
 
     def restore(self, state: bytes) -> None:
-        """Take up a snapshot, or one of before, which held the windows too; b"" is a fresh start. Raises ValueError on one that is not ours."""
+        """Take up a snapshot (one of before holds the windows too); b"" is a fresh start.
+
+        Raises ValueError on one that is not ours.
+        """
         try:
             self.correlator.take(orjson.loads(state) if state else {})
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:

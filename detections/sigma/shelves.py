@@ -81,7 +81,7 @@ class Shelves:
     def load(self, place: int, state: bytes) -> None:
         """What `dump` gave, in place of what stands there. Raises ValueError on anything else."""
         try:
-            told = orjson.loads(pl.read_ipc(io.BytesIO(state), memory_map=False)["json"][0])
+            told = orjson.loads(pl.read_ipc(io.BytesIO(state))["json"][0])
             marks = starmap(Mark, zip(*(told[field] for field in FIELDS), strict=True))
             found = [((name, tuple(key)), list(islice(marks, size))) for name, key, size in told["series"]]
         except (orjson.JSONDecodeError, pl.exceptions.PolarsError, KeyError, TypeError, ValueError) as error:

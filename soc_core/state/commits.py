@@ -7,7 +7,7 @@ the journal's own to count (its end less the mark).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from sqlalchemy import delete, func, select, update
@@ -72,11 +72,12 @@ class Fates(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """State of everything with a memory, as it was before record `offset`."""
+    """State of what was saved then, as it was before record `offset`; the `serial`-th of its partition."""
 
     offset: int
     state: bytes
     at: Micros
+    serial: int
 
 
 def adopt_epoch(session: Session, epoch: str, name: str = EPOCH) -> None:
@@ -178,14 +179,29 @@ def fates(session: Session) -> list[Fates]:
     ]
 
 
-def save_checkpoint(session: Session, partition: int, offset: int, state: bytes) -> None:
-    """Keep the state as of `offset` in place of the one before."""
-    values = {"offset": offset, "state": state, "at": now()}
-    statement = insert(session, CheckpointRow).values(partition=partition, **values)
-    session.execute(statement.on_conflict_do_update(index_elements=["partition"], set_=values))
+def save_checkpoint(session: Session, partition: int, offset: int, state: bytes, keep: Collection[int] = ()) -> int:
+    """Keep the state as of `offset`, beside those of the serials to `keep` and in place of others; its own serial."""
+    known = serials(session, partition)
+    serial = max(known, default=-1) + 1
+    if gone := known.difference(keep):
+        mine = CheckpointRow.partition == partition
+        session.execute(delete(CheckpointRow).where(mine, CheckpointRow.serial.in_(gone)))
+    values = {"partition": partition, "serial": serial, "offset": offset, "state": state, "at": now()}
+    session.execute(insert(session, CheckpointRow).values(**values))
+    return serial
+
+
+def serials(session: Session, partition: int) -> set[int]:
+    """Of which rows the checkpoint of a partition consists."""
+    return set(session.scalars(select(CheckpointRow.serial).where(CheckpointRow.partition == partition)))
+
+
+def checkpoints(session: Session, partition: int) -> list[Checkpoint]:
+    """What is saved of a partition, in the order in which it is to be taken up."""
+    wanted = select(CheckpointRow).where(CheckpointRow.partition == partition).order_by(CheckpointRow.serial)
+    return [Checkpoint(row.offset, row.state, row.at, row.serial) for row in session.scalars(wanted)]
 
 
 def checkpoint(session: Session, partition: int) -> Checkpoint | None:
     """The last checkpoint of a partition, or None."""
-    row = session.get(CheckpointRow, partition)
-    return Checkpoint(row.offset, row.state, row.at) if row else None
+    return next(reversed(checkpoints(session, partition)), None)

@@ -35,10 +35,14 @@ class MarkRow(Base):
 
 
 class CheckpointRow(Base):
-    """State of assemblers and detectors as it was before record `offset`."""
+    """State of assemblers and detectors, or the pieces of it that were saved then, as it was before record `offset`.
 
-    __tablename__ = "checkpoints"
+    Rows of a partition are taken up in order; each stands as long as it holds a piece that no later one has.
+    """
+
+    __tablename__ = "checkpoint_rows"
     partition: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    serial: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     offset: Mapped[int]
     state: Mapped[bytes]
     at: Mapped[int]

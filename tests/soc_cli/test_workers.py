@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 
 from bench._world import searchable
 from detections.sigma.detector import build
+from detections.sigma.share import Windows
 from soc_cli.member import Member
 from soc_cli.wiring import Platform
-from soc_core import clock, lanes
+from soc_core import clock, lanes, worker
 from soc_core.access import EVERYTHING
 from soc_core.config import Settings
 from soc_core.events import EventBatch
@@ -219,6 +221,22 @@ def crew(world: Settings) -> Iterator[Crew]:
     made.close()
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Every step saves a few pieces of a lane's memory. The offsets of the rows that were taken up again."""
+    for name, value in (("CHECKPOINT_EVERY", -1), ("IDLE_EVERY", -1), ("REST", 0), ("PATIENCE", 0.002)):
+        monkeypatch.setattr(worker, name, value)
+    taken: list[int] = []
+    restore = lanes.Lane._restore
+
+    def noted(self: lanes.Lane, row: commits.Checkpoint) -> None:
+        taken.append(row.offset)
+        restore(self, row)
+
+    monkeypatch.setattr(lanes.Lane, "_restore", noted)
+    return taken
+
+
 def alone(world: Settings, some: Sequence[tuple[str, bytes, int]], tmp_path: Path) -> dict[str, Any]:
     """What one worker makes of it in one pass."""
     with Platform(world.model_copy(update={"data": tmp_path / "alone"})) as platform:
@@ -245,9 +263,12 @@ def test_any_number_of_workers_finds_the_same(world: Settings, crew: Crew, tmp_p
 
 
 def test_workers_that_die_and_haunt_change_nothing(
-    world: Settings, crew: Crew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: Settings, crew: Crew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hasty: list[int]
 ) -> None:
-    """Random joins, leaves, losses of lanes noticed too late, and deaths between what is sent and what is committed."""
+    """Random joins, leaves, losses of lanes noticed too late, and deaths between what is sent and what is committed.
+
+    Memory is saved all the time, a few pieces each: what is taken up is of many moments.
+    """
     some, draw = records(7), crew.draw
     expected = alone(world, some, tmp_path)
     calm = False
@@ -293,6 +314,30 @@ def test_workers_that_die_and_haunt_change_nothing(
             continue
         assert outcome(platform) == expected
         assert min(deaths, failures) > 0
+        assert len(set(hasty)) > 10
+
+
+def test_what_the_code_of_before_saved_is_taken_up(world: Settings, tmp_path: Path) -> None:
+    """One row a lane, with all windows as one text."""
+    some = records(9)
+    expected = alone(world, some, tmp_path)
+    with Platform(world) as platform:
+        put(platform, some[: LINES // 2])
+        platform.worker().drain()
+        made = platform.worker()
+        shares = [lane for lane in made.lanes.values() if isinstance(lane, Share)]
+        with platform.state.begin() as session:
+            for lane in shares:
+                kept = {"known": lane.known.snapshot()}
+                for name, keeper in lane.keepers.items():
+                    kept[name] = orjson.dumps(keeper.correlator.state()) if isinstance(keeper, Windows) \
+                        else keeper.snapshot()
+                commits.save_checkpoint(session, lane.number, lane.cursor, lanes.pack(list(kept.items())))
+        assert sum(keeper.correlator.count for lane in shares for keeper in lane.keepers.values()
+                   if isinstance(keeper, Windows)) > 0
+        put(platform, some[LINES // 2 :])
+        platform.worker().drain()
+        assert outcome(platform) == expected
 
 
 def test_records_that_the_journal_lost_stop_the_work_until_somebody_accepts_it(world: Settings) -> None:

@@ -239,7 +239,7 @@ def test_any_cut_and_any_crash_finds_the_same(tmp_path_factory: pytest.TempPathF
 def test_a_memory_that_is_dear_to_save_is_saved_less_often(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = house.worker()
     saved: list[int] = []
-    monkeypatch.setattr(worker, "_save", lambda numbers: saved.extend(numbers))
+    monkeypatch.setattr(worker, "_save", lambda numbers, patience: saved.extend(numbers))
     began = clock.now()
     for seconds, cost, wanted in ((0, 0, False), (31, 0, True), (31, 3, False), (59, 3, False), (61, 3, True)):
         house.put([f"hit {seconds} {cost}"], start=10 * seconds + cost)
