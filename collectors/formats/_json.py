@@ -194,8 +194,11 @@ def lists(name: str, values: Sequence[Sequence[Any] | None]) -> pl.Series:
             held = pl.Series("v", flat, dtype=inner)
         except TypeError:
             held = pl.Series("v", flat, dtype=inner, strict=False)
-    frame = pl.DataFrame({"n": np.repeat(np.arange(len(values)), lengths), "v": held})
-    grouped = frame.group_by("n", maintain_order=True).agg("v")["v"]
+    if lengths.max(initial=0) < 2:
+        grouped = held.reshape((-1, 1)).cast(pl.List(held.dtype))
+    else:
+        frame = pl.DataFrame({"n": np.repeat(np.arange(len(values)), lengths), "v": held})
+        grouped = frame.group_by("n", maintain_order=True).agg("v")["v"]
     place = pl.Series(np.cumsum(lengths > 0) - 1).set(pl.Series(lengths == 0), None)
     return grouped.gather(place).alias(name)
 

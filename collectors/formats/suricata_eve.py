@@ -6,7 +6,7 @@ overflow under suricata.eve. DNS is read in all three versions of the record.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import polars as pl
 
 from collectors.formats import _times
 from collectors.formats._access_log import url_parts
-from collectors.formats._frames import Piece, addresses, by_value, finish, gather
+from collectors.formats._frames import Piece, addresses, by_value, finish, gather, single_list
 from collectors.formats._json import Digger, Path, Record, leftovers, records, sample, series
 from collectors.formats._windows_derive import base, ending
 from soc_core.protocols import Context, Fault, Ints, Parsed
@@ -161,15 +161,29 @@ def _without(digger: Digger, taken: Sequence[Path]) -> Sequence[Record | None]:
     left = digger.keys() - {path[0] for path in taken if len(path) == 1} - whole
     if not left:
         return [None] * len(rows)
-    cut = {part: names for part, names in inner.items() if part in left}
-    found = [{name: value for name, value in row.items() if name in left} for row in rows]
-    for part, names in cut.items():
-        for row in found:
-            held = row.get(part)
-            if type(held) is dict:
-                row[part] = kept = {name: value for name, value in held.items() if name not in names}
-                if not kept:
-                    del row[part]
+    found = _kept(rows, left, True)
+    for part, names in inner.items():
+        if part in left:
+            held = [number for number, row in enumerate(found) if type(row.get(part)) is dict]
+            kept = _kept([found[number][part] for number in held], names, False)
+            for number, one in zip(held, kept, strict=True):
+                if one:
+                    found[number][part] = one
+                else:
+                    del found[number][part]
+    return found
+
+
+def _kept(rows: Sequence[Record], names: Container[str], these: bool) -> list[Record]:
+    """Records with only these names, or without them; for those that are named alike it is worked out once."""
+    known: dict[tuple[str, ...], list[str]] = {}
+    found = []
+    for row in rows:
+        own = tuple(row)
+        kept = known.get(own)
+        if kept is None:
+            kept = known[own] = [name for name in own if (name in names) is these]
+        found.append({name: row[name] for name in kept})
     return found
 
 
@@ -200,13 +214,21 @@ def _dns(columns: dict[str, pl.Series], digger: Digger) -> None:
         if made is not None:
             columns[name] = made
     if "dns.answers.data" in columns:
-        resolved = pl.DataFrame({"n": range(len(listed)), "ip": columns["dns.answers.data"]}).explode("ip")
-        kept = resolved.with_columns(addresses(resolved["ip"]).alias("ip")).group_by("n",
-            maintain_order=True).agg(pl.col("ip").drop_nulls())
-        columns["dns.resolved_ip"] = kept["ip"].set(kept["ip"].list.len() == 0, None)
+        columns["dns.resolved_ip"] = _resolved(columns["dns.answers.data"])
     if "dns.type" in columns:  # version 3 has its own words
         words = {"request": "query", "response": "answer"}
         columns["dns.type"] = by_value(columns["dns.type"], lambda word: words.get(word, word))
+
+
+def _resolved(answers: pl.Series) -> pl.Series:
+    """Those of the answers that are addresses; null where there are none."""
+    flat = answers.explode()
+    if len(flat) == len(answers):  # one or none each
+        return single_list(addresses(flat), "dns.resolved_ip")
+    resolved = pl.DataFrame({"n": range(len(answers)), "ip": answers}).explode("ip")
+    kept = resolved.with_columns(addresses(resolved["ip"]).alias("ip")).group_by("n",
+        maintain_order=True).agg(pl.col("ip").drop_nulls())
+    return kept["ip"].set(kept["ip"].list.len() == 0, None)
 
 
 def _answers(dns: Any) -> list[Any] | None:
