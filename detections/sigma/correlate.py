@@ -23,7 +23,7 @@ from detections.sigma.finding import OWNER, Event, Hits, make_known, title
 from detections.sigma.judge import Value, number
 from detections.sigma.map import Mapping, Reader
 from detections.sigma.rule import Correlation, Rule, RuleSet
-from detections.sigma.shelves import PIECES, Shelves
+from detections.sigma.shelves import PIECES, Shelves, families
 from detections.sigma.windows import Mark, Series, Spec
 from soc_core.clock import DAY, HOUR, MINUTE, SECOND, Micros
 from soc_core.events import EventBatch
@@ -62,12 +62,12 @@ class Correlator:
                 self.bases.setdefault(base, []).append(Watch(c, self.specs[c.id], slot, c.id))
         inner = {base for c in rules.correlations if not c.generate for base in c.rules}
         self.quiet = inner & set(self.correlations)
-        fed = {base for c in rules.correlations for base in c.rules} & set(self.correlations)
-        self.linked = fed | {c.id for c in rules.correlations if not fed.isdisjoint(c.rules)}  # that feed each other
+        self.chained = any(base in self.correlations for c in rules.correlations for base in c.rules)
+        self.families = families(rules.correlations)
         self.waiting = [name for name in _inner_first(self.correlations) if self.specs[name].waits]
         self.readers: dict[tuple[str, str, str], tuple[tuple[Reader, ...], tuple[Reader, ...]]] = {}
         self.told: tuple[Event | None, dict[str, Any]] = (None, {})  # the event at hand, as its findings need it
-        self.series = Shelves(self.specs, self.linked)
+        self.series = Shelves(self.families)
         self.sources: dict[str, list[Micros]] = {}  # source → latest event time, clock at its latest record
         self.clock: Micros = 0
         self.reached: Micros = 0  # the latest event time of any source
@@ -120,7 +120,7 @@ class Correlator:
             realm = event.text("soc.realm") or REAL
             self.told = event, {"owner": owner, "entities": event.entities(), "realm": realm}
         info = self.told[1]
-        above = self._above(rule.id, rule, event) if self.linked else None
+        above = self._above(rule.id, rule, event) if self.chained else None
         return {**info, "above": above} if above else info
 
     def _above(self, base: str, rule: Rule, event: Event) -> dict[str, Any]:
@@ -338,7 +338,7 @@ class Correlator:
         self.sources = {source: list(times) for source, times in state.get("sources", {}).items()}
         self.reached = max((times[0] for times in self.sources.values()), default=0)
         if "series" in state or not state:
-            self.series = Shelves(self.specs, self.linked)
+            self.series = Shelves(self.families)
             for name, key, marks in state.get("series", ()):
                 self.series.put((name, tuple(key)), [Mark(*mark) for mark in marks])
 

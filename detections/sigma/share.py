@@ -1,7 +1,8 @@
 """The Sigma detector where several workers share the events: each judges its own, and sends what correlations need.
 
 A base match travels as plain data to whoever keeps the windows of its key, for each correlation by itself; so a
-correlation sees the same matches whichever workers found them. Correlations of correlations are kept in one place.
+correlation sees the same matches whichever workers found them. Correlations of correlations are kept in one place,
+by key where all group by the same fields.
 """
 
 from __future__ import annotations
@@ -16,14 +17,13 @@ from detections.sigma.correlate import AT, INGESTED, SOURCE, Correlator, Watch
 from detections.sigma.evaluate import Match, SigmaDetector
 from detections.sigma.map import Mapping
 from detections.sigma.rule import RuleSet
-from detections.sigma.shelves import PIECES
+from detections.sigma.shelves import PIECES, home
 from detections.sigma.windows import Mark
 from soc_core.clock import Micros
 from soc_core.events import EventBatch
 from soc_core.models import Finding
 from soc_core.sharing import EVERYONE, Keeper, Partial
 
-CHAIN = "chain"
 PLACE = (0, 0)  # whoever calls the keeper knows which record it was
 
 
@@ -59,7 +59,7 @@ class SharingSigma(SigmaDetector):
             if feed is None:
                 continue
             info = info or orjson.dumps(correlator._info(rule, event)).decode()
-            key = CHAIN if name in correlator.linked else "\x1f".join((name, *feed[0]))
+            key = home(correlator.families[name], feed[0])
             yield Partial(key, f"{name}/{watch.slot}/{facts[1]}", [name, watch.slot, feed[0], feed[1], facts, info])
 
     def passed_over(self) -> dict[str, int]:

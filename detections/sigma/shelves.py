@@ -1,14 +1,14 @@
 """The windows of all keys, on shelves: a shelf is what is saved, restored and swept at once.
 
-A key's shelf follows from the key alone, so every process finds it there. Correlations that feed each other stand on
-one shelf, so a shelf is a function of its own base matches and of time.
+A key's shelf follows from the key alone, so every process finds it there. What feeds each other stands on one shelf, so
+a shelf is a function of its own base matches and of time.
 """
 
 from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, starmap
 from operator import attrgetter
 from typing import Any
@@ -16,18 +16,44 @@ from typing import Any
 import orjson
 import polars as pl
 
+from detections.sigma.rule import Correlation
 from detections.sigma.windows import Mark, Series
 
-PIECES = 64  # of a million marks one shelf takes some 30 ms to save
+CHAIN = "chain"
+PIECES = 128  # of a million marks one shelf takes some 20 ms to save
 FIELDS = ("at", "id", "slot", "value", "source", "info", "fired")  # of a Mark, in its order
 Name = tuple[str, tuple[str, ...]]  # correlation and key
 
 
-class Shelves:
-    """Series by correlation and key. `known`: correlations there are; `linked`: those that stand together."""
+def home(family: str, key: tuple[str, ...]) -> str:
+    """By what name the keeper of a key is found, and its shelf."""
+    return "\x1f".join((family, *key)) if family else CHAIN
 
-    def __init__(self, known: Collection[str], linked: Collection[str] = ()) -> None:
-        self.known, self.linked = known, linked
+
+def families(correlations: Sequence[Correlation]) -> dict[str, str]:
+    """Correlation → family: those that feed each other, where all group by the same fields; itself, where it stands
+    alone; "" where fields differ, so that one key may feed any other."""
+    found = {c.id: {c.id} for c in correlations}
+    for c in correlations:
+        for base in c.rules:
+            if base in found:
+                joined = found[c.id] | found[base]
+                found.update(dict.fromkeys(joined, joined))
+    known = {c.id: c for c in correlations}
+
+    def family(members: set[str]) -> str:
+        fields = {known[each].group_by for each in members}
+        renamed = len(members) > 1 and any(known[each].aliases for each in members)
+        return "" if renamed or len(fields) > 1 else min(members)
+
+    return {name: family(members) for name, members in found.items()}
+
+
+class Shelves:
+    """Series by correlation and key. `families`: every correlation there is, and its family (family_of)."""
+
+    def __init__(self, families: Mapping[str, str]) -> None:
+        self.families = families
         self.held: list[dict[Name, Series]] = [{} for _ in range(PIECES)]
         self.counts = [0] * PIECES  # marks on each
 
@@ -44,14 +70,13 @@ class Shelves:
         return sum(self.counts)
 
     def place(self, name: Name) -> int:
-        """The shelf of a key."""
-        if name[0] in self.linked:
-            return 0
-        return zlib.crc32("\x1f".join((name[0], *name[1])).encode("utf-8", "surrogatepass")) % PIECES
+        """The shelf of a key; not by the bits that choose its share, or few shelves of a share would be used."""
+        text = home(self.families[name[0]], name[1])
+        return (zlib.crc32(text.encode("utf-8", "surrogatepass")) >> 16) % PIECES
 
     def put(self, name: Name, marks: list[Mark]) -> None:
         """A key's marks, sorted; of a correlation that is gone they are dropped."""
-        if name[0] in self.known:
+        if name[0] in self.families:
             place = self.place(name)
             self.held[place][name] = Series(marks)
             self.counts[place] += len(marks)
