@@ -25,6 +25,7 @@ from soc_core.table import Coded, Column, Rows, Strings, Texts
 FIELDS = "collectors.formats._scan_fields"
 Key = TypeVar("Key", bound=Hashable)
 Place = slice | Rows
+WIDE = 4096  # names in all lines; with more there are no groups: the table would be larger than what it is of
 SEVERAL = 200  # texts from which on they are written by a kernel
 
 
@@ -86,6 +87,9 @@ class Grid(Generic[Key]):
         marks = np.zeros(len(names), np.uint8)
         self.kernels.mark(scanner.tree, nodes, marks)
         top = np.flatnonzero(marks & (scanner.tree.owner[: len(names)] >= 0))
+        if len(top) > WIDE:
+            self.keys, self.table = [], np.empty((0, 0), np.int16)
+            return
         columns = np.full(len(names), -1, np.int32)
         columns[top] = np.arange(len(top))
         self.column = {names[code]: number for number, code in enumerate(top.tolist())}

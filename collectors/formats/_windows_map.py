@@ -262,3 +262,10 @@ DATASETS = {
     "powershell": "windows.powershell", "powershell-classic": "windows.powershell",
 }
 LEVELS = {"0": "information", "1": "critical", "2": "error", "3": "warning", "4": "information", "5": "verbose"}
+WORDS = {word: number for number, word in reversed(LEVELS.items()) if number != "0"}
+WORDS |= {"informational": "4", "info": "4"}
+
+
+def level(text: str) -> str:
+    """The number of a level, whether a number or a word says it."""
+    return WORDS.get(text.lower(), text)

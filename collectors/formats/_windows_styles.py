@@ -6,7 +6,9 @@ flat: NXLog and the recordings made with it, all names on one level. XML becomes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 from xml.etree import ElementTree
 
@@ -83,6 +85,8 @@ COLLECTOR = frozenset({  # what NXLog, logstash and the like add about themselve
     "@metadata", "ERROR_EVT_UNRESOLVED", "EventTypeOrignal", "Opcode", "timestamp", "_index", "agent", "ecs",
 })
 NO_DATA = META | COLLECTOR
+MOST = 4096  # names of event data in all lines that are read together; a recording of an attack has some 200
+COMMON = MOST // 4  # of them are kept where there are more: each may become several
 BEATS_KNOWN = frozenset({
     "winlog", "message", "@timestamp", "event_data", "user_data", "source_name", "computer_name", "record_number",
     "level", "task", "opcode", "version", "keywords", "activity_id", "process_id", "thread_id", "user",
@@ -156,7 +160,41 @@ def data(style: str, digger: Digger) -> Data:
         head: Path = ("winlog",) if style == "beats" else ()
         both = zip(digger.values((*head, "event_data")), digger.values((*head, "user_data")), strict=True)
         held = [_flatten(user) | (event or {}) if type(user) is dict else (event or {}) for event, user in both]
-    return taken(held, sorted(set().union(*held)))
+    names = set().union(*held)
+    few(names)
+    return taken(held, sorted(names))
+
+
+class Wide(Exception):
+    """Lines that have too many names together: a table of them would take the product of lines and names."""
+
+
+def common(records: Iterable[Record | None]) -> list[bool]:
+    """Of each record whether all its names are among the COMMON that most records have."""
+    held = [_names(record) for record in records]
+    most = dict(Counter(chain.from_iterable(held)).most_common(COMMON)).keys()
+    return [names.keys() <= most for names in held]
+
+
+def _names(record: Record | None) -> dict[int, None]:
+    """Every name in a record, and what it stands under, as numbers; in the same order in every process."""
+    found: dict[int, None] = {}
+    left: list[tuple[int, Any]] = [(0, record)]
+    while left:
+        above, value = left.pop()
+        if type(value) is dict:
+            for name, held in value.items():
+                found[code := hash((above, name))] = None
+                left.append((code, held))
+        elif type(value) is list:
+            left += [(above, held) for held in value]
+    return found
+
+
+def few(held: Collection[str]) -> None:
+    """Raise Wide where there are more names than are kept at once."""
+    if len(held) > MOST:
+        raise Wide
 
 
 def rest(style: str, digger: Digger) -> list[Record | None]:

@@ -24,7 +24,7 @@ from collectors.formats._json import NESTED, Digger, Flat, Record, blank, leftov
 from collectors.formats._lazy import Columns, Derived, Listed, Pool, Shape, gathered, of
 from collectors.formats._spans import Cells
 from collectors.formats._text import decode_line
-from collectors.formats._windows_map import DATASETS, HASHED, LEVELS, SERVICE, TABLES, Kind
+from collectors.formats._windows_map import DATASETS, HASHED, LEVELS, SERVICE, TABLES, Kind, level
 from soc_core.lexicon import ELSEWHERE
 from soc_core.protocols import Context, Fault, Ints, Parsed
 from soc_core.schema import SCHEMA
@@ -37,8 +37,6 @@ Key = tuple[str, str]  # channel and event id
 Row = tuple[Any, ...]
 Kinds = dict[tuple[Any, ...], tuple[list[int], list[Row]]]
 LINUX = "linux-sysmon"
-WORDS = {word: number for number, word in reversed(LEVELS.items()) if number != "0"}
-WORDS |= {"informational": "4", "info": "4"}
 EVENT_TYPE = re.compile(r"^EventType: (\w+)", re.M)
 NAMED = ("source.", "destination.", "user.", "group.")  # where a dash stands for nobody
 
@@ -61,6 +59,24 @@ class Group(NamedTuple):
 
 def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
     """Each record is one event; records are taken together by channel and event id. Others are faults."""
+    try:
+        return _parse(lines, ctx)
+    except styles.Wide:
+        return _narrowed(lines, ctx)
+
+
+def _narrowed(lines: Sequence[bytes], ctx: Context) -> Parsed:
+    """The lines all of whose names are among those that most lines have; the others are faults."""
+    good = np.array(styles.common(_records(lines, ctx.encoding)[0]))
+    kept = np.flatnonzero(good)
+    parsed = _parse(picked(lines, kept), ctx)
+    faults = [Fault(int(kept[fault.line]), fault.reason) for fault in parsed.faults]
+    faults += [Fault(number, "has names that few events have, where too many have such")
+        for number in np.flatnonzero(~good).tolist()]
+    return Parsed(parsed.batch, kept[parsed.line_no], faults)
+
+
+def _parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
     events, left = tokens.read(lines, ctx.timezone, _system)
     shapes = [shape for one in events for shape in _group(
         *one.key, one.columns | {"@timestamp": one.stamp, "overflow": one.overflow}, one.numbers)]
@@ -69,6 +85,7 @@ def parse(lines: Sequence[bytes], ctx: Context) -> Parsed:
     if len(some) < len(lines):
         found = [shape._replace(lines=left[shape.lines]) for shape in found]
         faults = [Fault(int(left[fault.line]), fault.reason) for fault in faults]
+    styles.few(set().union(*(shape.columns for shape in [*shapes, *found])))
     return gather(gathered(shapes + found), faults)
 
 
@@ -91,6 +108,7 @@ def _records_of(lines: Sequence[bytes], ctx: Context) -> tuple[list[Shape], list
             else:
                 nested.setdefault(key[0], {}).setdefault(key[1:], []).append((number, record))
     shapes: list[Shape] = []
+    styles.few(set().union(*(kin.names for held in flat.values() for kin in held)))
     for style in styles.STYLES:
         groups = [Group(key, [n for n, _ in held], Digger([record for _, record in held]))
             for key, held in nested.get(style, {}).items()]
@@ -232,13 +250,9 @@ def _system(columns: Columns) -> Columns:
         columns["host.name"] = columns["winlog.computer_name"].named("host.name")
     derive.add(columns, "event.outcome", "winlog.keywords", derive.outcome)
     if "winlog.level" in columns:
-        columns["winlog.level"] = Derived("winlog.level", columns["winlog.level"], _level)
+        columns["winlog.level"] = Derived("winlog.level", columns["winlog.level"], level)
         derive.add(columns, "log.level", "winlog.level", LEVELS.get)
     return columns
-
-
-def _level(text: str) -> str:
-    return WORDS.get(text.lower(), text)
 
 
 def _provider(columns: Columns) -> str:

@@ -143,3 +143,19 @@ def test_no_nesting_keeps_the_columns_from_being_made(name: str, begin: bytes, e
         deep = b'{"Channel":"Security","EventID":4624,"%s":%s1%s}' % (name.encode(), begin * depth, end * depth)
         parsed = guarded("windows_event", [deep, b'{"Channel":"Security","EventID":4624,"Hostname":"pc"}'], CONTEXT)
         assert parsed.batch.frame().height + len(parsed.faults) == 2
+
+
+@pytest.mark.parametrize("head", [b'{"Channel":"Security","EventID":1,%s}',
+    b'{"winlog":{"channel":"Security","event_id":1,"event_data":{%s}}}',
+    b'{"Event":{"System":{"Channel":"Security","EventID":1},"EventData":{%s}}}'])
+def test_names_that_all_differ_make_no_table_of_lines_times_names(head: bytes) -> None:
+    """What is read is what has names that others have too, and as many more as may be."""
+    count = 1100
+    plain = head % b'"TargetUserName":"li"'
+    strange = [head % b",".join(b'"n%d_%d":1' % (line, name) for name in range(8)) for line in range(count)]
+    parsed = windows_event.parse([plain, *strange, plain], CONTEXT)
+    assert {0, count + 1} <= set(parsed.line_no.tolist())
+    assert parsed.batch.height + len(parsed.faults) == count + 2
+    assert 100 < parsed.batch.height < 140
+    assert sorted([*parsed.line_no.tolist(), *(fault.line for fault in parsed.faults)]) == list(range(count + 2))
+    assert parsed.batch.frame().width < 1100
