@@ -12,7 +12,7 @@ import orjson
 import polars as pl
 
 from collectors.formats import _times, _user_agent
-from collectors.formats._frames import by_value, endpoints
+from collectors.formats._frames import endpoints
 from collectors.formats._text import Shape
 
 QUOTED = r'(?:[^"\\]|\\.)*'
@@ -87,28 +87,29 @@ def _numbers(frame: pl.DataFrame) -> list[pl.Expr]:
 
 def url_parts(original: pl.Series) -> list[pl.Series]:
     """url.path, query, fragment and extension, cut out of the address as requested; nothing is decoded."""
-    frame = pl.DataFrame({"u": original})
     if original.str.contains("://", literal=True).any():
         whole = original.str.extract_groups(r"^(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<domain>[^/:?#]*)(?::(?P<port>\d+))?(?P<path>.*)$")
         parts = whole.struct.unnest()
         absolute = parts["path"].is_not_null()
-        frame = pl.DataFrame({"u": pl.select(pl.when(absolute).then(parts["path"]).otherwise(original)).to_series()})
+        original = pl.select(pl.when(absolute).then(parts["path"]).otherwise(original)).to_series()
         extra = [parts["scheme"].alias("url.scheme"), parts["domain"].alias("url.domain")] if absolute.any() else []
     else:
         extra = []
-    mark = pl.col("u").str.find("?", literal=True)
-    frame = frame.with_columns(
-        pl.when(mark.is_null()).then(pl.col("u")).otherwise(pl.col("u").str.split_exact("?",
-            1).struct.field("field_0")).alias("url.path"),
-        pl.col("u").str.splitn("?", 2).struct.field("field_1").alias("url.query"),
-    )
-    extension = by_value(frame["url.path"], _extension)
-    return [*frame.drop("u").get_columns(), extension.alias("url.extension"), *extra]
+    cut = list(map(_cut, original.to_list()))  # quicker than three expressions: most addresses are new
+    paths, queries, endings = zip(*cut, strict=True) if cut else ((), (), ())
+    return [
+        pl.Series("url.path", paths, dtype=pl.String), pl.Series("url.query", queries, dtype=pl.String),
+        pl.Series("url.extension", endings, dtype=pl.String), *extra,
+    ]
 
 
-def _extension(path: str) -> str | None:
-    _, dot, ending = path.rpartition("/")[2].rpartition(".")
-    return ending if dot and ending and len(ending) <= 32 else None
+def _cut(address: str | None) -> tuple[str | None, str | None, str | None]:
+    """(path, query, extension)."""
+    if address is None:
+        return None, None, None
+    path, mark, query = address.partition("?")
+    dot = path.rfind(".", path.rfind("/") + 1)
+    return path, query if mark else None, path[dot + 1 :] if dot >= 0 and 0 < len(path) - dot - 1 <= 32 else None
 
 
 def _overflow(frame: pl.DataFrame) -> list[pl.Series]:

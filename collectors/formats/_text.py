@@ -68,8 +68,9 @@ class Shape:
 
 def extract(text: pl.Series, pattern: str) -> tuple[np.ndarray[Any, np.dtype[np.bool_]], pl.DataFrame]:
     """(matched, groups): which rows match, and the named groups as columns of all rows."""
-    groups = text.str.extract_groups("(?P<matched_>)" + pattern).struct.unnest()
-    return groups["matched_"].is_not_null().to_numpy(), groups.drop("matched_")
+    found = text.str.extract_groups("(?P<matched_>)" + pattern).struct.unnest()
+    matched, *groups = found.iter_columns()
+    return matched.is_not_null().to_numpy(), pl.DataFrame(groups) if groups else found.drop("matched_")
 
 
 def match(text: pl.Series, shapes: Iterable[Shape]) -> Iterator[tuple[Shape | None, Ints, pl.DataFrame]]:
