@@ -53,10 +53,10 @@ class CodedColumn(Column):
     def at(self, rows: Sequence[int]) -> list[Any]:
         if self._texts is not None:
             return [self._texts[row] for row in rows]
-        known = self._lexicon.texts
         codes = self._codes[np.array(rows, np.int64)].tolist()
+        known = self._lexicon.some([max(code, NOTHING) for code in codes])
         return [
-            self._other(row) if code == ELSEWHERE else known[code] for row, code in zip(rows, codes, strict=True)
+            self._other(row) if code == ELSEWHERE else text for row, code, text in zip(rows, codes, known, strict=True)
         ]
 
     def pick(self, rows: Rows) -> Column:

@@ -36,6 +36,8 @@ def _escaped(data: bytes) -> str:
     return text
 
 
+WAYS: dict[Callable[[bytes], str | None], int] = {bytes.decode: PLAIN, _escaped: ESCAPED}  # that `lower` knows
+OTHERWISE = 255
 READERS: tuple[Callable[[bytes], str | None], ...] = (bytes.decode, _escaped)  # by kind: UTF-8; a JSON string's inside
 
 
@@ -97,6 +99,17 @@ class Lexicon:
                 self._grow_texts()
         return self._texts
 
+    def some(self, codes: Sequence[int]) -> list[str | None]:
+        """The texts of a few codes; those of others are not made."""
+        known = self._texts
+        if self._kernels is None or not codes or max(codes) < len(known):
+            return [self.texts[code] for code in codes]
+        with self._lock:
+            places, marks, arena = self._places, self._marks, self._arena
+            return [known[code] if code < len(known)
+                    else self._readers[int(marks[code])](arena[places[code] : places[code + 1]].tobytes())
+                    for code in codes]
+
     def encode(self, data: bytes | Bytes, starts: Ints, ends: Ints, kinds: int | Bytes = PLAIN) -> Codes:
         """Codes of spans of bytes; a start below 0 is nothing. `kinds`: one for all, or one each."""
         whole = view(data)
@@ -144,10 +157,23 @@ class Lexicon:
             if not new.any():
                 return found
             fresh = np.unique(codes[new])
-            texts = self.texts
-            made = [None if (text := texts[code]) is None else read(text) for code in fresh.tolist()]
+            made = [None if text is None else read(text) for text in self.some(fresh.tolist())]
             known[fresh + 1] = self.codes(made)
             return known[codes + 1]
+
+    def lowered(self, codes: Codes) -> tuple[Bytes, Ints, Ints] | None:
+        """Bytes of values that are ASCII, with small letters alone, where they start and end; -1 for others.
+
+        None where there are no kernels.
+        """
+        if self._kernels is None:
+            return None
+        sizes = self._places[codes + 1] - self._places[codes]
+        out = np.empty(int(sizes.sum()) + 16, np.uint8)
+        starts, ends = np.empty(len(codes), np.int64), np.empty(len(codes), np.int64)
+        ways = np.array([WAYS.get(read, OTHERWISE) for read in self._readers], np.uint8)
+        self._kernels.lower(self._arena, self._places, self._marks, ways, codes, out, starts, ends)
+        return out, starts, ends
 
     def _widened(self, read: Read, known: Codes | None) -> Codes:
         """What is known of codes plus one: nothing and elsewhere stay what they are."""

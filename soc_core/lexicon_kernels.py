@@ -58,6 +58,42 @@ def encode(data: Any, starts: Any, ends: Any, kinds: Any, codes: Any, done: int,
 
 
 @kernel
+def meant(byte: Any) -> Any:
+    """What stands after a backslash in a string of JSON; 255 for a number."""
+    for sign, read in ((117, 255), (98, 8), (102, 12), (110, 10), (114, 13), (116, 9)):
+        if byte == sign:
+            return np.uint8(read)
+    return np.uint8(byte)
+
+
+@kernel
+def lower(arena: Any, places: Any, marks: Any, ways: Any, codes: Any, out: Any, starts: Any, ends: Any) -> None:
+    """The values of codes with capital letters of ASCII as small ones, one after another in `out`.
+
+    `ways`, by kind: PLAIN, ESCAPED, or 255 for what is read otherwise. A start of -1 is that, and what is not ASCII.
+    """
+    taken = 0
+    for number in range(len(codes)):
+        at, stop = places[codes[number]], places[codes[number] + 1]
+        way = ways[marks[codes[number]]]
+        start = taken
+        odd = way == 255
+        while at < stop and not odd:
+            byte = arena[at]
+            if byte == 92 and way == 1:
+                at += 1
+                byte = meant(arena[at]) if at < stop else np.uint8(255)
+            odd |= byte > 127
+            out[taken] = byte + np.uint8(32) if 65 <= byte <= 90 else byte
+            taken += 1
+            at += 1
+        starts[number] = -1 if odd else start
+        ends[number] = -1 if odd else taken
+        if odd:
+            taken = start
+
+
+@kernel
 def rehash(slots: Any, hashes: Any, count: int) -> None:
     """Lay all codes out in a new table of slots."""
     wrap = np.uint64(len(slots) - 1)

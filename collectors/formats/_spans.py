@@ -26,6 +26,7 @@ FIELDS = "collectors.formats._scan_fields"
 Key = TypeVar("Key", bound=Hashable)
 Place = slice | Rows
 WIDE = 4096  # names in all lines; with more there are no groups: the table would be larger than what it is of
+FEW = 32  # lines of so many are few
 SEVERAL = 200  # texts from which on they are written by a kernel
 
 
@@ -129,6 +130,7 @@ class Field:
         self.low, self._high = low, high
         self._spans: tuple[Ints, Ints, Any] | None = None
         self._codes: Codes | None = None
+        self._asked = 0
         self._read: dict[Read, Codes] = {}
         self._made: dict[str, pl.Series] = {}
 
@@ -161,6 +163,16 @@ class Field:
             starts, ends, kinds = self.spans
             self._codes = self.sheet.lexicon.encode(self.sheet.data, starts, ends, MARKS[kinds])
         return self._codes
+
+    def coded(self, place: Place) -> Codes:
+        """Codes of some lines; of all of them at once when it is more than a few that are asked for."""
+        here = self.local(place)
+        if self._codes is None and isinstance(here, slice):
+            self._asked += FEW * (here.stop - here.start)
+            if self._asked <= self._high - self.low:
+                starts, ends, kinds = (one[here] for one in self.spans)
+                return self.sheet.lexicon.encode(self.sheet.data, starts, ends, MARKS[kinds])
+        return self.codes[here]
 
     def local(self, place: Place) -> Place:
         """A place as counted from `low`."""
@@ -257,7 +269,7 @@ class Cells(Column):
     @property
     def codes(self) -> Coded:
         """The texts of the values, whatever type the column has."""
-        return Coded(self._field.sheet.lexicon, self._field.codes[self._field.local(self._place)])
+        return Coded(self._field.sheet.lexicon, self._field.coded(self._place))
 
     def through(self, read: Read) -> Coded:
         """What `read` makes of the texts."""

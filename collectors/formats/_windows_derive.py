@@ -41,6 +41,13 @@ def add(columns: Columns, name: str, source: str, read: Read) -> None:
         columns[name] = Derived(name, columns[source], read)
 
 
+def lend(columns: Columns, second: Column) -> None:
+    """A column for the events that have none of its name: others beside them must not keep it from them."""
+    first = columns.get(second.name)
+    columns[second.name] = second if first is None else Lazy(
+        second.name, second.height, lambda: first.series.fill_null(second.series))
+
+
 def either(columns: Columns, name: str, ways: Sequence[tuple[str, Read]]) -> None:
     """`name` from the first of these sources that gives any value, where it is absent."""
     if name in columns:
@@ -208,8 +215,7 @@ def key(path: str) -> str | None:
 
 def joined(name: str, left: Column, right: Column) -> Column:
     r"""`left\right`, where both are known."""
-    return Lazy(name, left.height,
-        lambda: pl.select(pl.concat_str(left.series, pl.lit("\\"), right.series)).to_series())
+    return Lazy(name, left.height, lambda: left.series + "\\" + right.series)
 
 
 def _data_type(text: str) -> str:

@@ -158,8 +158,7 @@ class Joint:
     def texts(self, codes: Sequence[int]) -> list[tuple[str | None, ...]]:
         """The texts of each tuple."""
         held = [None if mine is None else mine() for mine in self.lexicons]
-        known = [[None] if lexicon is None else lexicon.texts for lexicon in held]
-        return [
-            tuple(texts[number] for texts, number in zip(known, self.tuples.held[code].tolist(), strict=True))
-            for code in codes
-        ]
+        numbers = self.tuples.held[list(codes)].T.tolist()
+        return list(zip(*(
+            [None] * len(own) if lexicon is None else lexicon.some(own)
+            for lexicon, own in zip(held, numbers, strict=True)), strict=True))

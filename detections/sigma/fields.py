@@ -15,6 +15,8 @@ import numpy.typing as npt
 from detections.sigma.books import Joint, Memory
 from detections.sigma.columns import Rows, joined
 from detections.sigma.compile import Key, Program, Truth
+from detections.sigma.judge import Judge
+from detections.sigma.jury import Jury
 from soc_core.lexicon import Codes, Ints, Lexicon
 
 EMPTY: Truth = frozenset()
@@ -39,6 +41,7 @@ class Field:
         self.codable = pathless and key.reader.decode != "search"
         self.plain = key.other is None and self.codable and len(self.places) == 1 and not self.places[0][1]
         self.judge: Any = program.judge(key)
+        self.jury = Jury(self.judge) if isinstance(self.judge, Judge) else None
         self.forget()
 
     def forget(self) -> None:
@@ -144,20 +147,48 @@ class Field:
         wider[: len(table)] = table
         self.memory.used += wider.nbytes - table.nbytes
         kept = [(mine, held) for mine, held in self.tables if mine() is not None]
-        self.tables = [*kept[1 - BOOKS * (1 if self.plain else 3) :], (ref(book), wider)]
+        self.tables = [*kept[1 - BOOKS * (1 if self.plain else 3 + len(self.places)) :], (ref(book), wider)]
         return wider
 
     def learn(self, book: Book, codes: Codes) -> None:
         """Judge what is not known yet of these values."""
         table = self.table(book)
-        fresh = np.unique(codes[(codes > 0) & (table[codes] == 0)])
-        listed = fresh.tolist()
+        fresh = np.unique(codes[(codes > 0) & (table[codes] == 0)]).astype(np.int32)
         if isinstance(book, Lexicon):
-            texts = book.texts
-            values: Sequence[Any] = [texts[code] for code in listed]
+            found = self._numbers(book, fresh)
+        elif self.jury is None or any(label for _, label in self.places):
+            values = [self._value(each) for each in book.texts(fresh.tolist())]
+            found = [self.number(self.judge.judge(value)) + 1 for value in values]
         else:
-            values = [self._value(each) for each in book.texts(listed)]
-        table[fresh] = [self.number(self.judge.judge(value)) + 1 for value in values]
+            found = self._unions(book, fresh)
+        self.table(book)[fresh] = found
+
+    def _numbers(self, lexicon: Lexicon, codes: Codes) -> list[int]:
+        """As `table` has them, of values that are texts."""
+        if self.jury is not None:
+            return [self.number(true) + 1 for true in self.jury.judged(lexicon, codes)]
+        texts = lexicon.texts
+        return [self.number(self.judge.judge(texts[code])) + 1 for code in codes.tolist()]
+
+    def _unions(self, book: Joint, codes: Codes) -> list[int]:
+        """As `table` has them: what is true of any of several texts. Each of them is judged once."""
+        tuples = book.tuples.held[codes]
+        for place, mine in enumerate(book.lexicons):
+            lexicon = mine() if mine is not None else None
+            if lexicon is None:
+                continue
+            own = self.table(lexicon)
+            fresh = np.unique(tuples[:, place])
+            fresh = fresh[(fresh > 0) & (own[fresh] == 0)]
+            own[fresh] = self._numbers(lexicon, fresh)
+            tuples[:, place] = np.where(tuples[:, place] > 0, own[tuples[:, place]], 0)
+        known: dict[tuple[int, ...], int] = {}
+        out = []
+        for row in map(tuple, tuples.tolist()):
+            if row not in known:
+                known[row] = self.number(EMPTY.union(*(self.sets[number - 1] for number in row if number))) + 1
+            out.append(known[row])
+        return out
 
     def _value(self, texts: Sequence[str | None]) -> Any:
         """What the judge takes, of the texts of all columns."""

@@ -6,7 +6,7 @@ are looked at by the spotter (multi.py). Never too few are found, whatever the p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -183,27 +183,27 @@ class Finder:
 
 def chosen(literals: Sequence[bytes], counts: npt.NDArray[np.int64], seen: int) -> list[Pair]:
     """Few and rare pairs of which each literal has one: greedily, the cheapest for each literal that it serves."""
-    serving: dict[Pair, int] = {}
+    pairs = sorted({pair for literal in literals for pair in pairwise(literal)})
+    place = {pair: number for number, pair in enumerate(pairs)}
+    serving = np.zeros((len(pairs), len(literals)), np.float32)
     for number, literal in enumerate(literals):
-        for pair in pairwise(literal):
-            serving[pair] = serving.get(pair, 0) | 1 << number
-    found: list[Pair] = []
+        serving[[place[pair] for pair in pairwise(literal)], number] = 1
+    shares = counts[[pair[0] << 8 | pair[1] for pair in pairs]] / max(seen, 1)
+    found: list[int] = []
     for cost in COSTS:
-        price = {pair: counts[pair[0] << 8 | pair[1]] / max(seen, 1) + cost for pair in serving}
-        found = _chosen((1 << len(literals)) - 1, serving, price)
+        found = _chosen(serving, shares + cost)
         if len(found) <= MOST:
             break
-    return found
+    return [pairs[number] for number in found]
 
 
-def _chosen(left: int, serving: Mapping[Pair, int], price: Mapping[Pair, float]) -> list[Pair]:
-    """`serving`: bits for the literals that have a pair, of which those in `left` are to be served."""
-    found: list[Pair] = []
-    while left:
-        useful = ((pair, (bits & left).bit_count()) for pair, bits in serving.items())
-        _, best = min((price[pair] / many, pair) for pair, many in useful if many)
-        found.append(best)
-        left &= ~serving[best]
+def _chosen(serving: npt.NDArray[np.float32], price: npt.NDArray[np.float64]) -> list[int]:
+    """`serving`: by pair and literal 1 where it has it."""
+    found: list[int] = []
+    left = np.ones(serving.shape[1], np.float32)
+    while left.any():
+        found.append(int(np.argmin(price / np.maximum(serving @ left, 1e-9))))
+        left[serving[found[-1]] > 0] = 0
     return found
 
 

@@ -99,6 +99,10 @@ class Judge:
     def _text(self, text: str, out: list[int]) -> None:
         low = fold(text)
         self.plain.find(low, low.encode("utf-8", "replace"), out)
+        self.rest(text, out)
+
+    def rest(self, text: str, out: list[int]) -> None:
+        """Append what else than plain patterns is true of a text."""
         if self.cased is not None or self.regexes is not None:
             data = text.encode("utf-8", "replace")
             if self.cased is not None:

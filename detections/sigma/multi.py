@@ -30,6 +30,7 @@ EngineName = Literal["auto", "hyperscan", "re2"]
 CHUNK = 256  # patterns in one re2 set
 SET_MEMORY = 16 << 20
 MEMORY = 64 << 20
+NUL = "\0"
 
 
 class Scanner(Protocol):
@@ -268,9 +269,17 @@ def available(engine: EngineName) -> bool:
 
 def literals(texts: Sequence[str], engine: EngineName, folder: Path | None) -> Scanner:
     """Finds plain texts anywhere."""
-    if available(engine):
-        return HyperscanScanner([t.encode() for t in texts], hyperscan.HS_FLAG_SINGLEMATCH, True, folder)
-    return Re2Scanner([re2.escape(text) for text in texts])
+    if not available(engine):
+        return Re2Scanner([re2.escape(text) for text in texts])
+    odd = [number for number, text in enumerate(texts) if NUL in text]  # Hyperscan takes a literal to end there
+    easy = [number for number, text in enumerate(texts) if NUL not in text]
+    parts: list[tuple[Scanner, Sequence[int]]] = []
+    if easy:
+        plain = [texts[number].encode() for number in easy]
+        parts.append((HyperscanScanner(plain, hyperscan.HS_FLAG_SINGLEMATCH, True, folder), easy))
+    if odd:
+        parts.append((Re2Scanner([re2.escape(texts[number]) for number in odd]), odd))
+    return parts[0][0] if len(parts) == 1 else Both(parts)
 
 
 def spotter(texts: Sequence[str], engine: EngineName, folder: Path | None) -> Spotter:
@@ -286,7 +295,7 @@ def expressions(items: Sequence[Expression], engine: EngineName, folder: Path | 
     easy = [number for number in range(len(items)) if number not in hard]
     parts: list[tuple[Scanner, Sequence[int]]] = []
     if easy:
-        patterns = [items[n].text.encode() for n in easy]
+        patterns = [_written(items[n]) for n in easy]
         parts.append((HyperscanScanner(patterns, [_flags(items[n]) for n in easy], False, folder), easy))
     if hard:
         parts.append((Re2Scanner([for_re2(items[n].text, items[n].flags) for n in hard]), hard))
@@ -306,6 +315,10 @@ def _hard(items: Sequence[Expression], folder: Path | None) -> list[int]:
     return hard
 
 
+def _written(item: Expression) -> bytes:
+    return item.text.replace(NUL, "\\x00").encode()
+
+
 def _flags(item: Expression) -> int:
     flags: int = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_ALLOWEMPTY | hyperscan.HS_FLAG_SINGLEMATCH
     extra = {"i": hyperscan.HS_FLAG_CASELESS, "m": hyperscan.HS_FLAG_MULTILINE, "s": hyperscan.HS_FLAG_DOTALL}
@@ -317,7 +330,7 @@ def _flags(item: Expression) -> int:
 def _compiles(item: Expression) -> bool:
     try:
         database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        database.compile(expressions=[item.text.encode()], ids=[0], flags=[_flags(item)])
+        database.compile(expressions=[_written(item)], ids=[0], flags=[_flags(item)])
     except hyperscan.HyperscanError:
         return False
     return True

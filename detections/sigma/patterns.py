@@ -128,7 +128,7 @@ class Patterns:
         self.head.close()
         self.tail.close()
         self.whole = dict(self.whole)
-        texts = sorted({*inside, *shapes})
+        self.texts = texts = sorted({*inside, *shapes})
         self.inside = [(inside.get(text, []), shapes.get(text, [])) for text in texts]
         self.scanner = multi.literals(texts, engine, folder) if texts else None
 

@@ -16,7 +16,7 @@ from detections.sigma.fold import fold
 from detections.sigma.terms import Part
 from soc_core.table import Column
 
-ASCII = re.compile(r"[\x00-\x7f]+")
+ASCII = re.compile(r"[\x01-\x7f]+")
 
 
 class Search:

@@ -42,3 +42,13 @@ def test_texts_that_are_no_series_are_spotted_without_making_one() -> None:
     assert set(multi.spotter(["mimikatz"], "auto", None).rows(held)) == {0, 1, 2}
     if multi.available("auto"):
         assert not held.made
+
+
+@pytest.mark.parametrize("engine", ["auto", "re2"])
+def test_a_literal_does_not_end_at_a_nul(engine: multi.EngineName) -> None:
+    """`wide` and rules of binary data have such."""
+    found = multi.literals(["p\0i\0", "\0", "xy"], engine, None)
+    texts = [b"p", b"xp\0i\0", b"p\0", b"xy\0"]
+    assert [sorted(found.scan(text)) for text in texts] == [[], [0, 1], [1], [1, 2]]
+    odd = multi.expressions([multi.Expression("a\0b", ""), multi.Expression("[\0-\x02]$", "")], engine, None)
+    assert [sorted(odd.scan(text)) for text in (b"a", b"a\0b", b"-\0")] == [[], [0], [1]]
