@@ -25,8 +25,9 @@ from soc_core.state.claims import SHARED, Lost
 
 log = logging.getLogger(__name__)
 CHECKPOINT_EVERY = 30 * clock.SECOND
-IDLE_EVERY = 5 * clock.SECOND  # a moment without records is a good one to save, but there are many such moments
-REST = 20  # times as long as saving a part of it took a lane is left alone: a memory that grew must not eat the day
+IDLE_EVERY = 5 * clock.SECOND  # without records for IDLE seconds is a good moment to save
+IDLE = 1.0
+REST = 30  # times as long as saving took nothing more is saved: memories that grew must not eat the day
 PATIENCE = 0.03  # seconds that a step may wait for a lane to be saved; what is left is saved after others
 SOON = 0.1  # seconds after which a share is looked at again
 
@@ -44,7 +45,8 @@ class Worker:
         self.lanes: dict[int, Lane] = {}
         self.done = 0  # records committed so far
         self._saved: dict[int, clock.Micros] = {}  # when each lane was saved last
-        self._cost: dict[int, clock.Micros] = {}  # and how long that took
+        self._busy = 0.0  # when there was something to do, by the monotonic clock
+        self._rested = 0.0  # when saving may begin again, by the same
         with parts.state.begin() as session:
             commits.adopt_epoch(session, parts.journal.epoch)
             if parts.shared:
@@ -93,7 +95,6 @@ class Worker:
         for number in numbers:
             self.lanes.pop(number, None)
             self._saved.pop(number, None)
-            self._cost.pop(number, None)
 
     def leave(self, numbers: Iterable[int]) -> None:
         """Save lanes, and forget them: another may take them up where they stand."""
@@ -106,7 +107,9 @@ class Worker:
     def step(self) -> int:
         """One step over every lane that has something new. Returns the records committed; 0 when idle."""
         done = self._run()
-        due = self._due(CHECKPOINT_EVERY if done else IDLE_EVERY)
+        if done:
+            self._busy = time.monotonic()
+        due = self._due(CHECKPOINT_EVERY if time.monotonic() < self._busy + IDLE else IDLE_EVERY)
         if due:
             with uncollected():
                 self._save(due[:1], PATIENCE)  # one a step, so that no step waits for all of them
@@ -117,8 +120,9 @@ class Worker:
         now = clock.now()
         for number in self.lanes:
             self._saved.setdefault(number, now)
-        due = [number for number, lane in self.lanes.items()
-               if lane.dirty and abs(now - self._saved[number]) > REST * self._cost.get(number, 0)
+        if time.monotonic() < self._rested:
+            return []
+        due = [number for number, lane in self.lanes.items() if lane.dirty
                and abs(now - min([self._saved[number], *(saved.at for saved in lane.saved.values())])) > every]
         return sorted(due, key=self._saved.__getitem__)
 
@@ -167,9 +171,9 @@ class Worker:
         lanes = [lane for lane in lanes if not lane.touched]
         kept: list[Lane] = []
         if lanes:
+            began = time.monotonic()
             with self.parts.state.begin() as session:
                 for lane in lanes:
-                    began = time.monotonic()
                     try:
                         lane.save(session, patience)
                     except (Lost, commits.Outdated) as error:
@@ -177,7 +181,8 @@ class Worker:
                         self.drop([lane.number])
                     else:
                         kept.append(lane)
-                        self._cost[lane.number] = int((time.monotonic() - began) * clock.SECOND)
+            now = time.monotonic()
+            self._rested = now + REST * (now - began)
         for lane in kept:
             self._saved[lane.number] = clock.now()
             lane.release()

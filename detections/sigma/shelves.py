@@ -109,7 +109,7 @@ class Shelves:
             told = orjson.loads(pl.read_ipc(io.BytesIO(state))["json"][0])
             marks = starmap(Mark, zip(*(told[field] for field in FIELDS), strict=True))
             found = [((name, tuple(key)), list(islice(marks, size))) for name, key, size in told["series"]]
-        except (orjson.JSONDecodeError, pl.exceptions.PolarsError, KeyError, TypeError, ValueError) as error:
+        except (orjson.JSONDecodeError, pl.exceptions.PolarsError, KeyError, TypeError, ValueError, OSError) as error:
             raise ValueError(f"not a shelf of correlations: {error}") from None
         self.held[place], self.counts[place] = {}, 0
         for name, mine in found:

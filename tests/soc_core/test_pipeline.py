@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -241,10 +242,10 @@ def test_a_memory_that_is_dear_to_save_is_saved_less_often(house: House, monkeyp
     saved: list[int] = []
     monkeypatch.setattr(worker, "_save", lambda numbers, patience: saved.extend(numbers))
     began = clock.now()
-    for seconds, cost, wanted in ((0, 0, False), (31, 0, True), (31, 3, False), (59, 3, False), (61, 3, True)):
-        house.put([f"hit {seconds} {cost}"], start=10 * seconds + cost)
+    for seconds, rest, wanted in ((0, 0, False), (29, 0, False), (31, 0, True), (31, 60, False), (61, 0, True)):
+        house.put([f"hit {seconds} {rest}"], start=100 * seconds + rest)
         worker._saved = dict.fromkeys(worker.lanes, began)
-        worker._cost = dict.fromkeys(worker.lanes, cost * clock.SECOND)
+        worker._rested = time.monotonic() + rest
         monkeypatch.setattr(clock, "now", lambda at=seconds: began + at * clock.SECOND)
         saved.clear()
         worker.step()
