@@ -81,6 +81,8 @@ def spans(columns: Sequence[pl.Series]) -> tuple[Spans, npt.NDArray[np.uint8]] |
     held = Held(loops, columns)
     told = np.array([KINDS[type(column.dtype)] for column in columns], np.int64)
     size = len(columns) * len(columns[0])
+    if {len(column) for column in columns} != {len(columns[0])} or int(held.arrays[:, 0].sum()) != size:
+        raise ValueError("columns of several heights, or of less than they say, have no spans")
     starts, ends, kinds = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.uint8)
     loops.lay(MEMORY, held.arrays, held.taken, told, len(columns[0]), starts, ends, kinds)
     return Spans(starts, ends, held), kinds
@@ -88,8 +90,9 @@ def spans(columns: Sequence[pl.Series]) -> tuple[Spans, npt.NDArray[np.uint8]] |
 
 def lines(values: Sequence[bytes]) -> Spans:
     """Spans of bytes objects."""
-    starts = np.fromiter(map(id, values), np.int64, len(values)) + (INSIDE - BASE)
-    return Spans(starts, starts + np.fromiter(map(len, values), np.int64, len(values)), values)
+    held = tuple(values)  # whoever gave them may change his list
+    starts = np.fromiter(map(id, held), np.int64, len(held)) + (INSIDE - BASE)
+    return Spans(starts, starts + np.fromiter(map(len, held), np.int64, len(held)), held)
 
 
 def uniform(column: pl.Series) -> bool:

@@ -350,10 +350,10 @@ def _spawned(columns: Columns) -> None:
     """Security 4688 under the names that process rules use: integrity level, logon id, DOMAIN\\user."""
     for name, source in (("IntegrityLevel", "MandatoryLabel"), ("LogonId", "SubjectLogonId")):
         if DATA + source in columns:
-            columns.setdefault(DATA + name, columns[DATA + source].named(DATA + name))
+            derive.lend(columns, columns[DATA + source].named(DATA + name))
     user, domain = columns.get(DATA + "SubjectUserName"), columns.get(DATA + "SubjectDomainName")
     if user is not None and domain is not None:
-        columns.setdefault(DATA + "User", derive.joined(DATA + "User", domain, user))
+        derive.lend(columns, derive.joined(DATA + "User", domain, user))
 
 
 def _variants(

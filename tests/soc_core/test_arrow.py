@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import polars as pl
 import pytest
@@ -105,3 +107,19 @@ def test_memory_is_given_back() -> None:
     for _ in range(200):
         once()
     assert peak() - before < 100 << 10  # KiB, of some 400 MB made
+
+
+def test_columns_of_several_heights_are_refused() -> None:
+    """Room is made for the first one's height: the rest would be written behind it."""
+    with pytest.raises(ValueError, match="several heights"):
+        arrow.spans([pl.Series(["a"]), pl.Series(["b", "c"])])
+
+
+def test_lines_stay_though_their_list_is_emptied() -> None:
+    values = [b"line %d" % number for number in range(1000)]
+    spans = arrow.lines(values)
+    values.clear()
+    gc.collect()
+    others = [b"xxxx %d" % number for number in range(1000)]
+    assert arrow.MEMORY[spans.starts[7] : spans.ends[7]].tobytes() == b"line 7"
+    assert len(others) == 1000

@@ -159,3 +159,13 @@ def test_names_that_all_differ_make_no_table_of_lines_times_names(head: bytes) -
     assert 100 < parsed.batch.height < 140
     assert sorted([*parsed.line_no.tolist(), *(fault.line for fault in parsed.faults)]) == list(range(count + 2))
     assert parsed.batch.frame().width < 1100
+
+
+def test_what_one_event_brings_keeps_nothing_from_those_beside_it() -> None:
+    plain = {"Channel": "Security", "EventID": 4688, "SubjectUserName": "li", "SubjectDomainName": "GOV",
+             "SubjectLogonId": "0x3e7", "MandatoryLabel": "S-1-16-12288", "NewProcessName": "C:\\x.exe"}
+    hostile = {"Channel": "Security", "EventID": 4688, "User": "x", "IntegrityLevel": "x", "LogonId": "0x1"}
+    names = [f"winlog.event_data.{name}" for name in ("User", "IntegrityLevel", "LogonId")]
+    alone = windows_event.parse([orjson.dumps(plain)], CONTEXT).batch.frame()
+    beside = windows_event.parse([orjson.dumps(plain), orjson.dumps(hostile)], CONTEXT).batch.frame()
+    assert beside.select(names).rows() == [alone.select(names).row(0), ("x", "x", "0x1")]
