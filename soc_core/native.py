@@ -7,8 +7,11 @@ the caller's own Python does the same, slower: tests hold the one to the other. 
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
+import re
+import shutil
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -16,6 +19,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 OFF = "SOC_NATIVE"
+KEPT = 32  # versions of modules whose machine code is kept
+IMPORTED = re.compile(rb"^from ([\w.]+) import", re.M)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -41,13 +46,40 @@ def _module(name: str) -> Any:
 
 @cache
 def numba() -> Any:
-    """numba, told where to keep what it compiles; None where it is not installed."""
+    """numba; None where it is not installed."""
     try:
         found = importlib.import_module("numba")
     except ImportError:
         return None
-    found.config.CACHE_DIR = str(folder())
     return found
+
+
+@cache
+def version(module: str) -> str:
+    """What a module of kernels is made of: its source, and those of the modules of kernels that it takes things from.
+
+    numba looks at the one file alone; a kernel has in it what it calls from others.
+    """
+    source = Path(str(sys.modules[module].__file__)).read_bytes()
+    digest = hashlib.blake2b(source, digest_size=8)
+    for name in sorted({found.decode() for found in IMPORTED.findall(source)} - {module}):
+        path = getattr(sys.modules.get(name), "__file__", None) or ""
+        if path.endswith(".py") and (name == __name__ or __name__.encode() in Path(path).read_bytes()):
+            digest.update(version(name).encode())
+    return digest.hexdigest()
+
+
+def _shelf(module: str) -> str:
+    """The folder for the machine code of a module; where there are too many, the oldest go."""
+    held = folder() / version(module)
+    if not held.exists():
+        try:
+            every = sorted(folder().iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+        except OSError:  # there is none yet, or another process tidies up
+            every = []
+        for path in every[KEPT:]:
+            shutil.rmtree(path, ignore_errors=True)
+    return str(held)
 
 
 def kernel(function: Function) -> Function:
@@ -56,11 +88,13 @@ def kernel(function: Function) -> Function:
     Indexes are not checked: a kernel must not leave its arrays. Nor are references counted, which costs more than most
     kernels do: one cannot make arrays, nor copy slices.
     """
+    numba().config.CACHE_DIR = _shelf(function.__module__)
     made: Function = numba().njit(cache=True, nogil=True, boundscheck=False, _nrt=False)(function)
     return made
 
 
 def inner(function: Function) -> Function:
     """As `kernel`, for what kernels call at every turn: it becomes a part of each that calls it."""
+    numba().config.CACHE_DIR = _shelf(function.__module__)
     made: Function = numba().njit(cache=True, nogil=True, boundscheck=False, forceinline=True, _nrt=False)(function)
     return made
