@@ -360,7 +360,7 @@ class Spread:
 
     def lines(self, place: slice | Rows) -> Sequence[bytes]:
         """The bytes that these rows would read; only of what is Written."""
-        held: Sequence[bytes] = self._series.lines  # type: ignore[union-attr]
+        held: Sequence[bytes] = self._series.lines  # type: ignore[union-attr]  # it is Written
         if self._rows is not None:
             place = self._rows[place]
         return held[place] if isinstance(place, slice) else picked(held, place)
