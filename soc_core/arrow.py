@@ -74,17 +74,18 @@ def known(dtype: pl.DataType) -> bool:
 
 
 def spans(columns: Sequence[pl.Series]) -> tuple[Spans, npt.NDArray[np.uint8]] | None:
-    """Spans of columns of one height, one column after another, and what each value is: TEXT, SIGNED or UNSIGNED."""
+    """Spans of columns, one column after another, and what each value is: TEXT, SIGNED or UNSIGNED."""
     loops = kernels(KERNELS)
     if loops is None:
         return None
     held = Held(loops, columns)
     told = np.array([KINDS[type(column.dtype)] for column in columns], np.int64)
-    size = len(columns) * len(columns[0])
-    if {len(column) for column in columns} != {len(columns[0])} or int(held.arrays[:, 0].sum()) != size:
-        raise ValueError("columns of several heights, or of less than they say, have no spans")
+    bounds = np.cumsum([0, *map(len, columns)])
+    if (np.cumsum(held.arrays[:, 0])[held.taken - 1] != bounds[1:]).any():
+        raise ValueError("columns of less or more than they say have no spans")
+    size = int(bounds[-1])
     starts, ends, kinds = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.uint8)
-    loops.lay(MEMORY, held.arrays, held.taken, told, len(columns[0]), starts, ends, kinds)
+    loops.lay(MEMORY, held.arrays, held.taken, told, bounds, starts, ends, kinds)
     return Spans(starts, ends, held), kinds
 
 

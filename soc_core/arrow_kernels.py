@@ -85,12 +85,12 @@ def viewed(memory: Any, buffers: int, number: int) -> Any:
 
 
 @kernel
-def lay(memory: Any, arrays: Any, taken: Any, told: Any, height: int, starts: Any, ends: Any, kinds: Any) -> None:
+def lay(memory: Any, arrays: Any, taken: Any, told: Any, bounds: Any, starts: Any, ends: Any, kinds: Any) -> None:
     """Where the values of columns lie, one column after another. `told`: of each its kind and width (0: views)."""
     number = 0
     for column in range(len(taken)):
         kind, width = told[column, 0], told[column, 1]
-        row = column * height
+        row = bounds[column]
         while number < taken[column]:
             offset, buffers = arrays[number, OFFSET], arrays[number, BUFFERS]
             bits, first = word(memory, buffers + VALID), word(memory, buffers + FIRST)

@@ -6,7 +6,7 @@ A batch that comes from the parser brings codes of its own; columns of a store a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from weakref import ref
 
 import numpy as np
@@ -51,20 +51,20 @@ class Books:
             self._lexicon = Lexicon(READERS, self.memory.limit)
         return self._lexicon
 
-    def codes(self, columns: Mapping[str, Column]) -> dict[str, Coded | None]:
-        """Columns of one height by codes; None for those whose values are better read one by one."""
-        found: dict[str, Coded | None] = {}
-        laid: list[tuple[str, pl.Series]] = []
-        for name, column in columns.items():
+    def codes(self, columns: Sequence[Column]) -> list[Coded | None]:
+        """Columns by codes, all of them at once; None for those whose values are better read one by one."""
+        found: list[Coded | None] = [None] * len(columns)
+        laid: list[tuple[int, pl.Series]] = []
+        for number, column in enumerate(columns):
             kind = column.dtype
             text = kind == pl.String
-            found[name] = column.coded if text else None
-            if found[name] is not None or not column.height:
+            found[number] = column.coded if text else None
+            if found[number] is not None or not column.height:
                 continue
             if column.serial if text else arrow.known(kind):
-                laid.append((name, column.series))
+                laid.append((number, column.series))
             elif kind == pl.Boolean:
-                laid.append((name, column.series.cast(pl.String)))
+                laid.append((number, column.series.cast(pl.String)))
         held = arrow.spans([series for _, series in laid]) if laid else None
         if held is None:
             return found
@@ -73,9 +73,10 @@ class Books:
         before = lexicon.size
         codes = lexicon.encode(arrow.MEMORY, starts, ends, kinds)
         self.memory.used += lexicon.size - before
-        height = len(laid[0][1])
-        for number, (name, _) in enumerate(laid):
-            found[name] = Coded(lexicon, codes[number * height : (number + 1) * height])
+        at = 0
+        for number, series in laid:
+            found[number] = Coded(lexicon, codes[at : at + len(series)])
+            at += len(series)
         return found
 
 

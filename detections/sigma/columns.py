@@ -36,13 +36,8 @@ class Rows:
     def codes(self, name: str) -> Coded | None:
         """A column by codes, where that is known or quick; None: read its values."""
         if name not in self.by_code:
-            self.prepare((name,))
+            prepare([(self, (name,))])
         return self.by_code[name]
-
-    def prepare(self, names: Iterable[str]) -> None:
-        """Know some columns by codes, all of them at once."""
-        if self.books is not None:
-            self.by_code |= self.books.codes({name: self.frame.held[name] for name in names})
 
     @classmethod
     def empty(cls) -> Rows:
@@ -105,6 +100,16 @@ class Rows:
                 known[row] = _json(series[row])
             out[row] = value(follow(known[row], path))
         return out
+
+
+def prepare(several: Sequence[tuple[Rows, Iterable[str]]]) -> None:
+    """Know some columns of parts of one engine by codes, all of them at once."""
+    books = several[0][0].books if several else None
+    if books is None:
+        return
+    wanted = [(rows, name, rows.frame.held[name]) for rows, names in several for name in names]
+    for (rows, name, _), coded in zip(wanted, books.codes([column for _, _, column in wanted]), strict=True):
+        rows.by_code[name] = coded
 
 
 def values(column: Column) -> Sequence[Any] | None:

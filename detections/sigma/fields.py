@@ -51,6 +51,8 @@ class Field:
         self.known = _Table(self)
         self.tables: list[tuple[ref[Book], Ids]] = []
         self.joints: list[Joint] = []
+        if self.jury is not None:
+            self.jury.forget()
 
     def number(self, true: Truth) -> int:
         known = self.numbers.get(true)
@@ -166,7 +168,7 @@ class Field:
     def _numbers(self, lexicon: Lexicon, codes: Codes) -> list[int]:
         """As `table` has them, of values that are texts."""
         if self.jury is not None:
-            return [self.number(true) + 1 for true in self.jury.judged(lexicon, codes)]
+            return [number + 1 for number in self.jury.judged(lexicon, codes, self.number)]
         texts = lexicon.texts
         return [self.number(self.judge.judge(texts[code])) + 1 for code in codes.tolist()]
 

@@ -6,6 +6,9 @@ expressions, networks or numbers to compare with, or where a pattern with wildca
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 
 from detections.sigma.fold import fold
@@ -16,8 +19,16 @@ from soc_core.lexicon import Codes, Lexicon
 from soc_core.native import kernels
 
 Truth = frozenset[int]
-Known = tuple[Truth, tuple[tuple[int, Shape], ...]]  # what is true, and what remains to be looked at
 MOST = 4096  # sets of literals that are remembered
+
+
+class Known(NamedTuple):
+    """What is true of values with some literals, its number, patterns that may hold, and whether a value is read."""
+
+    true: Truth
+    number: int
+    shapes: tuple[tuple[int, Shape], ...]
+    open: bool
 
 
 class Jury:
@@ -32,11 +43,11 @@ class Jury:
         self.known: dict[tuple[int, ...], Known] = {}
         self._literals: Literals | None = None
 
-    def judged(self, lexicon: Lexicon, codes: Codes) -> list[Truth]:
-        """Of each code, which is of a value, the tests that are true."""
+    def judged(self, lexicon: Lexicon, codes: Codes, number: Callable[[Truth], int]) -> list[int]:
+        """Of each code, which is of a value, the number of the set of tests that are true; `number` gives it."""
         low = lexicon.lowered(codes) if self.suits and kernels(KERNELS) is not None else None
         if low is None:
-            return [self.judge.judge(text) for text in lexicon.some(codes.tolist())]
+            return [number(self.judge.judge(text)) for text in lexicon.some(codes.tolist())]
         data, starts, ends = low
         plain = np.flatnonzero(starts >= 0)
         if self._literals is None:
@@ -44,36 +55,49 @@ class Jury:
         rows, hits = self._literals.hold(data, starts[plain], ends[plain])
         cuts = np.searchsorted(rows, np.arange(len(plain) + 1)).tolist()
         listed, numbers = hits.tolist(), codes.tolist()
-        out: list[Truth | None] = [None] * len(codes)
-        for number, place in enumerate(plain.tolist()):
-            out[place] = self._one(tuple(listed[cuts[number] : cuts[number + 1]]), lexicon, numbers[place])
-        return [self.judge.judge(lexicon.some([numbers[place]])[0]) if each is None else each
-                for place, each in enumerate(out)]
+        out = [-1] * len(codes)
+        odd = []
+        for place, first, last in zip(plain.tolist(), cuts, cuts[1:], strict=False):
+            held = tuple(listed[first:last])
+            known = self.known.get(held)
+            if known is None:
+                known = self._remember(held, number)
+            if known.open:
+                odd.append((place, known))
+            else:
+                out[place] = known.number
+        for (place, known), text in zip(odd, lexicon.some([numbers[place] for place, _ in odd]), strict=True):
+            out[place] = number(self._read(known, text or ""))
+        rest = np.flatnonzero(starts < 0).tolist()
+        for place, text in zip(rest, lexicon.some([numbers[place] for place in rest]), strict=True):
+            out[place] = number(self.judge.judge(text))
+        return out
 
-    def _one(self, hits: tuple[int, ...], lexicon: Lexicon, code: int) -> Truth:
-        known = self.known.get(hits)
-        if known is None:
-            known = self._remember(hits)
-        true, shapes = known
-        if not shapes and not self.reads and not self.judge.decode:
-            return true
-        text = lexicon.some([code])[0] or ""
+    def _read(self, known: Known, text: str) -> Truth:
+        """What is true of a text that has these literals."""
         if self.judge.decode and ("%" in text or "+" in text):
             return self.judge.judge(text)
         more: list[int] = []
-        if shapes or self.judge.plain.free:
+        if known.shapes or self.judge.plain.free:
             low = fold(text)
-            more += [number for number, shape in shapes if shape.holds(low)]
-            more += [number for number, shape in self.judge.plain.free if shape.holds(low)]
+            more += [test for test, shape in known.shapes if shape.holds(low)]
+            more += [test for test, shape in self.judge.plain.free if shape.holds(low)]
         if self.reads:
             self.judge.rest(text, more)
-        return true.union(more) if more else true
+        return known.true.union(more) if more else known.true
 
-    def _remember(self, hits: tuple[int, ...]) -> Known:
+    def _remember(self, hits: tuple[int, ...], number: Callable[[Truth], int]) -> Known:
         held = self._literals
         if len(self.known) >= MOST:
             self.known.clear()
         tests = [test for hit in hits for test in held.tests[hit]] if held else []
         shapes = tuple(pair for hit in hits for pair in held.shapes[hit]) if held else ()
-        found = self.known[hits] = (frozenset([*self.base, *tests]), shapes)
+        true = frozenset([*self.base, *tests])
+        opened = bool(shapes or self.reads or self.judge.decode)
+        found = Known(true, -1 if opened else number(true), shapes, opened)
+        self.known[hits] = found
         return found
+
+    def forget(self) -> None:
+        """Start with nothing known: numbers are given anew."""
+        self.known.clear()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from detections.sigma import search
+from detections.sigma import columns, search
 from detections.sigma.books import KERNELS
 from detections.sigma.columns import Rows
 from detections.sigma.fields import Field, Ids
@@ -53,10 +53,10 @@ class Stack:
 
     def _readers(self) -> dict[Field | Search, list[tuple[int, int]]]:
         """What is read: in which units, and where among the places that these look at."""
+        columns.prepare([(rows, plan.shape(rows.have).coded) for plan, rows in self.units])
         found: dict[Field | Search, list[tuple[int, int]]] = {}
         for unit, (plan, rows) in enumerate(self.units):
             shape = plan.shape(rows.have)
-            rows.prepare(shape.coded)
             self.offsets[unit][:] = shape.blank
             for number, reader in shape.readers:
                 found.setdefault(reader, []).append((unit, number))
