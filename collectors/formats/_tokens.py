@@ -95,6 +95,7 @@ class Scanner:
         self.module = module
         self.memo: dict[int, Any] = {}  # what the owner knows of a sequence
         self._names: list[str] = [""]
+        self._door = threading.Lock()
         self.tree = module.Tree(
             seed=np.array([secrets.randbits(64) | 1], np.uint64), arena=np.zeros(LETTERS, np.uint8),
             ends=np.zeros(NAMES, np.int32), owner=np.zeros(NAMES, np.int32), split=np.zeros(NAMES, np.uint8),
@@ -119,17 +120,21 @@ class Scanner:
     @property
     def names(self) -> list[str]:
         """All names, by number: those under others with these before them, NUL between."""
-        for number in range(len(self._names), int(self.tree.count[0])):
-            start, end = self.tree.ends[number - 1 : number + 1].tolist()
-            name, owner = self.tree.arena[start:end].tobytes().decode(), int(self.tree.owner[number])
-            self._names.append(f"{self._names[owner]}\0{name}" if owner > 0 else name)
+        return self._known()[:]  # other threads may add more
+
+    def _known(self) -> list[str]:
+        with self._door:
+            for number in range(len(self._names), int(self.tree.count[0])):
+                start, end = self.tree.ends[number - 1 : number + 1].tolist()
+                name, owner = self.tree.arena[start:end].tobytes().decode(), int(self.tree.owner[number])
+                self._names.append(f"{self._names[owner]}\0{name}" if owner > 0 else name)
         return self._names
 
     def shape(self, node: int) -> Shape:
         """What a sequence is made of."""
         out = np.empty(2 * self.module.NAMES, np.int32)
         numbers = out[: self.module.sequence(self.tree, node, out)][::-1].tolist()
-        known, owner = self.names, self.tree.owner
+        known, owner = self._known(), self.tree.owner
         told = {known[-owner[number]]: known[number] for number in numbers if owner[number] < 0}
         return Shape(tuple(known[number] for number in numbers if not owner[number]), told)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -329,3 +331,26 @@ def test_lines_are_read_no_further_than_their_end(row: dict[str, Any], cut: int)
         agree([line, line + b"\n", line[:-1] + b" }"], SCANNERS)
     finally:
         _tokens.PAGE = before
+
+
+def test_threads_add_names_to_one_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names keep their numbers, though others are added by another thread at the same time."""
+    monkeypatch.setattr(windows_tokens, "MANY", 1)
+    monkeypatch.setattr(windows_tokens.SCANNERS, "_held", None)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def read_many(thread: int) -> int:
+        good = 0
+        for turn in range(8):
+            names = [f"t{thread}_{turn}_{number}" for number in range(40)]
+            lines = [orjson.dumps(SYSTEM | {name: name}) for name in names]
+            found = windows_event.parse(lines, CONTEXT).batch.frame()
+            good += [found[f"winlog.event_data.{name}"][row] for row, name in enumerate(names)] == names
+        return good
+
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            assert list(pool.map(read_many, range(3))) == [8, 8, 8]
+    finally:
+        sys.setswitchinterval(before)
