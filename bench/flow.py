@@ -2,13 +2,15 @@
 
 bench/mix.yml says what is sent. A generator writes into the journal as a collector does; workers (a process each) take
 the records through the real loop. First as much as they can take (the sustained rate), then at SOC_BENCH_RATE a second
-(12,000), when each alert's delay from the receipt of its event is taken. Rules: sigma-rules of SOC_CORPORA, where it
+(12,000), when each alert's delay from the receipt of its event is taken,
+and what the slowest waited for. Rules: sigma-rules of SOC_CORPORA, where it
 is, and ours. SOC_BENCH_SECONDS is the length of each half (15; the full form: 600), SOC_BENCH_WORKERS the processes.
 """
 
 from __future__ import annotations
 
 import bisect
+import gc
 import multiprocessing
 import os
 import queue
@@ -28,8 +30,10 @@ import numpy as np
 from bench import _mix
 from bench.inventory import row
 from soc_core import clock, garbage
+from soc_core.access import EVERYTHING
 from soc_core.config import Settings
 from soc_core.protocols import Frame, Origin, Raws
+from soc_core.state.claims import SHARED
 
 CORPORA = Path(os.environ.get("SOC_CORPORA") or Path(__file__).resolve().parents[2] / "shared" / "corpora")
 SECONDS = float(os.environ.get("SOC_BENCH_SECONDS") or 15)
@@ -123,15 +127,43 @@ class Sender:
 # ---------------------------------------------------------------- the workers
 
 
+class Delay(NamedTuple):
+    """When the record was received, what it led to was sent to a share (0: was not), was read, was committed."""
+
+    event: str
+    received: int
+    sent: int
+    read: int
+    done: int
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Seconds by what they were spent on."""
+        if not self.sent:
+            return {"waiting in the journal": (self.read - self.received) / 1e6,
+                    "the step that found it": (self.done - self.read) / 1e6}
+        return {"until sent to a share": (self.sent - self.received) / 1e6,
+                "waiting for the share": (self.read - self.sent) / 1e6,
+                "the share's step": (self.done - self.read) / 1e6}
+
+
 class Watch:
     """Processor time by stage, and the delay of each finding from the receipt of its record."""
 
     def __init__(self) -> None:
         self.spent: dict[str, float] = defaultdict(float)
         self.inner = 0.0
-        self.frames: list[Frame] = []
+        self.frames: dict[int, list[tuple[Frame, int]]] = defaultdict(list)  # by lane: the last ones, and when read
         self.waiting: list[Any] = []
-        self.delays: list[float] = []
+        self.delays: list[Delay] = []
+        self.pause = self._collecting = 0.0
+        gc.callbacks.append(self._collected)
+
+    def _collected(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self._collecting = time.perf_counter()
+        else:
+            self.pause = max(self.pause, time.perf_counter() - self._collecting)
 
     def timed(self, stage: str, call: Callable[..., Any]) -> Callable[..., Any]:
         """The call with its own time noted, without that of stages inside it."""
@@ -151,15 +183,28 @@ class Watch:
         """What was found in the last step is committed now."""
         now = clock.now()
         for finding in self.waiting:
-            self.delays.append((now - self._received(finding)) / clock.SECOND)
+            frame, read = self._frame(finding)
+            if frame is None:
+                self.delays.append(Delay(finding.event_id, int(finding.at), now, now, now))
+            elif finding.partition >= SHARED:
+                self.delays.append(Delay(finding.event_id, int(finding.at), frame.raws.received, read, now))
+            else:
+                self.delays.append(Delay("", frame.raws.received, 0, read, now))
         self.waiting.clear()
 
-    def _received(self, finding: Any) -> int:
-        mine = [frame for frame in self.frames if frame.partition == finding.partition]
-        at = bisect.bisect_right([frame.first for frame in mine], finding.offset) - 1
-        if at < 0 or finding.offset >= mine[at].first + len(mine[at].raws.lines):
-            return int(finding.at)
-        return mine[at].raws.received
+    def _frame(self, finding: Any) -> tuple[Frame | None, int]:
+        mine = self.frames[finding.partition]
+        at = bisect.bisect_right([frame.first for frame, _ in mine], finding.offset) - 1
+        if at < 0 or finding.offset >= mine[at][0].first + len(mine[at][0].raws.lines):
+            return None, 0
+        return mine[at]
+
+    def resolved(self, store: Any) -> list[Delay]:
+        """With the receipt of the events that correlations found, which the store knows."""
+        ids = sorted({delay.event for delay in self.delays if delay.event})
+        rows = [row for at in range(0, len(ids), 1000) for row in store.get(ids[at : at + 1000], EVERYTHING)]
+        known = {row["event.id"]: int(row["event.ingested"]) for row in rows}
+        return [delay._replace(received=known.get(delay.event, delay.received)) for delay in self.delays]
 
 
 def work(number: int, folder: Path, shared: Shared) -> None:
@@ -181,14 +226,15 @@ def work(number: int, folder: Path, shared: Shared) -> None:
         for lane in worker.lanes.values():
             stage = "the rest of a step" if lane in lanes else "shared memory"
             lane.run = watch.timed(stage, lane.run)  # type: ignore[method-assign]
+            lane.read = _reading(watch, lane.number, watch.timed("read", lane.read))  # type: ignore[method-assign]
             if isinstance(lane, Partition):
-                lane.read = _reading(watch, watch.timed("read", lane.read))  # type: ignore[method-assign]
+                for enricher in lane.enrichers:
+                    enricher.enrich = watch.timed("enrich", enricher.enrich)  # type: ignore[method-assign]
                 for stage, name in (("store", "_store"), ("detect", "_detect"), ("commit", "_commit")):
                     setattr(lane, name, watch.timed(stage, getattr(lane, name)))
         worker._save = watch.timed("checkpoint", worker._save)  # type: ignore[method-assign]
         if worker.outlet:
             worker.outlet.send = watch.timed("sharing", worker.outlet.send)  # type: ignore[method-assign]
-        parts.enrichers = [_Timed(watch, each) for each in parts.enrichers]
         garbage.settle()
         shared.ready.wait()
         began = time.process_time()
@@ -207,15 +253,9 @@ def work(number: int, folder: Path, shared: Shared) -> None:
         worker.drain()
         shared.done[number].value = sum(lane.cursor for lane in lanes)
         facts = {"spent": dict(watch.spent), "cpu": time.process_time() - began,
-                 "delays": watch.delays[halves[0] if halves else 0 :], "errors": dict(worker.detector_errors)}
+                 "delays": watch.resolved(platform.store("real"))[halves[0] if halves else 0 :], "pause": watch.pause,
+                 "errors": dict(worker.detector_errors), "slow": parts.tracer.report()}
         shared.told.put((number, facts))
-
-
-class _Timed:
-    """An enricher whose time is noted."""
-
-    def __init__(self, watch: Watch, enricher: Any) -> None:
-        self.enrich = watch.timed("enrich", enricher.enrich)
 
 
 def _listening(watch: Watch, triage: Callable[..., Any]) -> Callable[..., Any]:
@@ -226,13 +266,11 @@ def _listening(watch: Watch, triage: Callable[..., Any]) -> Callable[..., Any]:
     return listening
 
 
-def _reading(watch: Watch, read: Callable[[], list[Frame]]) -> Callable[[], list[Frame]]:
+def _reading(watch: Watch, lane: int, read: Callable[[], list[Frame]]) -> Callable[[], list[Frame]]:
     def reading() -> list[Frame]:
         found = read()
-        if found:
-            mine = [frame for frame in watch.frames if frame.partition == found[0].partition]
-            watch.frames = [frame for frame in watch.frames if frame.partition != found[0].partition]
-            watch.frames += [*mine[-64:], *found]
+        now = clock.now()
+        watch.frames[lane] = [*watch.frames[lane][-64:], *((frame, now) for frame in found)]
         return found
 
     return reading
@@ -255,7 +293,8 @@ def figures() -> list[dict[str, Any]]:
     for facts in told.values():
         for stage, spent in facts["spent"].items():
             cpu[stage] += spent
-    delays = [delay for facts in told.values() for delay in facts["delays"]]
+    told_delays = [delay for facts in told.values() for delay in facts["delays"]]
+    delays = [sum(delay.parts.values()) for delay in told_delays]
     records, whole = sender["records"], sum(cpu.values())
     rate = sender["full"]["done"]
     missing = records - sum(facts["done"] for facts in told.values())
@@ -267,6 +306,8 @@ def figures() -> list[dict[str, Any]]:
         row("flow: receipt of an event to its alert, 99th of 100", round(late, 2), "s", target=2, met=late <= 2),
         row("flow: records not committed at the end", missing, "records", target=0, met=missing == 0),
         row("flow: findings timed", len(delays), "findings"),
+        *_slowest(told_delays),
+        row("flow: longest pause of Python's collector", round(max(facts["pause"] for facts in told.values()), 3), "s"),
         row("flow: records a second that the processor time of two cores allows",
             round(2 * records / (whole + sum(sender["cpu"].values()))), "records/s", target=GOAL),
         row("flow: workers' processor time", round(1e6 * whole / records, 1), "µs a record"),
@@ -276,6 +317,19 @@ def figures() -> list[dict[str, Any]]:
         row("flow: sender's processor time, journal", round(1e6 * sender["cpu"]["appending"] / records, 1),
             "µs a record"),
     ]
+
+
+def _slowest(delays: list[Delay]) -> list[dict[str, Any]]:
+    """What the slowest fiftieth of alerts, at least ten, waited for: means, of plain and of correlated ones."""
+    found = []
+    for name, kind in (("rules", False), ("correlations", True)):
+        mine = [delay for delay in delays if bool(delay.sent) == kind]
+        mine.sort(key=lambda delay: delay.received - delay.done)
+        slow = [delay.parts for delay in mine[: max(10, len(mine) // 50)]]
+        for part in slow[0] if slow else ():
+            mean = float(np.mean([parts[part] for parts in slow]))
+            found.append(row(f"flow: slowest {name}, {part}", round(mean, 2), "s"))
+    return found
 
 
 def _run(context: SpawnContext, folder: Path) -> dict[Any, Any]:

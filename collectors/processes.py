@@ -7,15 +7,18 @@ says itself is never replaced.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
+
+import orjson
 
 from collectors.formats._lazy import Listed
 from soc_core.events import EventBatch, Part
 from soc_core.table import Column, Table, Texts
 
-LIMIT = 32_000_000  # characters remembered before the older half is forgotten
+LIMIT = 8_000_000  # characters remembered of a partition before the older half is forgotten
 DATA = "winlog.event_data."
 ENTITY, PARENT = "process.entity_id", "process.parent.entity_id"
 TARGETS = (DATA + "TargetProcessGuid", DATA + "TargetProcessGUID")
@@ -46,13 +49,34 @@ TOLD = ("process.executable", "process.command_line", "process.parent.executable
 
 
 class Processes:
-    """Remembers processes by host and GUID, bounded; an event is enriched by beginnings that came before it."""
+    """Remembers processes by host and GUID, bounded; an event is enriched by beginnings that came before it.
+
+    protocols.Remembering: each partition has its own, saved with the memory of the partition's detectors.
+    """
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit, self._size = limit, 0
+        self._kept: orjson.Fragment | None = None  # the older half as it is saved: it changes no more
         self._young: dict[str, Process] = {}
         self._old: dict[str, Process] = {}
         self._fresh: dict[str, int] = {}  # of this batch: key → row
+
+    def anew(self) -> Processes:
+        """One that remembers nothing yet."""
+        return Processes(self._limit)
+
+    def snapshot(self) -> bytes:
+        if self._kept is None:
+            self._kept = orjson.Fragment(_dump(self._old))
+        return orjson.dumps([self._size, orjson.Fragment(_dump(self._young)), self._kept])
+
+    def restore(self, state: bytes) -> None:
+        try:
+            self._size, young, old = orjson.loads(state)
+        except orjson.JSONDecodeError:
+            self._size, young, old = json.loads(state)
+        self._young, self._old = ({key: Process(*told) for key, told in half.items()} for half in (young, old))
+        self._kept = None
 
     def enrich(self, batch: EventBatch) -> EventBatch:
         """The batch with what is known of its processes, in columns that are made when they are read."""
@@ -85,7 +109,7 @@ class Processes:
         self._fresh[key] = row
         self._size += sum(map(len, filter(None, made))) + 200
         if self._size > self._limit:
-            self._young, self._old, self._size = {}, self._young, 0
+            self._young, self._old, self._size, self._kept = {}, self._young, 0, None
 
     def _find(self, hosts: Texts, keys: Sequence[object], rows: Sequence[int]) -> Known:
         found: list[Process | None] = []
@@ -122,6 +146,13 @@ class Processes:
         for name, place in columns:
             values: Callable[[], Texts] = partial(_values, found, place, table.held.get(name))
             added[name] = Listed(name, table.height, values)
+
+
+def _dump(processes: dict[str, Process]) -> bytes:
+    try:
+        return orjson.dumps(processes, default=tuple)
+    except TypeError:  # a text that no UTF-8 can tell
+        return json.dumps(processes).encode()
 
 
 def _values(found: Known, place: int, own: Column | None) -> Texts:

@@ -15,12 +15,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from sqlalchemy.orm import Session
 
 from soc_core import clock
-from soc_core.protocols import Frame, Journal
+from soc_core.protocols import Enricher, Frame, Journal
 from soc_core.state import commits
 from soc_core.state.claims import SHARED
 from soc_core.state.database import Database
@@ -35,6 +35,13 @@ class Memory(Protocol):
 
     def snapshot(self) -> bytes: ...
     def restore(self, state: bytes) -> None: ...
+
+
+@runtime_checkable
+class Remembering(Enricher, Memory, Protocol):
+    """An enricher whose memory is a function of the records before: every partition has its own, made `anew`."""
+
+    def anew(self) -> Enricher: ...
 
 
 class Piece(NamedTuple):

@@ -24,7 +24,7 @@ from soc_core import canaries, clock, held
 from soc_core.events import EventBatch
 from soc_core.held import NOTHING, Held
 from soc_core.identify import Records, identify, record_ids, records
-from soc_core.lanes import Failures, Guard, Lane, Memory, named
+from soc_core.lanes import Failures, Guard, Lane, Memory, Remembering, named
 from soc_core.models import Finding
 from soc_core.protocols import (
     Assemble,
@@ -92,6 +92,7 @@ class Partition(Lane):
     def __init__(self, parts: Parts, number: int, outlet: Outlet | None, guard: Guard, failed: Failures) -> None:
         self.parts, self.outlet, self.failed = parts, outlet, failed
         self.detectors = parts.detectors()
+        self.enrichers = [each.anew() if isinstance(each, Remembering) else each for each in parts.enrichers]
         self.held, self._waiting = NOTHING, list[int]()
         self._owned: set[tuple[str, str]] = set()
         super().__init__(number, parts.journal, number, parts.state, guard)
@@ -103,11 +104,12 @@ class Partition(Lane):
         self.held = held.read(self.journal, self.partition, self._waiting)
 
     def memories(self) -> Sequence[tuple[str, Memory]]:
-        return [("held", _Waiting(self)), *((named(each), each) for each in self.detectors)]
+        own: list[Memory] = [each for each in self.enrichers if isinstance(each, Remembering)]
+        return [("held", _Waiting(self)), *((named(each), each) for each in (*own, *self.detectors))]
 
     @property
     def forgetful(self) -> bool:
-        return not self.detectors
+        return len(self.memories()) == 1
 
     @property
     def wanted(self) -> int:
@@ -156,7 +158,7 @@ class Partition(Lane):
         with self.trace.stage("identify"):
             batch, record = identify(parsed, known)
         with self.trace.stage("enrich"):
-            for enricher in self.parts.enrichers:
+            for enricher in self.enrichers:
                 batch = enricher.enrich(batch)
         with self.trace.stage("store"):
             kept = self._store(batch, record, step)

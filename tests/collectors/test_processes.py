@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
+import pytest
 
-from collectors.processes import Processes
+from collectors.processes import Process, Processes
 from soc_cli import reading
+from soc_cli.wiring import Platform
+from soc_core import clock
+from soc_core.access import EVERYTHING
+from soc_core.config import Settings
 from soc_core.events import EventBatch
+from soc_core.protocols import Origin, Raws
+from soc_core.state import alerts
 from tests.detections.sigma.events import rows
 
 SYSMON = "Microsoft-Windows-Sysmon/Operational"
@@ -88,3 +97,54 @@ def test_memory_is_bounded() -> None:
 def test_other_events_are_left_as_they_are() -> None:
     found = reading.lines(["Nov 23 10:03:04 web-1 app: hello"], "syslog")
     assert Processes().enrich(found) is found
+
+
+def test_what_is_saved_is_what_is_known() -> None:
+    """Both halves, a name that is no UTF-8, and again after more."""
+    held = Processes(limit=900)
+    for number in range(3):
+        held.enrich(batch(BORN.replace("{1}", f"{{{number}}}").replace("44", str(number))))
+        other = held.anew()
+        other.restore(held.snapshot())
+        other.restore(other.snapshot())
+        assert (other._young, other._old, other._size) == (held._young, held._old, held._size)
+    assert enriched(batch(WRITES.replace("{1}", "{2}")), known=other)[0]["process.command_line"] == "w3wp -ap MSExchange"
+    assert held._old
+    held._keep("pc-1\n{9}", Process("\ud800", None, None, None, None, None), 0)
+    other.restore(held.snapshot())
+    assert other._young == held._young
+
+
+RULE = """
+title: A web server writes a page
+id: 00000000-0000-4000-8000-00000000e5e5
+logsource: {product: windows, category: file_event}
+detection: {one: {CommandLine|contains: MSExchange, TargetFilename|endswith: .aspx}, condition: one}
+level: high
+"""
+
+
+@pytest.mark.parametrize("crash", [False, True])
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_crash_between_a_beginning_and_what_it_does_changes_no_alert(tmp_path: Path, crash: bool, saved: bool
+                                                                       ) -> None:
+    (tmp_path / "rule.yml").write_text(RULE)
+    settings = Settings(data=tmp_path / "data", partitions=1, rules=[tmp_path / "rule.yml"])
+    origin = Origin(source="pc-1", format="windows_event")
+    with Platform(settings) as platform:
+        worker = platform.worker()
+        platform.journal.append([Raws(origin, [BORN.encode()], clock.now(), np.array([0]))])
+        worker.step()
+        if saved:
+            worker.checkpoint()
+            platform.journal.append([Raws(origin, [line(5, ProcessGuid="{7}").encode()], clock.now(), np.array([1]))])
+            worker.step()
+        if crash:
+            worker = platform.worker()
+            if saved:  # the journal need not have the beginning any more
+                assert worker.lanes[0].base > 0
+        platform.journal.append([Raws(origin, [WRITES.encode()], clock.now(), np.array([2]))])
+        worker.drain()
+        with platform.state.read() as session:
+            found, _ = alerts.find(session, EVERYTHING)
+        assert [one.count for one in found if one.rule_id.endswith("e5e5")] == [1]
