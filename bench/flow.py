@@ -236,6 +236,7 @@ def work(number: int, folder: Path, shared: Shared) -> None:
         if worker.outlet:
             worker.outlet.send = watch.timed("sharing", worker.outlet.send)  # type: ignore[method-assign]
         garbage.settle()
+        keeping = garbage.Keeping()
         shared.ready.wait()
         began = time.process_time()
         halves: list[int] = []
@@ -243,6 +244,7 @@ def work(number: int, folder: Path, shared: Shared) -> None:
             stopping = shared.stop.is_set()
             done = worker.step()
             watch.settle()
+            keeping.step(idle=not done)
             shared.done[number].value = sum(lane.cursor for lane in lanes)
             if not halves and shared.half.is_set():
                 halves.append(len(watch.delays))

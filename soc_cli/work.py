@@ -12,7 +12,7 @@ from soc_cli.rule_files import Watch
 from soc_cli.supervise import Child
 from soc_cli.tasks import Tasks
 from soc_cli.wiring import Platform
-from soc_core import logs
+from soc_core import garbage, logs
 from soc_core.config import Settings
 from soc_core.state import commits
 from soc_core.state.claims import SHARED
@@ -56,8 +56,11 @@ def run(settings: Settings, drain: bool = False, accept_journal: bool = False) -
         with member.working():
             log.info("worker %s on %s", member.id, settings.data)
             watch.note()
+            keeping = garbage.Keeping()
             while not stopping.is_set() and (drain or not watch.changed()):
-                if member.turn():
+                done = member.turn()
+                keeping.step(idle=not done)
+                if done:
                     continue
                 if drain and not member.stalled and not member.worker.drain():
                     break
