@@ -17,7 +17,7 @@ import polars as pl
 from collectors.formats._frames import RELATED, Piece, relate, typed
 from collectors.formats._json import blank, lists, series, text
 from soc_core.coded import CodedColumn
-from soc_core.lexicon import ELSEWHERE
+from soc_core.lexicon import ELSEWHERE, NOTHING
 from soc_core.protocols import Ints
 from soc_core.schema import SCHEMA
 from soc_core.table import Coded, Column, Lazy, Rows, Single, Spread, Table, Texts, picked
@@ -169,31 +169,50 @@ class Derived(Column):
         return Derived(self.name, self._of.pick(rows), self._read)
 
 
-class Either(Column):
-    """The first column, or the second where the first turns out empty."""
+class First(Column):
+    """Row by row what the first column has, or where it has nothing the second: no row decides for another.
 
-    __slots__ = ("_first", "_second")
+    Both have the schema's type of this name; the second is not looked at while the first has everything.
+    """
 
-    def __init__(self, first: Column, second: Column) -> None:
-        super().__init__(first.name, first.height)
+    __slots__ = ("_coded", "_first", "_second")
+
+    def __init__(self, name: str, first: Column, second: Column) -> None:
+        super().__init__(name, first.height)
         self._first, self._second = first, second
-
-    @property
-    def _chosen(self) -> Column:
-        return self._second if self._first.empty else self._first
+        self._coded: Coded | None = None
 
     @property
     def coded(self) -> Coded | None:
-        return self._chosen.coded
+        if self._coded is None and self.dtype == pl.String and (first := self._first.coded) is not None:
+            nothing = first.codes == NOTHING
+            second = self._second.coded if nothing.any() else first
+            if second is not None and second.lexicon is first.lexicon:
+                codes = first.codes if second is first else np.where(nothing, second.codes, first.codes)
+                self._coded = Coded(first.lexicon, codes)
+        return self._coded
+
+    @property
+    def empty(self) -> bool:
+        return self._first.empty and self._second.empty
 
     def _make(self) -> pl.Series:
-        return self._chosen.series
+        first = self._first.series
+        return first.zip_with(first.is_not_null(), self._second.series) if first.null_count() else first
 
     def _list(self) -> Texts:
-        return self._chosen.texts
+        first = self._first.texts
+        if None not in first:
+            return first
+        return [two if one is None else one for one, two in zip(first, self._second.texts, strict=True)]
 
     def at(self, rows: Sequence[int]) -> list[Any]:
-        return self._chosen.at(rows)
+        found = self._first.at(rows)
+        return [two if one is None else one for one, two in zip(found, self._second.at(rows), strict=True)
+                ] if None in found else found
+
+    def pick(self, rows: Rows) -> Column:
+        return First(self.name, self._first.pick(rows), self._second.pick(rows))
 
 
 class Listed(Column):

@@ -10,7 +10,23 @@ from typing import Any
 
 from numba import types
 
-from collectors.formats._scan import ABREAST, ARRAY, BACKSLASH, ESCAPED, FALSE, NULL, OBJECT, WHOLE, lowest, stops
+from collectors.formats._scan import (
+    ABREAST,
+    ARRAY,
+    BACKSLASH,
+    DOT,
+    ESCAPED,
+    FALSE,
+    FLOAT,
+    NULL,
+    OBJECT,
+    OPEN,
+    PLAIN,
+    QUOTE,
+    WHOLE,
+    lowest,
+    stops,
+)
 from collectors.formats._scan_tree import Found, Tree
 from soc_core.native import inner, kernel
 from soc_core.words import AHEAD, fetch, load8
@@ -192,6 +208,62 @@ def copy(data: Any, starts: Any, ends: Any, kinds: Any, out: Any, bounds: Any) -
             at += end - start
     bounds[len(starts)] = at
     return all_written
+
+
+@inner
+def rendered(data: Any, start: int, end: int) -> bool:
+    """Whether a list stands as it would be written again: no blanks, escapes, fractions, nor objects."""
+    inside = False
+    for place in range(start, end):
+        sign = data[place]
+        if sign == QUOTE:
+            inside = not inside
+        elif sign == BACKSLASH or (not inside and (sign <= 32 or sign in (DOT, OPEN))):
+            return False
+    return True
+
+
+@kernel
+def compose(data: Any, found: Found, origins: Any, lines: Any, shapes: Any, table: Any, begins: Any, columns: Any,
+            heads: Any, cuts: Any, out: Any, bounds: Any, odd: Any, write: bool) -> None:
+    """Texts of some values of each line side by side, as JSON writes them; where each begins and the last ends.
+
+    A shape's values are those of columns[begins[shape] : begins[shape + 1]], each behind its head, which lie between
+    `cuts`; the last of those stands behind them all. `odd` are lines with values that are not plain: those stay empty.
+    Without `write` it is only measured; there must be room for eight bytes more.
+    """
+    at = 0
+    last = len(cuts) - 2
+    for row, line in enumerate(lines):
+        if row + AHEAD < len(lines):
+            fetch(data, origins[lines[row + AHEAD]])
+        shape = shapes[row]
+        first, stop = begins[shape], begins[shape + 1]
+        if not write:
+            bounds[row], odd[row] = at, 0
+        elif odd[row]:
+            continue
+        for number in range(first, stop):
+            cell = found.cells[found.first[line] + table[shape, columns[number]]]
+            kind, size = cell & 15, cell >> 4 & (1 << 30) - 1
+            start = origins[line] + (cell >> 34)
+            if kind in (ESCAPED, FLOAT, OBJECT) or (
+                    kind == ARRAY and not write and not rendered(data, start, start + size)):
+                odd[row], at = 1, bounds[row]
+                break
+            head = cuts[number + 1] - cuts[number]
+            quote = 1 if kind == PLAIN else 0
+            if write:
+                run(heads, cuts[number], cuts[number + 1], out, at)
+                run(data, start, start + size, out, at + head + quote)
+                if quote:
+                    out[at + head] = out[at + head + 1 + size] = QUOTE
+            at += head + size + 2 * quote
+        if first < stop and not odd[row]:
+            if write:
+                run(heads, cuts[last], cuts[last + 1], out, at)
+            at += cuts[last + 1] - cuts[last]
+    bounds[len(lines)] = at
 
 
 @kernel

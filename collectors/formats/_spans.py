@@ -122,6 +122,29 @@ class Grid(Generic[Key]):
         return Cells(name, self.field(names), self.place(group))
 
 
+def composed(laid: Laid, low: int, high: int, wanted: Sequence[Sequence[tuple[bytes, int]]], end: bytes
+             ) -> tuple[pl.Series, Ints]:
+    """Values of lines as JSON writes them, null where none is wanted; and the rows that must be written otherwise.
+
+    `wanted` says for each shape the columns, and what stands before each; `end` stands behind the last.
+    """
+    sheet, loops, lines, shapes, table = laid
+    every = [one for some in wanted for one in some]
+    begins = np.cumsum([0, *map(len, wanted)])
+    cuts = np.cumsum([0, *(len(head) for head, _ in every), len(end)])
+    heads = np.frombuffer(b"".join([*(head for head, _ in every), end, bytes(8)]), np.uint8)
+    bounds, odd = np.empty(high - low + 1, np.int64), np.empty(high - low, np.uint8)
+    out = np.empty(0, np.uint8)
+    for write in (False, True):
+        loops.compose(
+            sheet.data, sheet.found, sheet.starts, lines[low:high], shapes[low:high], table, begins,
+            np.array([column for _, column in every], np.int32), heads, cuts, out, bounds, odd, write)
+        if not write:
+            out = np.empty(int(bounds[-1]) + 8, np.uint8)
+    nothing = (begins[1:] == begins[:-1])[shapes[low:high]]
+    return arrow_texts.texts(out, bounds, nothing), np.flatnonzero(odd)
+
+
 class Field:
     """The values of a name in all lines from `low` to `high` of a grid; places are counted from the grid's first."""
 

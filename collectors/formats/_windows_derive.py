@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
 from functools import lru_cache, partial, reduce
 
 import polars as pl
 
 from collectors.formats._frames import IPV4, wide
-from collectors.formats._lazy import Columns, Derived, Either, Read
+from collectors.formats._lazy import Columns, Derived, First, Read
 from soc_core.table import Column, Lazy
 
 DATA = "winlog.event_data."
@@ -36,25 +35,21 @@ REG_TYPES = {"%%1873": "SZ", "%%1874": "EXPAND_SZ", "%%1875": "BINARY", "%%1876"
 
 
 def add(columns: Columns, name: str, source: str, read: Read) -> None:
-    """`name` from each distinct value of `source`, where the one is absent and the other present."""
-    if source in columns and name not in columns:
-        columns[name] = Derived(name, columns[source], read)
+    """`name` from each distinct value of `source`, for the events that have no `name` yet."""
+    if source in columns:
+        lend(columns, Derived(name, columns[source], read))
 
 
 def lend(columns: Columns, second: Column) -> None:
     """A column for the events that have none of its name: others beside them must not keep it from them."""
     first = columns.get(second.name)
-    columns[second.name] = second if first is None else Lazy(
-        second.name, second.height, lambda: first.series.fill_null(second.series))
+    columns[second.name] = second if first is None else First(second.name, first, second)
 
 
-def either(columns: Columns, name: str, ways: Sequence[tuple[str, Read]]) -> None:
-    """`name` from the first of these sources that gives any value, where it is absent."""
-    if name in columns:
-        return
-    made: list[Column] = [Derived(name, columns[source], read) for source, read in ways if source in columns]
-    if made:
-        columns[name] = reduce(Either, made)
+def first(columns: Columns, *names: str) -> Column | None:
+    """Of each event the first of these columns that it has; None where no event has any."""
+    held = [columns[name] for name in names if name in columns]
+    return reduce(partial(First, held[0].name), held) if held else None
 
 
 def called(columns: Columns) -> None:
@@ -102,18 +97,18 @@ def names(columns: Columns) -> None:
     add(columns, "process.parent.name", "process.parent.executable", base)
     if "dll.path" in columns:
         add(columns, "dll.name", "dll.path", base)
-        columns.setdefault("file.path", columns["dll.path"].named("file.path"))
+        lend(columns, columns["dll.path"].named("file.path"))
     for name, read in (("file.name", base), ("file.directory", folder), ("file.extension", ending),
         ("file.drive_letter", drive)):
         add(columns, name, "file.path", read)
 
 
-def accounts(columns: Columns, linux: bool) -> None:
-    r"""user.name and user.domain from Sysmon's DOMAIN\user; Sysmon for Linux has no domains."""
-    source = next((name for name in (DATA + "User", DATA + "SourceUser") if name in columns), "")
-    ways: list[tuple[str, Read]] = [(source, account)]
-    either(columns, "user.name", [*ways, (DATA + "User", str)] if linux else ways)
-    add(columns, "user.domain", source, domain)
+def accounts(columns: Columns) -> None:
+    r"""user.name and user.domain from Sysmon's DOMAIN\user."""
+    source = first(columns, DATA + "User", DATA + "SourceUser")
+    if source is not None:
+        lend(columns, Derived("user.name", source, account))
+        lend(columns, Derived("user.domain", source, domain))
 
 
 def account(text: str) -> str | None:
@@ -128,11 +123,11 @@ def domain(text: str) -> str | None:
 
 def hashes(columns: Columns, owner: str) -> None:
     """`SHA256=…,IMPHASH=…` taken apart into owner.hash.* and owner.pe.imphash, in lower case."""
-    source = next((name for name in (DATA + "Hashes", DATA + "Hash") if name in columns), None)
+    source = first(columns, DATA + "Hashes", DATA + "Hash")
     if source is None:
         return
     for name, read in DIGESTS.items():
-        columns[f"{owner}.{name}"] = Derived(f"{owner}.{name}", columns[source], read)
+        columns[f"{owner}.{name}"] = Derived(f"{owner}.{name}", source, read)
 
 
 @lru_cache(maxsize=4096)
@@ -189,9 +184,11 @@ def registry_path(text: str) -> str:
 def registry(columns: Columns) -> None:
     """registry.* from Sysmon 12-14 and from Security 4657, and Sysmon's Details text for the latter."""
     if DATA + "ObjectName" in columns and DATA + "ObjectValueName" in columns:
-        columns["registry.path"] = joined("registry.path", columns[DATA + "ObjectName"],
-            columns[DATA + "ObjectValueName"])
-        _details(columns)
+        other = columns.pop("registry.path", None)
+        lend(columns, joined("registry.path", columns[DATA + "ObjectName"], columns[DATA + "ObjectValueName"]))
+        if other is not None:
+            lend(columns, other)
+    _details(columns)
     if "registry.path" not in columns:
         return
     columns["registry.path"] = Derived("registry.path", columns["registry.path"], registry_path)
@@ -237,11 +234,11 @@ def _strings(text: str) -> list[str] | None:
 def _details(columns: Columns) -> None:
     """Security 4657 gives a type and a value where Sysmon 13 gives one text, which rules expect."""
     kind, value = DATA + "NewValueType", DATA + "NewValue"
-    if DATA + "Details" in columns or kind not in columns or value not in columns:
+    if kind not in columns or value not in columns:
         return
     kinds, values = columns[kind], columns[value]
-    columns[DATA + "Details"] = Lazy(DATA + "Details", kinds.height, lambda: pl.Series(
-        list(map(_rendered, kinds.texts, values.texts)), dtype=pl.String))
+    lend(columns, Lazy(DATA + "Details", kinds.height, lambda: pl.Series(
+        list(map(_rendered, kinds.texts, values.texts)), dtype=pl.String)))
 
 
 def _rendered(kind: str | None, value: str | None) -> str | None:
@@ -282,9 +279,8 @@ def _resolved(text: str) -> list[str] | None:
 
 def network(columns: Columns) -> None:
     """Direction, transport and address family."""
-    either(columns, "network.direction", (
-        (DATA + "Initiated", _initiated), (DATA + "Direction", DIRECTIONS.get),
-    ))
+    add(columns, "network.direction", DATA + "Initiated", _initiated)
+    add(columns, "network.direction", DATA + "Direction", DIRECTIONS.get)
     add(columns, "network.transport", DATA + "Protocol", TRANSPORTS.get)
     add(columns, "network.type", "source.address", _family)
 

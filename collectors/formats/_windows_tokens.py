@@ -18,7 +18,7 @@ import polars as pl
 from collectors.formats import _windows_styles as styles
 from collectors.formats._json import Record, leftovers
 from collectors.formats._lazy import Columns, Derived, Later
-from collectors.formats._spans import Cells, Field, Grid, distinct, read_text, regular
+from collectors.formats._spans import Cells, Field, Grid, composed, distinct, read_text, regular
 from collectors.formats._tokens import ARRAY, WHOLE, Scanner, Scanners
 from collectors.formats._windows_derive import DATA, logon_id
 from soc_core.coded import CodedColumn
@@ -154,14 +154,14 @@ def _recipe(style: str, names: frozenset[str]) -> Recipe:
     system = tuple(
         (column, held) for column, places in PLACES[style].items()
         if column != STAMP and (held := tuple(name for name in places if name in names)))
-    data: list[tuple[str, tuple[str, ...]]] = []
+    data: dict[str, tuple[str, ...]] = {}
     for place in sorted(names):
         name = place.removeprefix(head)
         if len(name) + len(head) != len(place) or "\0" in name or (not head and name in styles.NO_DATA):
             continue
-        data += [(DATA + written, (place,)) for written in (
-            {name.replace(" ", ""), name.replace(" ", "_")} if " " in name else (name,))]
-    return Recipe(system, tuple(data), tuple(column for column, (place,) in data if place.endswith("LogonId")))
+        for written in {name.replace(" ", ""), name.replace(" ", "_")} if " " in name else (name,):
+            data[DATA + written] = (place, *data.get(DATA + written, ()))
+    return Recipe(system, tuple(data.items()), tuple(column for column in data if column.endswith("LogonId")))
 
 
 def _columns(grid: Grid[Key], style: str, group: int, system: Callable[[Columns], Columns]) -> Columns:
@@ -214,7 +214,7 @@ def untangled(held: Cells, message: Cells | None, pattern: re.Pattern[str], slow
     def make() -> Column:
         codes = known
         if message is not None:
-            rows = np.flatnonzero((codes == NOTHING) | (codes == lexicon.codes([""])[0]))
+            rows = np.flatnonzero((codes == NOTHING) & (held.codes.codes != NOTHING))
             told = [_told(raw, kind, pattern) for raw, kind in message.raws(rows)]
             distinct = sorted({one for one in told if one is not None})
             number: dict[str | None, int] = dict(zip(distinct, lexicon.codes(distinct).tolist(), strict=True))
@@ -292,20 +292,36 @@ class Leftover(Lazy):
 
 def _overflow(grid: Grid[Key], style: str, low: int, high: int) -> pl.Series:
     """What no column holds: of flat records what the collector says of itself."""
-    left: list[Record | None] = [None] * (high - low)
     shapes = grid.shapes[low:high]
+    known: dict[int, list[str]] = {}
+    for shape, row in zip(*np.unique(shapes, return_index=True), strict=True):
+        names = grid.sheet.scanner.shape(int(grid.sheet.node[grid.lines[low + row]])).names
+        known[int(shape)] = sorted(styles.COLLECTOR.intersection(names)) if style == "flat" else [
+            name for name in names if name not in styles.BEATS_KNOWN]
+    opening, end = (b'{"nxlog":{', b"}}") if style == "flat" else (b"{", b"}")
+    wanted: list[list[tuple[bytes, int]]] = [[] for _ in grid.table]
+    for shape, held in known.items():
+        wanted[shape] = [
+            ((b"," if number else opening) + orjson.dumps(name) + b":", grid.column[name])
+            for number, name in enumerate(held)]
+    made, odd = composed(grid.laid, low, high, wanted, end)
+    if not len(odd):
+        return made.alias("overflow")
+    left = leftovers(_records(grid, style, low, high, odd, known))
+    return made.scatter(odd, left if left is not None else [None] * len(odd)).alias("overflow")
+
+
+def _records(grid: Grid[Key], style: str, low: int, high: int, rows: Ints, known: Mapping[int, Sequence[str]]
+             ) -> list[Record]:
+    """The values of these names in some rows."""
     fields: dict[str, Field] = {}
+    found: list[Record] = [{}] * len(rows)
+    shapes = grid.shapes[low + rows]
     for shape in np.unique(shapes).tolist():
-        rows = np.flatnonzero(shapes == shape) + low
-        names = grid.sheet.scanner.shape(int(grid.sheet.node[grid.lines[rows[0]]])).names
-        if style == "flat":
-            known = sorted(styles.COLLECTOR.intersection(names))
-        else:
-            known = [name for name in names if name not in styles.BEATS_KNOWN]
-        fields |= {name: Field(grid.laid, [grid.column[name]], low, high) for name in known if name not in fields}
-        columns = [fields[name].values(rows) for name in known]
-        for row, values in zip(rows.tolist(), zip(*columns, strict=True), strict=bool(known)):
-            record = dict(zip(known, values, strict=True))
-            left[row - low] = {"nxlog": record} if style == "flat" else record
-    made = leftovers(left)
-    return made if made is not None else pl.Series("overflow", left, dtype=pl.String)
+        mine, names = np.flatnonzero(shapes == shape), known[shape]
+        fields |= {name: Field(grid.laid, [grid.column[name]], low, high) for name in names if name not in fields}
+        columns = [fields[name].values(rows[mine] + low) for name in names]
+        for place, values in zip(mine.tolist(), zip(*columns, strict=True), strict=True):
+            record = dict(zip(names, values, strict=True))
+            found[place] = {"nxlog": record} if style == "flat" else record
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from itertools import repeat
 from operator import itemgetter, methodcaller
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from collectors.formats import _windows_styles as styles
 from collectors.formats import _windows_tokens as tokens
 from collectors.formats._frames import gather
 from collectors.formats._json import NESTED, Digger, Flat, Record, blank, leftovers, records, sample, strings
-from collectors.formats._lazy import Columns, Derived, Listed, Pool, Shape, gathered, of
+from collectors.formats._lazy import Columns, Derived, First, Listed, Pool, Shape, gathered, of
 from collectors.formats._spans import Cells
 from collectors.formats._text import decode_line
 from collectors.formats._windows_map import DATASETS, HASHED, LEVELS, SERVICE, TABLES, Kind, level
@@ -36,7 +37,7 @@ XML = methodcaller("startswith", b"<")
 Key = tuple[str, str]  # channel and event id
 Row = tuple[Any, ...]
 Kinds = dict[tuple[Any, ...], tuple[list[int], list[Row]]]
-LINUX = "linux-sysmon"
+LINUX, SYSMON = "linux-sysmon", "sysmon"
 EVENT_TYPE = re.compile(r"^EventType: (\w+)", re.M)
 NAMED = ("source.", "destination.", "user.", "group.")  # where a dash stands for nobody
 
@@ -219,13 +220,25 @@ def _overflow(style: str, groups: Sequence[tuple[styles.Data, Digger]]) -> pl.Se
 
 
 def _group(style: str, channel: str, code: str, columns: Columns, numbers: Ints) -> list[Shape]:
-    """The events of one channel and id, as one shape or, where a value decides more, a few."""
-    service = _service(channel, columns)
+    """The events of one channel and id, as one shape or, where a value or their provider decides more, a few."""
+    makers = _makers(channel, columns)
+    if isinstance(makers, str):
+        return _made(style, channel, code, columns, numbers, makers)
+    return [
+        shape for maker in sorted(set(makers.tolist())) for shape in _made(
+            style, channel, code, {name: one.pick(chosen) for name, one in columns.items()}, numbers[chosen], maker)
+        if (chosen := np.flatnonzero(makers == maker)).size
+    ]
+
+
+def _made(style: str, channel: str, code: str, columns: Columns, numbers: Ints, maker: str) -> list[Shape]:
+    linux = maker == LINUX
+    sysmon = "sysmon" in channel.lower() or (not channel and maker)
+    service = SERVICE.get(channel.lower(), SYSMON if sysmon else "")
     kind = TABLES[service].get(code) if service in TABLES else None
     if style == "flat":
         _untangle(columns, service)
     columns["winlog.channel"] = Single("winlog.channel", len(numbers), channel)
-    linux = LINUX in channel.lower() or _provider(columns).lower() == LINUX
     if kind is not None:
         _mapped(columns, kind, code, service, linux)
     if service != "security":
@@ -255,16 +268,20 @@ def _system(columns: Columns) -> Columns:
     return columns
 
 
-def _provider(columns: Columns) -> str:
+def _makers(channel: str, columns: Columns) -> str | npt.NDArray[np.object_]:
+    """Who wrote the events, as far as it matters: Sysmon for Linux, Sysmon where no channel says so, or "" for others."""
     held = columns.get("event.provider")
-    return held.at([0])[0] or "" if held is not None else ""
+    if LINUX in channel.lower():
+        return LINUX
+    if held is None:
+        return ""
+    known = {provider: _maker(provider or "", channel) for provider in _distinct(held)}
+    makers = set(known.values())
+    return makers.pop() if len(makers) == 1 else np.array([known[provider] for provider in held.texts], dtype=object)
 
 
-def _service(channel: str, columns: Columns) -> str:
-    known = SERVICE.get(channel.lower(), "")
-    if not known and ("sysmon" in channel.lower() or (not channel and "Sysmon" in _provider(columns))):
-        return "sysmon"
-    return known
+def _maker(provider: str, channel: str) -> str:
+    return LINUX if provider.lower() == LINUX else SYSMON if not channel and "Sysmon" in provider else ""
 
 
 def _untangle(columns: Columns, service: str) -> None:
@@ -296,12 +313,10 @@ def _distinct(column: Column) -> Texts:
 
 
 def _told(values: Texts, messages: Texts | None) -> Texts:
-    kept = [None if value in styles.NXLOG_TYPES else value for value in values]
-    if messages is None:
-        return kept
     return [
-        value or (told[1] if message and "EventType: " in message and (told := EVENT_TYPE.search(message)) else None)
-        for value, message in zip(kept, messages, strict=True)
+        value if value not in styles.NXLOG_TYPES else told[1]
+        if message and "EventType: " in message and (told := EVENT_TYPE.search(message)) else None
+        for value, message in zip(values, messages or repeat(None), strict=messages is not None)
     ]
 
 
@@ -312,7 +327,11 @@ def _data(data: styles.Data, pool: Pool) -> Columns:
         for written in {name.replace(" ", ""), name.replace(" ", "_")} if " " in name else (name,):
             column = DATA + written
             made: Column = pool.column(column, values)
-            columns[column] = Derived(column, made, derive.logon_id) if name.endswith("LogonId") else made
+            if column in columns:
+                made = First(column, made, columns[column])
+            columns[column] = made
+    for column in [name for name in columns if name.endswith("LogonId")]:
+        columns[column] = Derived(column, columns[column], derive.logon_id)
     return columns
 
 
@@ -320,14 +339,14 @@ def _mapped(columns: Columns, kind: Kind, code: str, service: str, linux: bool) 
     """The ECS columns of this event id."""
     for name, column in kind.fields.items():
         held = columns.get(DATA + name)
-        if held is None or column in columns:
+        if held is None:
             continue
         if column.startswith(NAMED) and SCHEMA.dtype(column) == pl.String:
-            columns[column] = Derived(column, held, _somebody)
+            derive.lend(columns, Derived(column, held, _somebody))
         else:
-            columns[column] = of(column, held)
+            derive.lend(columns, of(column, held))
     if service == "sysmon":
-        derive.accounts(columns, linux)
+        derive.accounts(columns)
         derive.hashes(columns, HASHED.get(code, "process"))
     if code == "4688" and service == "security":
         _spawned(columns)

@@ -243,6 +243,20 @@ def test_odd_windows_events_are_the_same_with_and_without_kernels(made: list[lis
         both([*lines, b"no", b"<Event/>", *lines], patch, Context(CONTEXT.received, zone))
 
 
+SAID = LEAVES | st.lists(VALUES, max_size=2) | st.sampled_from([
+    [1], ["x y", 2, None, True], [1.50], {"a": "b"}, "a\tb", 1.5, "\u957f\u6c99", 'say "x"', "", "x" * 90])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from(["port", "tags", "host", "Severity", "type", "@version", "\u540d"]),
+    SAID, max_size=4), min_size=1, max_size=8), SPACES)
+def test_what_collectors_say_of_themselves_is_left_over_alike(made: list[dict[str, Any]], space: bytes) -> None:
+    """Whatever is plain and what is not, the last line too."""
+    lines = [spaced(SYSTEM | some, space) for some in made]
+    with pytest.MonkeyPatch.context() as patch:
+        both(lines, patch)
+
+
 def test_every_odd_windows_event_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     for one in ODD:
         both([orjson.dumps(SYSTEM | one)], monkeypatch)
