@@ -10,6 +10,7 @@ The events are stored *before* they are judged, so that a duplicate never reache
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ import numpy.typing as npt
 import polars as pl
 from sqlalchemy.orm import Session
 
-from soc_core import canaries, clock, held
+from soc_core import canaries, clock, held, poison
 from soc_core.events import EventBatch
 from soc_core.held import NOTHING, Held
 from soc_core.identify import Records, identify, record_ids, records
@@ -44,6 +45,7 @@ from soc_core.state import commits, failures, quarantine, rulings, sources, wind
 from soc_core.state.database import Database
 from soc_core.tracing import Tracer
 
+log = logging.getLogger(__name__)
 WATERMARK_AHEAD = 5 * clock.MINUTE
 
 NO_FATE, STORED, DUPLICATE, MERGED, QUARANTINED, HELD = range(6)
@@ -95,7 +97,7 @@ class Partition(Lane):
         self.enrichers = [each.anew() if isinstance(each, Remembering) else each for each in parts.enrichers]
         self.held, self._waiting = NOTHING, list[int]()
         self._owned: set[tuple[str, str]] = set()
-        super().__init__(number, parts.journal, number, parts.state, guard)
+        super().__init__(number, parts.journal, number, parts.state, guard, parts.tracer.stir)
 
     def look(self, session: Session) -> None:
         self._waiting = held.load(session, self.number)
@@ -146,6 +148,23 @@ class Partition(Lane):
         self.parts.tracer.finish(self.trace, end, end - at, sum(step.events.values()), rules, delay)
 
     def _judge(self, known: Records, now: clock.Micros) -> Step:
+        """What becomes of the records; those that make this fail go to quarantine, and do not stop the partition."""
+        try:
+            return self._judged(known, now)
+        except OSError:  # an engine is away
+            raise
+        except Exception:
+            found = poison.culprits(known.frames, self._trial)
+            if not found:
+                raise
+            log.exception("partition %d: %d records cannot be processed", self.number, len(found))
+            return self._judged(records(poison.without(known.frames, found), self.journal.epoch), now)
+
+    def _trial(self, frames: Sequence[Frame]) -> None:
+        """Everything that is made of the records alone."""
+        identify(self.parts.parse(frames), records(frames, self.journal.epoch))[0].frame()
+
+    def _judged(self, known: Records, now: clock.Micros) -> Step:
         with self.trace.stage("parse"):
             read = self.parts.parse(known.frames)
         with self.trace.stage("assemble"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,14 +29,17 @@ from soc_core.worker import Worker
 
 
 def parse(frames: Sequence[Frame]) -> ParsedFrames:
-    """A small real format: `word=number` lines; `bad` is a fault, `two` gives two events, `join` is merged."""
+    """A small real format: `word=number` lines; `bad` is a fault, `two` gives two events, `join` is merged. What is
+    made of `poison`, and of `left` beside `right`, fails when it is read."""
     rows: list[dict[str, Any]] = []
     places: list[tuple[int, int]] = []
     faults, merged = [], []
     for number, frame in enumerate(frames):
         for line, raw in enumerate(frame.raws.lines):
             text = raw.decode()
-            if text.startswith("bad"):
+            if line in frame.raws.damaged:
+                faults.append(FrameFault(number, line, frame.raws.damaged[line]))
+            elif text.startswith("bad"):
                 faults.append(FrameFault(number, line, "begins with bad"))
             elif text.startswith("join"):
                 merged.append((number, line))
@@ -44,7 +48,15 @@ def parse(frames: Sequence[Frame]) -> ParsedFrames:
                     rows.append({"message": text, "@timestamp": None})
                     places.append((number, line))
     at = np.array(places, dtype=np.int64).reshape(-1, 2)
-    return ParsedFrames(EventBatch.from_dicts(rows), at[:, 0], at[:, 1], faults, merged)
+    words = {str(row["message"]).split("=")[0] for row in rows}
+
+    def late() -> pl.Series:
+        if "poison" in words or {"left", "right"} <= words:
+            raise ValueError("no such value\nat all")
+        return pl.Series("tags", [[]] * len(rows), dtype=pl.List(pl.String))
+
+    batch = EventBatch.from_dicts(rows).with_columns({"tags": late})
+    return ParsedFrames(batch, at[:, 0], at[:, 1], faults, merged)
 
 
 class Counter:
@@ -281,3 +293,42 @@ def test_a_source_has_an_owner_only_where_its_events_agree(house: House) -> None
     with house.state.read() as session:
         found = {row.source: (row.organisation, row.system, row.events) for row in sources.listing(session, EVERYTHING)}
     assert found == {"a": ("edu", "door", 2), "b": ("", "door", 2), "c": ("police", "door", 1), "a2": ("", "", 2)}
+
+
+@pytest.mark.parametrize(("lines", "kept"), [
+    (["a=1", "poison=1", "b=1", "bad=1", "poison=2", "two=1"], ["a=1", "b=1", "two=1", "two=1"]),
+    (["left=1", "a=1", "right=1", "b=1"], ["a=1", "b=1", "left=1"]),
+    (["poison=1"], []),
+])
+def test_a_record_that_fails_late_goes_to_quarantine_and_stops_nothing(
+    tmp_path: Path, lines: list[str], kept: list[str]
+) -> None:
+    house = House(tmp_path)
+    house.put(lines[:2])
+    house.put(lines[2:], start=2)
+    house.worker().drain()
+    received, stored, _, _, quarantined, events = house.fates()["s"]
+    assert (received, stored + quarantined, events) == (len(lines), len(lines), len(kept))
+    assert house.stored() == kept
+    with house.state.read() as session:
+        reasons = {group.reason for group in quarantine.groups(session)} - {"begins with bad"}
+    assert reasons == {"cannot be processed: ValueError: no such value"}
+    house.worker().drain()
+    assert house.stored() == kept
+    house.close()
+
+
+def test_a_defect_that_is_no_records_fault_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(tmp_path)
+    house.put(["a=1", "b=1"])
+
+    def write(*_: object) -> None:
+        raise ValueError("a defect of the store")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EmbeddedStore, "write", write)
+        with pytest.raises(ValueError, match="a defect of the store"):
+            house.worker().drain()
+    house.worker().drain()
+    assert house.stored() == ["a=1", "b=1"]
+    house.close()
