@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 BEAT = 2.0  # seconds between two signs of life
 BALANCE = 1.0  # seconds between two looks at who works
 RETRY = (0.2, 10.0)  # seconds between attempts while an engine is away: first, at most
-HANGING = 300.0  # seconds without a turn of the loop after which we let others have our lanes
+HANGING = 300.0  # seconds without any stage of a step begun after which we let others have our lanes
 Tasks = Callable[[], Any]  # starts what happens by the clock; `close` of what it returns ends it
 
 
@@ -150,9 +150,14 @@ class Member:
         with self.state.begin() as session:
             claims.appear(session, self.id, clock.now(), self.report(), self._dead())
 
+    @property
+    def hanging(self) -> bool:
+        """Nothing moves. A step that is only slow goes on from stage to stage, and keeps its lanes however long."""
+        return time.monotonic() - max(self._turned, self.worker.parts.tracer.moved) > HANGING
+
     def _beat(self) -> None:
         while not self._ended.wait(BEAT):
-            if time.monotonic() - self._turned > HANGING:
+            if self.hanging:
                 continue
             try:
                 self._appear()

@@ -86,11 +86,14 @@ class Lane:
     """Where one partition stands. `number` names it in the state database; use it from one thread.
 
     `touched` is set while a step has changed the memory and is not committed: a lane that fails then is not to be
-    used any more, but to be opened anew.
+    used any more, but to be opened anew. `stir` is told that something moves.
     """
 
-    def __init__(self, number: int, journal: Journal, partition: int, state: Database, guard: Guard) -> None:
-        self.number, self.journal, self.partition = number, journal, partition
+    limit = LIMIT  # records a step at most
+
+    def __init__(self, number: int, journal: Journal, partition: int, state: Database, guard: Guard,
+                 stir: Callable[[], None]) -> None:
+        self.number, self.journal, self.partition, self.stir = number, journal, partition, stir
         self.state, self.guard = state, guard
         self.dirty = self.touched = False
         with state.read() as session:
@@ -111,6 +114,7 @@ class Lane:
     def _replay(self, until: int) -> None:
         self.until = until
         while self.cursor < until:
+            self.stir()
             self.run()
 
     def _restore(self, row: commits.Checkpoint) -> None:
@@ -148,7 +152,7 @@ class Lane:
     def read(self) -> list[Frame]:
         """The next records; while replaying no further than the mark."""
         replay = self.cursor < self.mark
-        limit = min(LIMIT, self.until - self.cursor) if replay else LIMIT
+        limit = min(LIMIT, self.limit, self.until - self.cursor if replay else LIMIT)
         frames = self.journal.read(self.partition, self.cursor, limit)
         if replay and not frames:
             raise JournalLost(f"journal partition {self.partition} ends at {self.cursor}, before the committed "
@@ -181,6 +185,7 @@ class Lane:
         for name in sorted(old, key=lambda name: old[name].serial):
             if old[name].offset == self.cursor:
                 break
+            self.stir()
             names.append(name)
             parts.append((name, pieces[name].save()))
             if time.thread_time() > until:

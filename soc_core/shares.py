@@ -33,6 +33,7 @@ from soc_core.state.claims import SHARED
 from soc_core.state.database import Database
 
 MOST = 4 << 20  # bytes of a message, about
+MESSAGES = 256  # a step: each is what a whole step over a partition led to
 Triage = Callable[[Session, Sequence[Finding], clock.Micros], Any]
 
 
@@ -117,12 +118,14 @@ class Known:
 class Share(Lane):
     """One share of the detectors' memory. Findings go to triage in the transaction that moves the mark."""
 
+    limit = MESSAGES
+
     def __init__(self, journal: Journal, partition: int, state: Database, sharing: Sequence[Sharing], triage: Triage,
-                 guard: Guard, failed: Failures) -> None:
+                 guard: Guard, failed: Failures, stir: Callable[[], None]) -> None:
         self.keepers: dict[str, Keeper] = {named(each): each.keeper() for each in sharing}
         self.known = Known()
         self.triage, self.failed = triage, failed
-        super().__init__(SHARED + partition, journal, partition, state, guard)
+        super().__init__(SHARED + partition, journal, partition, state, guard, stir)
 
     def memories(self) -> Sequence[tuple[str, Memory]]:
         return [("known", self.known), *((n, each) for n, each in self.keepers.items() if isinstance(each, Pieced))]

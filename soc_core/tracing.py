@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,10 +38,12 @@ class Trace:
     delay: float = 0.0  # of the oldest record, from its receipt to the commit
     seconds: float = 0.0
     began: float = field(default_factory=time.perf_counter)
+    stir: Callable[[], None] = lambda: None  # says that something moves
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """The block is this stage."""
+        self.stir()
         began = time.perf_counter()
         try:
             yield
@@ -70,9 +72,14 @@ class Tracer:
         self.rules: Counter[str] = Counter()  # findings
         self.counts: Counter[str] = Counter()
         self.delay = 0.0
+        self.moved = time.monotonic()
+
+    def stir(self) -> None:
+        """Something moves: a stage, a detector, a lane begins. Who stands still for long is taken for hanging."""
+        self.moved = time.monotonic()
 
     def begin(self, partition: int, first: int) -> Trace:
-        return Trace(partition, first, clock.now())
+        return Trace(partition, first, clock.now(), stir=self.stir)
 
     def finish(self, trace: Trace, end: int, records: int, events: int, rules: Counter[str], delay: float) -> None:
         """The step is committed."""
@@ -96,6 +103,7 @@ class Tracer:
     @contextmanager
     def detector(self, name: str) -> Iterator[None]:
         """The block is this detector's."""
+        self.stir()
         began = time.perf_counter()
         try:
             yield

@@ -85,7 +85,8 @@ class Worker:
         if parts.shared is None:
             raise ValueError(f"there is no share {number - SHARED}")
         share = number - SHARED
-        return Share(parts.shared, share, parts.state, parts.sharing, self._triage, self.guard, self.failed)
+        return Share(parts.shared, share, parts.state, parts.sharing, self._triage, self.guard, self.failed,
+                     parts.tracer.stir)
 
     def _triage(self, session: Session, findings: Sequence[Finding], at: clock.Micros) -> None:
         self.parts.triage(session, findings, at)
@@ -150,6 +151,7 @@ class Worker:
         return done
 
     def _run_one(self, number: int, final: bool) -> int:
+        self.parts.tracer.stir()
         lane = self.lanes[number]
         if lane.touched:  # its last step failed half-way
             lane = self.lanes[number] = self._opened(number)
