@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from detections.sigma import load, tuning
+from detections.sigma import load, ready, tuning
 from detections.sigma.map import FOLDER, Mapper
 from detections.sigma.share import SharingSigma
 from soc_core.protocols import Detector
@@ -19,6 +19,7 @@ def build(
     `mappings` are its own folders of field tables, `tuned` its folder of exceptions and overrides (tuning.py). What
     cannot be loaded is left out; `./soc rules check` names it.
     """
+    ready.prepare()
     folder = cache / "sigma" if cache else None
     found = tuning.apply(load.load_rules(rules, cache=folder), tuning.read(tuned))
     return [SharingSigma(found, Mapper([FOLDER, *mappings]), cache=folder)]

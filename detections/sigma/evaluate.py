@@ -164,7 +164,10 @@ class SigmaDetector:
                 if UNGATED in tags or any(mine.takes(source) for source in sources)
             ]
             rules = sorted(number for numbers in taken for number in numbers)
-            self.plans[tags] = Plan(rules, self.program, self.fields, self.memory) if rules else None
+            made = self.plans[tags] = Plan(rules, self.program, self.fields, self.memory) if rules else None
+            for field in made.fields if made else ():
+                if field[0].jury is not None:
+                    field[0].jury.ready()
         return self.plans[tags]
 
     def forget(self) -> None:

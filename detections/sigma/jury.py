@@ -45,13 +45,12 @@ class Jury:
 
     def judged(self, lexicon: Lexicon, codes: Codes, number: Callable[[Truth], int]) -> list[int]:
         """Of each code, which is of a value, the number of the set of tests that are true; `number` gives it."""
-        low = lexicon.lowered(codes) if self.suits and kernels(KERNELS) is not None else None
-        if low is None:
+        self.ready()
+        low = lexicon.lowered(codes) if self._literals is not None and kernels(KERNELS) is not None else None
+        if low is None or self._literals is None:
             return [number(self.judge.judge(text)) for text in lexicon.some(codes.tolist())]
         data, starts, ends = low
         plain = np.flatnonzero(starts >= 0)
-        if self._literals is None:
-            self._literals = Literals(self.judge.plain)
         rows, hits = self._literals.hold(data, starts[plain], ends[plain])
         cuts = np.searchsorted(rows, np.arange(len(plain) + 1)).tolist()
         listed, numbers = hits.tolist(), codes.tolist()
@@ -97,6 +96,11 @@ class Jury:
         found = Known(true, -1 if opened else number(true), shapes, opened)
         self.known[hits] = found
         return found
+
+    def ready(self) -> None:
+        """Know the literals, before a value comes."""
+        if self._literals is None and self.suits and kernels(KERNELS) is not None:
+            self._literals = Literals(self.judge.plain)
 
     def forget(self) -> None:
         """Start with nothing known: numbers are given anew."""

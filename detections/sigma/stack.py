@@ -31,7 +31,8 @@ class Stack:
         self.loops: Any = kernels(KERNELS)
         self.blocks: list[Ids] = []  # set numbers, field by field
         self.size = 0
-        self.offsets = [[0] * len(plan.shape(rows.have).looked) for plan, rows in units]  # as the kernel `sign` says
+        self.shapes = [plan.shape(rows.have) for plan, rows in units]
+        self.offsets = [list(shape.blank) for shape in self.shapes]  # as the kernel `sign` says
 
     def hits(self) -> list[Hits]:
         """(row, rules) for every row that some rule fires on, part by part."""
@@ -53,11 +54,9 @@ class Stack:
 
     def _readers(self) -> dict[Field | Search, list[tuple[int, int]]]:
         """What is read: in which units, and where among the places that these look at."""
-        columns.prepare([(rows, plan.shape(rows.have).coded) for plan, rows in self.units])
+        columns.prepare([(rows, shape.coded) for (_, rows), shape in zip(self.units, self.shapes, strict=True)])
         found: dict[Field | Search, list[tuple[int, int]]] = {}
-        for unit, (plan, rows) in enumerate(self.units):
-            shape = plan.shape(rows.have)
-            self.offsets[unit][:] = shape.blank
+        for unit, shape in enumerate(self.shapes):
             for number, reader in shape.readers:
                 found.setdefault(reader, []).append((unit, number))
         return found
@@ -127,7 +126,7 @@ class Stack:
             height = rows.frame.height
             chosen, codes = np.empty(height, np.int32), np.empty(height, np.int32)
             many = plan.ledger.sign(
-                ids, np.array(self.offsets[unit], np.int64), plan.shape(rows.have).looked, table, begins, height,
+                ids, np.array(self.offsets[unit], np.int64), self.shapes[unit].looked, table, begins, height,
                 bool(plan.always), chosen, codes)
             if many:
                 found.append((unit, chosen[:many], codes[:many]))
