@@ -138,7 +138,9 @@ def _written(known: Records, record: Ints, joined: Sequence[Sequence[tuple[int, 
 
     if joined or not len(record) or any(frame.raws.origin.encoding for frame in known.frames):
         return make
-    lines: Sequence[bytes] = [line for frame in known.frames for line in frame.raws.lines]
+    frames = known.frames
+    lines: Sequence[bytes] = (
+        frames[0].raws.lines if len(frames) == 1 else [line for frame in frames for line in frame.raws.lines])
     return Written(lines if _each(record, lines) else picked(lines, record), make)
 
 
