@@ -231,8 +231,8 @@ def _cut(value: Any, levels: int) -> Any:
 
 
 def _whole(value: Any) -> int | None:
-    if type(value) is int:
-        return value if -(1 << 63) <= value < 1 << 63 else None
+    if type(value) is int or type(value) is bool:  # as Polars has it
+        return int(value) if -(1 << 63) <= value < 1 << 63 else None
     if type(value) is float:
         return int(value) if value == value and abs(value) < 1 << 62 else None
     if type(value) is str:

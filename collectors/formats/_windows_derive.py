@@ -189,9 +189,8 @@ def registry(columns: Columns) -> None:
         if other is not None:
             lend(columns, other)
     _details(columns)
-    if "registry.path" not in columns:
-        return
-    columns["registry.path"] = Derived("registry.path", columns["registry.path"], registry_path)
+    if "registry.path" in columns:
+        columns["registry.path"] = Derived("registry.path", columns["registry.path"], registry_path)
     add(columns, "registry.hive", "registry.path", hive)
     add(columns, "registry.key", "registry.path", key)
     add(columns, "registry.value", "registry.path", base)

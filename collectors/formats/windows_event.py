@@ -7,16 +7,16 @@ tables of _windows_map.py. https://www.elastic.co/guide/en/beats/winlogbeat/curr
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import repeat
 from operator import itemgetter, methodcaller
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from collectors.formats import _times
+from collectors.formats import _windows_cases as cases
 from collectors.formats import _windows_derive as derive
 from collectors.formats import _windows_styles as styles
 from collectors.formats import _windows_tokens as tokens
@@ -25,8 +25,7 @@ from collectors.formats._json import NESTED, Digger, Flat, Record, blank, leftov
 from collectors.formats._lazy import Columns, Derived, First, Listed, Pool, Shape, gathered, of
 from collectors.formats._spans import Cells
 from collectors.formats._text import decode_line
-from collectors.formats._windows_map import DATASETS, HASHED, LEVELS, SERVICE, TABLES, Kind, level
-from soc_core.lexicon import ELSEWHERE
+from collectors.formats._windows_map import HASHED, LEVELS, SERVICE, TABLES, Kind, level
 from soc_core.protocols import Context, Fault, Ints, Parsed
 from soc_core.schema import SCHEMA
 from soc_core.table import Column, Single, Spread, Texts, picked
@@ -37,7 +36,6 @@ XML = methodcaller("startswith", b"<")
 Key = tuple[str, str]  # channel and event id
 Row = tuple[Any, ...]
 Kinds = dict[tuple[Any, ...], tuple[list[int], list[Row]]]
-LINUX, SYSMON = "linux-sysmon", "sysmon"
 EVENT_TYPE = re.compile(r"^EventType: (\w+)", re.M)
 NAMED = ("source.", "destination.", "user.", "group.")  # where a dash stands for nobody
 
@@ -221,20 +219,21 @@ def _overflow(style: str, groups: Sequence[tuple[styles.Data, Digger]]) -> pl.Se
 
 def _group(style: str, channel: str, code: str, columns: Columns, numbers: Ints) -> list[Shape]:
     """The events of one channel and id, as one shape or, where a value or their provider decides more, a few."""
-    makers = _makers(channel, columns)
+    makers = cases.makers(channel, columns)
     if isinstance(makers, str):
         return _made(style, channel, code, columns, numbers, makers)
-    return [
-        shape for maker in sorted(set(makers.tolist())) for shape in _made(
-            style, channel, code, {name: one.pick(chosen) for name, one in columns.items()}, numbers[chosen], maker)
-        if (chosen := np.flatnonzero(makers == maker)).size
-    ]
+    shapes: list[Shape] = []
+    for maker in sorted(set(makers.tolist())):
+        chosen = np.flatnonzero(makers == maker)
+        some = {name: one.pick(chosen) for name, one in columns.items()}
+        shapes += _made(style, channel, code, some, numbers[chosen], maker)
+    return shapes
 
 
 def _made(style: str, channel: str, code: str, columns: Columns, numbers: Ints, maker: str) -> list[Shape]:
-    linux = maker == LINUX
+    linux = maker == cases.LINUX
     sysmon = "sysmon" in channel.lower() or (not channel and maker)
-    service = SERVICE.get(channel.lower(), SYSMON if sysmon else "")
+    service = SERVICE.get(channel.lower(), cases.SYSMON if sysmon else "")
     kind = TABLES[service].get(code) if service in TABLES else None
     if style == "flat":
         _untangle(columns, service)
@@ -248,7 +247,7 @@ def _made(style: str, channel: str, code: str, columns: Columns, numbers: Ints, 
     if service == "sysmon" and linux and code in ("1", "5") and DATA + "LogonId" in columns:
         columns["sysmon.logon_id"] = columns[DATA + "LogonId"].named("sysmon.logon_id")
     derive.ends(columns)
-    variants = _variants(columns, kind, code, service, linux, len(numbers))
+    variants = cases.variants(columns, kind, code, service, linux, len(numbers))
     if len(variants) == 1 and len(variants[0][0]) == len(numbers):
         return [Shape(numbers, columns, variants[0][1])]
     return [
@@ -268,22 +267,6 @@ def _system(columns: Columns) -> Columns:
     return columns
 
 
-def _makers(channel: str, columns: Columns) -> str | npt.NDArray[np.object_]:
-    """Who wrote the events, as far as it matters: Sysmon for Linux, Sysmon where no channel says so, or "" for others."""
-    held = columns.get("event.provider")
-    if LINUX in channel.lower():
-        return LINUX
-    if held is None:
-        return ""
-    known = {provider: _maker(provider or "", channel) for provider in _distinct(held)}
-    makers = set(known.values())
-    return makers.pop() if len(makers) == 1 else np.array([known[provider] for provider in held.texts], dtype=object)
-
-
-def _maker(provider: str, channel: str) -> str:
-    return LINUX if provider.lower() == LINUX else SYSMON if not channel and "Sysmon" in provider else ""
-
-
 def _untangle(columns: Columns, service: str) -> None:
     """NXLog's own EventType hides that of the event, which then only the message still tells."""
     name = DATA + "EventType"
@@ -293,7 +276,7 @@ def _untangle(columns: Columns, service: str) -> None:
     message = columns.get("message") if service == "sysmon" else None
 
     def slowly() -> Column:
-        if styles.NXLOG_TYPES.isdisjoint(_distinct(held)):
+        if styles.NXLOG_TYPES.isdisjoint(cases.distinct(held)):
             return held
         return Listed(name, held.height, lambda: _told(held.texts, message.texts if message is not None else None))
 
@@ -301,15 +284,6 @@ def _untangle(columns: Columns, service: str) -> None:
         columns[name] = tokens.untangled(held, message, EVENT_TYPE, slowly)
     else:
         columns[name] = slowly()
-
-
-def _distinct(column: Column) -> Texts:
-    """Every text of the column, some of them more than once."""
-    coded = column.coded
-    if coded is None or (coded.codes == ELSEWHERE).any():
-        return column.texts
-    known = coded.lexicon.texts
-    return [known[code] for code in np.unique(coded.codes).tolist()]
 
 
 def _told(values: Texts, messages: Texts | None) -> Texts:
@@ -373,46 +347,3 @@ def _spawned(columns: Columns) -> None:
     user, domain = columns.get(DATA + "SubjectUserName"), columns.get(DATA + "SubjectDomainName")
     if user is not None and domain is not None:
         derive.lend(columns, derive.joined(DATA + "User", domain, user))
-
-
-def _variants(
-    columns: Columns, kind: Kind | None, code: str, service: str, linux: bool, height: int
-) -> list[tuple[Ints, dict[str, Any]]]:
-    """(rows, constants): one for most event ids, several where `split` decides."""
-    every = np.arange(height, dtype=np.int64)
-    product = "linux" if linux else "windows"
-    fixed: dict[str, Any] = {
-        "event.kind": "event", "event.code": code, "event.module": "sysmon" if linux else "windows",
-        "event.dataset": "sysmon.linux" if linux else DATASETS.get(service, "windows.other"),
-        "host.os.type": product, "event.category": ["host"], "event.type": ["info"],
-    }
-    services = [] if linux else ["windows//", *([f"windows//{service}"] if service else [])]
-    if service == "rpcfw":
-        services.append("rpc_firewall/application/")
-    if kind is None:
-        return [(every, fixed | {"sigma.logsource": services or ["linux//"]})]
-    fixed |= {"event.action": kind.action, "event.category": [kind.category]}
-    cases, rows = {"": (kind.types, kind.sigma)}, {"": every}
-    if kind.split and kind.variants:
-        cases = dict(kind.variants)
-        held = columns.get(DATA + kind.split)
-        if held is not None:
-            codes = _cased(held, cases)
-            rows = {case: np.flatnonzero(codes == case) for case in cases}
-    return [
-        (rows[case], fixed | {"event.type": list(types), "sigma.logsource": [f"{product}/{one}/"
-            for one in sigma] + services})
-        for case, (types, sigma) in cases.items() if len(rows.get(case, ()))
-    ]
-
-
-def _cased(column: Column, cases: Collection[str]) -> npt.NDArray[np.object_]:
-    """Each value of the column that is a case, "" for any other."""
-    coded = column.coded
-    if coded is None or (coded.codes == ELSEWHERE).any():
-        return np.array([value if value in cases else "" for value in column.texts], dtype=object)
-    distinct, places = np.unique(coded.codes, return_inverse=True)
-    known = coded.lexicon.texts
-    return np.array([text if (text := known[code]) in cases else "" for code in distinct.tolist()],
-        dtype=object)[places]
-

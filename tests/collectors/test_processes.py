@@ -108,7 +108,8 @@ def test_what_is_saved_is_what_is_known() -> None:
         other.restore(held.snapshot())
         other.restore(other.snapshot())
         assert (other._young, other._old, other._size) == (held._young, held._old, held._size)
-    assert enriched(batch(WRITES.replace("{1}", "{2}")), known=other)[0]["process.command_line"] == "w3wp -ap MSExchange"
+    (wrote,) = enriched(batch(WRITES.replace("{1}", "{2}")), known=other)
+    assert wrote["process.command_line"] == "w3wp -ap MSExchange"
     assert held._old
     held._keep("pc-1\n{9}", Process("\ud800", None, None, None, None, None), 0)
     other.restore(held.snapshot())

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.formats._lazy import Derived, Either, Json, Listed, Memo, Pool
+from collectors.formats._lazy import Derived, First, Json, Listed, Memo, Pool
+from soc_core.coded import CodedColumn
 from soc_core.events import EventBatch, Part
 from soc_core.garbage import uncollected
+from soc_core.lexicon import Lexicon
 from soc_core.table import Alias, Column, Lazy, Single, Spread, Table
 
 NAME = "process.executable"
@@ -47,11 +49,27 @@ def test_a_pool_makes_one_series_for_all_shapes() -> None:
     assert (second.series.to_list(), first.series.to_list(), other.series.to_list()) == (["b"], ["a", None], [7])
 
 
-def test_either_is_the_second_only_where_the_first_is_empty() -> None:
+def test_each_row_has_the_first_value_that_it_has() -> None:
     nothing, some, more = Json(NAME, [None, None]), Json(NAME, [None, "a"]), Json(NAME, ["b", "c"])
-    assert Either(nothing, more).series.to_list() == ["b", "c"]
-    assert Either(some, more).series.to_list() == [None, "a"]
-    assert Either(nothing, more).pick(np.array([1])).series.to_list() == ["c"]
+    for first, second, want in ((nothing, more, ["b", "c"]), (some, more, ["b", "a"]), (more, some, ["b", "c"]),
+                                (some, nothing, [None, "a"])):
+        assert First(NAME, first, second).series.to_list() == list(First(NAME, first, second).texts) == want
+        assert First(NAME, first, second).at([1, 0]) == want[::-1]
+        assert First(NAME, first, second).pick(np.array([1])).series.to_list() == want[1:]
+        assert not First(NAME, first, second).empty
+    assert First(NAME, nothing, nothing).empty
+    lists = Json("dns.answers.data", [None, ["a"]]), Json("dns.answers.data", [["b"], ["c"]])
+    assert First("dns.answers.data", *lists).series.to_list() == [["b"], ["a"]]
+
+
+def test_codes_of_two_columns_are_of_one_lexicon_or_none_at_all() -> None:
+    lexicon = Lexicon()
+    some, more = (CodedColumn(NAME, lexicon, lexicon.codes(texts)) for texts in (["a", None], ["b", "c"]))
+    coded = First(NAME, some, more).coded
+    assert coded is not None
+    assert lexicon.some(coded.codes.tolist()) == ["a", "c"]
+    assert First(NAME, more, Json(NAME, ["x", "y"])).coded == more.coded
+    assert First(NAME, some, CodedColumn(NAME, Lexicon(), np.zeros(2, np.int32))).coded is None
 
 
 def test_a_text_is_read_once() -> None:
