@@ -152,10 +152,8 @@ class Field:
         self.tables = [*kept[1 - BOOKS * (1 if self.plain else 3 + len(self.places)) :], (ref(book), wider)]
         return wider
 
-    def learn(self, book: Book, codes: Codes) -> None:
-        """Judge what is not known yet of these values."""
-        table = self.table(book)
-        fresh = np.unique(codes[(codes > 0) & (table[codes] == 0)]).astype(np.int32)
+    def learn(self, book: Book, fresh: Codes) -> None:
+        """Judge values that are not known yet."""
         if isinstance(book, Lexicon):
             found = self._numbers(book, fresh)
         elif self.jury is None or any(label for _, label in self.places):

@@ -9,19 +9,19 @@ import numpy as np
 from soc_core.native import kernel
 from soc_core.words import folded
 
-UNKNOWN, ELSEWHERE = 1, 2  # what `look` met
+ELSEWHERE, FRESH = 1, 2  # what `look` met
 SHIFT, SILENT = 32, 1  # as in ledger.py
 PAIR, BEYOND, HIDDEN = 1, 2, 4  # what `meet` met
 BLOCK = 256  # bytes that `confirm` looks at together
 
 
 @kernel
-def look(table: Any, codes: Any, out: Any) -> int:
+def look(table: Any, codes: Any, out: Any, fresh: Any) -> int:
     """Set numbers by code. `table`: by code, one more than the set number, 0 where it is not known yet.
 
-    Gives UNKNOWN and ELSEWHERE for what could not be looked up.
+    Gives ELSEWHERE where there is a value without a code, and FRESH for each of those not known, which `fresh` lists.
     """
-    met = 0
+    met, many = 0, 0
     for row in range(len(codes)):
         code = codes[row]
         if code < 0:
@@ -30,9 +30,12 @@ def look(table: Any, codes: Any, out: Any) -> int:
             continue
         known = table[code]
         if known == 0:
-            met |= UNKNOWN
+            fresh[many], table[code] = code, -1  # each once
+            many += 1
         out[row] = known - 1
-    return met
+    for number in range(many):
+        table[fresh[number]] = 0
+    return met + many * FRESH
 
 
 @kernel

@@ -101,11 +101,11 @@ class Stack:
               ) -> Ids:
         """The set numbers; what is new is judged."""
         book, codes = field.together(lexicons, lines, [rows.frame.height for rows in several])
-        out = np.empty(len(codes), np.int32)
-        met = self.loops.look(field.table(book), codes, out)
-        if met & self.loops.UNKNOWN:
-            field.learn(book, codes)
-            met = self.loops.look(field.table(book), codes, out)
+        out, fresh = np.empty(len(codes), np.int32), np.empty(len(codes), np.int32)
+        met = self.loops.look(field.table(book), codes, out, fresh)
+        if met >= self.loops.FRESH:
+            field.learn(book, fresh[: met // self.loops.FRESH])
+            met = self.loops.look(field.table(book), codes, out, fresh)
         if met & self.loops.ELSEWHERE:
             at = 0
             for rows in several:
