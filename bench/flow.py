@@ -236,7 +236,7 @@ def work(number: int, folder: Path, shared: Shared) -> None:
         if worker.outlet:
             worker.outlet.send = watch.timed("sharing", worker.outlet.send)  # type: ignore[method-assign]
         garbage.settle()
-        keeping = garbage.Keeping()
+        keeping, watch.pause = garbage.Keeping(), 0.0
         shared.ready.wait()
         began = time.process_time()
         halves: list[int] = []
