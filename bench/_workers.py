@@ -8,12 +8,14 @@ takes is shown, and how two workers do on the rest.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,17 +23,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from confluent_kafka.admin import AdminClient
 
-from bench.ingest import sshd
+from bench import _mix
 from soc_core import clock
-from soc_core.config import ROOT, load
+from soc_core.config import ROOT, Settings, load
 from soc_core.journal.kafka import KafkaJournal
 from soc_core.protocols import Origin, Raws
 from soc_core.state import claims, commits
 from soc_core.state.claims import SHARED
 from soc_core.state.database import Database
 
+CORPORA = Path(os.environ.get("SOC_CORPORA") or Path(__file__).resolve().parents[2] / "shared" / "corpora")
 RECORDS = int(os.environ.get("SOC_BENCH_RECORDS", "600000"))
-PARTITIONS, SOURCES, APPEND = 8, 4, 2000  # sources of each partition
+PARTITIONS, APPEND = 8, 2000
 WARM, DONE = 0.3, 0.85  # of all records: where measuring begins and ends
 PATIENCE = 900.0
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -81,21 +84,39 @@ def figures(address: str, broker: int | None) -> list[dict[str, Any]]:
     ]
 
 
+def rules() -> list[Path]:
+    """Ours, and the public ones where they are."""
+    public = [CORPORA / "sigma-rules" / name for name in ("rules", "correlation")]
+    return [*Settings().rules, *(path for path in public if path.exists())]
+
+
 def fill(address: str, topic: str) -> None:
-    """RECORDS lines of many sources into the topic, as many into each partition."""
+    """RECORDS as bench/mix.yml mixes them into the topic, as many of each kind into each partition."""
     journal = KafkaJournal(address, topic, PARTITIONS)
-    homes: list[list[str]] = [[] for _ in range(PARTITIONS)]
-    for name in map("gate-{}".format, count()):
-        homes[journal.partition_of(name)].append(name)
-        if min(map(len, homes)) >= SOURCES:
-            break
-    names = [name for some in zip(*homes, strict=False) for name in some]  # partition by partition
-    lines = list(sshd(RECORDS, 7))
-    for number, at in enumerate(range(0, RECORDS, APPEND)):
-        some = lines[at : at + APPEND]
-        origin = Origin(source=names[number % len(names)], format="syslog")
-        journal.append([Raws(origin, some, clock.now(), np.arange(len(some), dtype=np.int64) + at)])
+    kinds = _mix.mix()
+    homes = {name: at_home(journal, name) for name in kinds}
+    draw, at = random.Random(7), dict.fromkeys(kinds, 0)
+    for _ in range(RECORDS // (APPEND * PARTITIONS)):
+        for partition in range(PARTITIONS):
+            stamp = datetime.now(_mix.CHINA)
+            found = []
+            for name, kind in kinds.items():
+                lines = [_mix.MAKERS[name](draw, stamp, partition).encode() for _ in range(APPEND * kind.share // 100)]
+                origin = Origin(source=homes[name][partition], format=kind.format)
+                found.append(Raws(origin, lines, clock.now(), np.arange(len(lines), dtype=np.int64) + at[name]))
+            journal.append(found)
+        at = {name: start + APPEND * kinds[name].share // 100 for name, start in at.items()}
     journal.close()
+
+
+def at_home(journal: KafkaJournal, kind: str) -> list[str]:
+    """A source of this kind for each partition."""
+    found: dict[int, str] = {}
+    for name in map(f"bench:{kind}:{{}}".format, count()):
+        found.setdefault(journal.partition_of(name), name)
+        if len(found) == PARTITIONS:
+            return [found[partition] for partition in range(PARTITIONS)]
+    raise AssertionError("unreachable")
 
 
 def run(folder: Path, cache: Path, address: str, topic: str, size: int, broker: int | None) -> Run:
@@ -104,7 +125,7 @@ def run(folder: Path, cache: Path, address: str, topic: str, size: int, broker: 
     data.mkdir()
     (data / "cache").symlink_to(cache)
     (data / "soc.yaml").write_text(f"journal: {{kafka: {{servers: '{address}', topic: {topic}, keep: true}}}}\n"
-                                   f"partitions: {PARTITIONS}\n")
+                                   f"partitions: {PARTITIONS}\nrules: [{', '.join(map(str, rules()))}]\n")
     settings = load(data)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
     with (data / "log").open("wb") as out:
