@@ -7,26 +7,42 @@ the caller's own Python does the same, slower: tests hold the one to the other. 
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import importlib
+import logging
 import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+log = logging.getLogger(__name__)
 OFF = "SOC_NATIVE"
 KEPT = 32  # versions of modules whose machine code is kept
 IMPORTED = re.compile(rb"^from ([\w.]+) import", re.M)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+@cache
 def folder() -> Path:
-    """Where machine code is kept: XDG_CACHE_HOME or ~/.cache. Losing it costs seconds, never results."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "citysoc" / "kernels"
+    """Where machine code is kept: XDG_CACHE_HOME or ~/.cache. Losing it costs seconds, never results.
+
+    Where that cannot be written, a folder of this process's own, which goes with it: no other's code is ever taken.
+    """
+    held = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "citysoc" / "kernels"
+    try:
+        held.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=held).close()
+    except OSError as error:
+        log.warning("kernels are compiled anew at every start: %s", error)
+        held = Path(tempfile.mkdtemp(prefix="citysoc-kernels-"))
+        atexit.register(shutil.rmtree, held, ignore_errors=True)
+    return held
 
 
 def wanted() -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from soc_core import native
+from soc_core.config import ROOT
 
 INNER = """from soc_core.native import inner
 
@@ -56,3 +59,25 @@ def test_machine_code_of_old_versions_goes(tmp_path: Path, monkeypatch: pytest.M
         path.mkdir()
     assert len(list(tmp_path.iterdir())) == 4
     assert (tmp_path / "v5").exists()
+
+
+READING = """
+from soc_core import native
+from soc_core.words import folded
+
+native.kernels("soc_core.words")
+print(native.folder())
+"""
+
+
+@pytest.mark.skipif(native.numba() is None, reason="no numba here")
+def test_where_no_cache_can_be_written_kernels_are_made_for_this_process(tmp_path: Path) -> None:
+    """As in a service whose file system is read-only."""
+    (nowhere := tmp_path / "file").write_text("no folder")
+    (held := tmp_path / "temporary").mkdir()
+    made = subprocess.run(
+        [sys.executable, "-c", READING], capture_output=True, text=True, check=True, timeout=120, cwd=ROOT,
+        env={**os.environ, "XDG_CACHE_HOME": str(nowhere), "TMPDIR": str(held), "PYTHONPATH": str(ROOT)})
+    assert Path(made.stdout.strip()).parent == held
+    assert "compiled anew" in made.stderr
+    assert list(held.iterdir()) == []
