@@ -12,7 +12,7 @@ import orjson
 import polars as pl
 
 from collectors.formats import _times, _user_agent
-from collectors.formats._frames import endpoints
+from collectors.formats._frames import endpoints, over
 from collectors.formats._text import Shape
 
 QUOTED = r'(?:[^"\\]|\\.)*'
@@ -60,7 +60,7 @@ def columns(groups: pl.DataFrame) -> pl.DataFrame:
     if plain.any():  # not a request line: kept as what was asked for, unless there was nothing
         odd = pl.when(plain & ~groups["request_"].is_in(["", "-"])).then(groups["request_"])
         request = request.with_columns(pl.col("url.original").fill_null(odd))
-    frame = endpoints(frame.hstack(request), ("source",)).with_columns(parts)
+    frame = over(endpoints(frame.hstack(request), ("source",)), parts)
     frame = frame.with_columns(_numbers(frame))
     if "protocol_" in frame.columns:
         frame = frame.with_columns(

@@ -6,6 +6,7 @@ path may stop at an object or a list: the column then holds its JSON text. A ste
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import polars as pl
 
 from collectors.formats import _times
 from collectors.formats._access_log import url_parts
-from collectors.formats._frames import Piece, endpoints, finish, gather
+from collectors.formats._frames import Piece, endpoints, finish, gather, under
 from collectors.formats._json import Record, leftovers, records, series
 from soc_core.protocols import Context, Fault, Parsed
 from soc_core.schema import SCHEMA
@@ -25,7 +26,8 @@ Tree = dict[str, Any]
 
 
 class Event(NamedTuple):
-    """One event while it is made: the number of its line, the record, columns found, what is left."""
+    """One event while it is made: the number of its line (of the event, where a line holds several), the record,
+    columns found, what is left."""
 
     line: int
     record: Record
@@ -85,6 +87,7 @@ def parse_records(
     """
     found, faults = records(lines, ctx.encoding)
     groups: dict[str, tuple[Mapping[str, Any], list[Event]]] = {}
+    origins: list[int] = []  # the line of each event: those of one line stay in its order, whatever stands beside them
     for number, whole in enumerate(found):
         if whole is None:
             continue
@@ -96,11 +99,13 @@ def parse_records(
             continue
         for record in held:
             columns: Record = {}
-            event = Event(number, record, columns, read(record, table, columns))
+            event = Event(len(origins), record, columns, read(record, table, columns))
+            origins.append(number)
             fixed = made(event) or {}
             key = fixed.get("event.dataset", "")
             groups.setdefault(key, (fixed, []))[1].append(event)
-    return gather((piece(events, fixed, space, timezone) for fixed, events in groups.values()), faults)
+    parsed = gather((piece(events, fixed, space, timezone) for fixed, events in groups.values()), faults)
+    return dataclasses.replace(parsed, line_no=np.array(origins, dtype=np.int64)[parsed.line_no])
 
 
 def piece(events: Sequence[Event], fixed: Mapping[str, Any], space: str, timezone: str) -> Piece:
@@ -133,14 +138,8 @@ def nested(space: str, rest: Record) -> Record | None:
 def derived(frame: pl.DataFrame) -> pl.DataFrame:
     """Addresses, and the parts of an address on the web."""
     for side in SIDES:
-        if f"{side}.address" in frame.columns:
-            if f"{side}.ip" in frame.columns:
-                continue
-            frame = endpoints(frame, (side,))
-    if "url.original" in frame.columns:
-        parts = [part for part in url_parts(frame["url.original"]) if part.name not in frame.columns]
-        frame = frame.with_columns(parts)
-    return frame
+        frame = endpoints(frame, (side,))
+    return under(frame, url_parts(frame["url.original"])) if "url.original" in frame.columns else frame
 
 
 def stamps(text: pl.Series, timezone: str) -> pl.Series:

@@ -123,13 +123,31 @@ def endpoints(frame: pl.DataFrame, sides: Sequence[str] = ("source", "destinatio
     for side in sides:
         if f"{side}.address" in frame.columns:
             ip = addresses(frame[f"{side}.address"]).alias(f"{side}.ip")
-            frame = frame.hstack([ip])
-            if not ip.null_count() or f"{side}.domain" in frame.columns:
+            frame = under(frame, [ip])
+            if not ip.null_count():
                 continue
             named = ip.is_null() & frame[f"{side}.address"].str.contains(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
             if named.any():
-                frame = frame.with_columns(pl.when(named).then(pl.col(f"{side}.address")).alias(f"{side}.domain"))
+                name = pl.when(named).then(frame[f"{side}.address"]).alias(f"{side}.domain")
+                frame = under(frame, pl.select(name).get_columns())
     return frame
+
+
+def under(frame: pl.DataFrame, columns: Iterable[pl.Series]) -> pl.DataFrame:
+    """The frame, and these columns where a row has nothing of that name: no row decides for those beside it."""
+    return frame.with_columns([
+        column if column.name not in frame.columns else either(frame[column.name], column) for column in columns])
+
+
+def over(frame: pl.DataFrame, columns: Iterable[pl.Series]) -> pl.DataFrame:
+    """These columns, and the frame's where they have nothing in a row."""
+    return frame.with_columns([
+        column if column.name not in frame.columns else either(column, frame[column.name]) for column in columns])
+
+
+def either(first: pl.Series, second: pl.Series) -> pl.Series:
+    """Row by row the first's value, or where it has none the second's."""
+    return first.zip_with(first.is_not_null(), second.cast(first.dtype)) if first.null_count() else first
 
 
 def finish(frame: pl.DataFrame, constants: Mapping[str, Any] | None = None) -> pl.DataFrame:
@@ -150,8 +168,8 @@ def _filled(height: int, columns: Mapping[str, pl.Series], constants: Mapping[st
         known = found.get(name)
         if known is None:
             found[name] = constant(name, value, height)
-        elif known.null_count() and isinstance(value, str):
-            found[name] = known.fill_null(value)
+        elif known.null_count():
+            found[name] = either(known, constant(name, value, height))
     return found
 
 
@@ -178,11 +196,15 @@ def single_list(series: pl.Series, name: str) -> pl.Series:
 
 
 def relate(name: str, sources: Sequence[str], held: Sequence[dict[str, pl.Series]]) -> None:
-    """Distinct values of the sources, row by row, without blanks, for every shape that has one of them."""
+    """Distinct values of the sources, row by row, without blanks, for every shape that has one of them.
+
+    What an event says itself stands.
+    """
     alone: list[tuple[dict[str, pl.Series], pl.Series]] = []
     more: list[tuple[dict[str, pl.Series], list[pl.Series]]] = []
     for found in held:
-        mine = [found[source] for source in sources if source in found] if name not in found else []
+        own = found.get(name)
+        mine = [found[source] for source in sources if source in found] if own is None or own.null_count() else []
         if len(mine) == 1 and mine[0].dtype == pl.String:
             alone.append((found, mine[0].alias(name)))
         elif mine:
@@ -219,7 +241,7 @@ def _share(whole: pl.Series, parts: Sequence[dict[str, pl.Series]]) -> None:
         height = len(next(iter(found.values())))
         mine = whole.slice(at, height)
         if mine.null_count() < height:
-            found[whole.name] = mine
+            found[whole.name] = either(found[whole.name], mine) if whole.name in found else mine
         at += height
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from collectors.formats._frames import Piece
+from collectors.formats._frames import Piece, either
 from soc_core import registry
 from soc_core.protocols import Context, Ints
 
@@ -130,8 +130,10 @@ def _with_header(frame: pl.DataFrame, header: pl.DataFrame) -> pl.DataFrame:
     add = [header[name] for name in HEADER if name in header.columns and name not in frame.columns]
     if "@timestamp" not in frame.columns:
         add += [header[name] for name in WHEN if name in header.columns]
-    elif frame["@timestamp"].null_count() and "@timestamp" in header.columns:
-        add.append(frame["@timestamp"].fill_null(header["@timestamp"]))
+    elif frame["@timestamp"].null_count():
+        add += [either(frame[name], header[name]) if name in frame.columns else pl.select(
+            pl.when(frame["@timestamp"].is_null()).then(header[name]).alias(name)).to_series()
+            for name in WHEN if name in header.columns]
     add += [frame[name].fill_null(header[name].cast(frame[name].dtype)) for name in HEADER
         if name in header.columns and name in frame.columns and frame[name].null_count()]
     frame = frame.with_columns(add)

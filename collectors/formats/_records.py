@@ -16,7 +16,7 @@ import polars as pl
 from collectors.formats._access_log import url_parts
 from collectors.formats._device import opened
 from collectors.formats._document import stamps
-from collectors.formats._frames import Piece, by_value, endpoints, finish, gather
+from collectors.formats._frames import Piece, by_value, endpoints, finish, gather, under
 from collectors.formats._json import Record, series
 from soc_core.protocols import Context, Fault, Ints, Parsed
 from soc_core.schema import SCHEMA
@@ -82,7 +82,7 @@ def rows_to_piece(
 ) -> Piece:
     """Records of which the same is true, as one piece."""
     frame = _frame([found for found, _ in records], [rest for _, rest in records], space, timezone)
-    frame = frame if head is None else _under(frame, head)
+    frame = frame if head is None else under(frame, head.iter_columns())
     return Piece(rows, finish(polished(frame), fixed))
 
 
@@ -101,43 +101,28 @@ def _frame(found: Sequence[Record], rest: Sequence[Record], space: str, timezone
     return pl.DataFrame(columns, height=len(found))
 
 
-def _under(frame: pl.DataFrame, head: pl.DataFrame) -> pl.DataFrame:
-    """The record's columns before the header's; a time of the record's own says nothing of the header's zone."""
-    if not head.width:
-        return frame
-    add = []
-    for column in head.iter_columns():
-        if column.name not in frame.columns:
-            add.append(column)
-        elif frame[column.name].null_count():
-            add.append(frame[column.name].fill_null(column.cast(frame[column.name].dtype)))
-    return frame.with_columns(add)
-
-
-def polished(frame: pl.DataFrame) -> pl.DataFrame:
-    """Values in ECS's own form, and what follows from them."""
+def polished(frame: pl.DataFrame, cut: bool = False) -> pl.DataFrame:
+    """Values in ECS's own form, and what follows from them. `cut`: addresses of requests are in their parts already."""
     for side in ("source", "destination", "client", "server"):
-        if f"{side}.address" in frame.columns and f"{side}.ip" not in frame.columns:
-            frame = endpoints(frame, (side,))
+        frame = endpoints(frame, (side,))
     have = set(frame.columns)
     add: list[pl.Series] = []
+    beneath: list[pl.Series] = []  # where the record says nothing itself
     add += [by_value(frame[name], mac) for name in ("source.mac", "destination.mac") if name in have]
     if "network.transport" in have:
         add.append(by_value(frame["network.transport"], transport))
-        if "network.iana_number" not in have:
-            number = {name: code for code, name in PROTOCOLS.items()}
-            add.append(by_value(add[-1], number.get).alias("network.iana_number"))
+        number = {name: code for code, name in PROTOCOLS.items()}
+        beneath.append(by_value(add[-1], number.get).alias("network.iana_number"))
     if "source.ip" in have:
         add.append(by_value(frame["source.ip"], lambda ip: "ipv6" if ":" in ip else "ipv4").alias("network.type"))
     add += [by_value(frame[name], _translated) for name in ("source.nat.ip", "destination.nat.ip") if name in have]
     for unit in ("bytes", "packets"):
-        if {f"source.{unit}", f"destination.{unit}"} <= have and f"network.{unit}" not in have:
+        if {f"source.{unit}", f"destination.{unit}"} <= have:
             both = frame[f"source.{unit}"].cast(pl.Int64) + frame[f"destination.{unit}"].cast(pl.Int64)
-            add.append(both.alias(f"network.{unit}"))
-    if "url.original" in have:
-        add += [part for part in url_parts(frame["url.original"]) if part.name not in have]
-    add += _people(frame)
-    return frame.with_columns(add)
+            beneath.append(both.alias(f"network.{unit}"))
+    if "url.original" in have and not cut:
+        beneath += url_parts(frame["url.original"])
+    return under(frame.with_columns([*add, *_people(frame)]), beneath)
 
 
 def _people(frame: pl.DataFrame) -> list[pl.Series]:

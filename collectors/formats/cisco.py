@@ -124,7 +124,10 @@ def _turned(frame: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     pairs = [("source.address", "destination.address"), ("source.port", "destination.port"),
              ("observer.ingress.interface.name", "observer.egress.interface.name")]
     for one, other in pairs:
-        if one in frame.columns and other in frame.columns:
+        known = [name for name in (one, other) if name in frame.columns]
+        if known:
+            frame = frame.with_columns(
+                pl.lit(None, frame.schema[known[0]]).alias(name) for name in (one, other) if name not in known)
             swapped += [pl.select(pl.when(out).then(frame[b]).otherwise(frame[a])).to_series().alias(a)
                         for a, b in ((one, other), (other, one))]
     words = {"inbound": "inbound", "outbound": "outbound"}

@@ -16,7 +16,7 @@ import polars as pl
 from collectors.formats import _times
 from collectors.formats._access_log import REQUEST, url_parts
 from collectors.formats._device import opened, share
-from collectors.formats._frames import Piece, finish, gather, integers
+from collectors.formats._frames import Piece, finish, gather, integers, over
 from collectors.formats._records import polished
 from collectors.formats._text import Shape, match
 from soc_core.protocols import Context, Fault, Ints, Parsed
@@ -115,7 +115,7 @@ def _requests(frame: pl.DataFrame, request: pl.Series) -> pl.DataFrame:
     status = frame["http.response.status_code"].cast(pl.Int64, strict=False)
     real = status >= 100
     outcome = pl.when(real & (status < 400)).then(pl.lit("success")).when(real).then(pl.lit("failure"))
-    frame = frame.with_columns(parts.get_columns()).with_columns(url_parts(parts["url.original"]))
+    frame = over(frame.with_columns(parts.get_columns()), url_parts(parts["url.original"]))
     known = pl.when(real).then(status).alias("http.response.status_code")
     return frame.with_columns(outcome.alias("event.outcome"), known)
 

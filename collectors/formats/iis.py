@@ -19,7 +19,7 @@ import polars as pl
 
 from collectors.formats import _times
 from collectors.formats._access_log import url_parts
-from collectors.formats._frames import Piece, addresses, by_value, endpoints, finish, gather
+from collectors.formats._frames import Piece, addresses, by_value, either, endpoints, finish, gather
 from collectors.formats._text import decode
 from soc_core.protocols import Context, Fault, Ints, Parsed
 
@@ -182,7 +182,8 @@ def _derive(found: dict[str, pl.Series]) -> None:
         found["url.original"] = whole.alias("url.original")
     if "url.original" in found:
         for part in url_parts(found["url.original"]):
-            found.setdefault(part.name, part)
+            own = found.get(part.name)
+            found[part.name] = part if own is None else either(own, part)
     if "url.query" in found:
         found["url.query"] = by_value(found["url.query"], unquote_plus)
     if "url.domain" in found:

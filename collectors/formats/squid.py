@@ -14,7 +14,7 @@ import polars as pl
 
 from collectors.formats import _access_log, _times
 from collectors.formats._device import opened, share
-from collectors.formats._frames import Piece, by_value, finish, gather, unblanked
+from collectors.formats._frames import Piece, by_value, finish, gather, over, unblanked
 from collectors.formats._records import polished
 from collectors.formats._text import Shape, match
 from soc_core.protocols import Context, Fault, Parsed
@@ -88,13 +88,13 @@ def _access(head: pl.DataFrame, groups: pl.DataFrame, shape: Shape) -> pl.DataFr
         )
         frame = frame.with_columns(unblanked(frame[name])
                                    for name in ("destination.address", "http.response.mime_type"))
-        frame = frame.with_columns(_access_log.url_parts(frame["url.original"]))
+        frame = over(frame, _access_log.url_parts(frame["url.original"]))
     frame = frame.with_columns(_authority(frame))
     denied = groups["event.action"].str.contains("DENIED", literal=True).to_list()
     kinds = [["access", "denied" if one else "allowed"] for one in denied]
     frame = frame.with_columns(pl.Series("event.type", kinds, dtype=pl.List(pl.String)), _overflow(groups))
     frame = frame.select(pl.exclude("event.timezone"))
-    return finish(polished(frame), FIXED)
+    return finish(polished(frame, cut=True), FIXED)
 
 
 def _authority(frame: pl.DataFrame) -> list[pl.Series]:

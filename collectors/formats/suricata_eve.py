@@ -14,7 +14,7 @@ import polars as pl
 
 from collectors.formats import _times
 from collectors.formats._access_log import url_parts
-from collectors.formats._frames import Piece, addresses, by_value, finish, gather, single_list
+from collectors.formats._frames import Piece, addresses, by_value, either, finish, gather, single_list
 from collectors.formats._json import Digger, Path, Record, leftovers, records, sample, series
 from collectors.formats._windows_derive import base, ending
 from soc_core.protocols import Context, Fault, Ints, Parsed
@@ -69,6 +69,8 @@ MAP: dict[str, dict[str, str]] = {
 }
 DEEP: dict[Path, str] = {("tls", "ja3", "hash"): "tls.client.ja3", ("tls", "ja3s", "hash"): "tls.server.ja3s"}
 QUESTION = (("dns", "queries"), ("dns", "query"))  # versions 3, and 2 inside alerts
+PROTOCOLS = frozenset({"dns", "http", "tls", "ssh", "smb", "ftp", "smtp", "krb5", "rdp", "snmp", "dhcp", "tftp", "mqtt",
+    "nfs"})  # whose name the type is
 # event_type → (kind, categories, types, Sigma log sources)
 NETWORK = ("network",)
 TYPES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
@@ -257,9 +259,6 @@ def _derived(columns: dict[str, pl.Series], kind: str) -> None:
     ):
         if name in columns:
             columns[name] = by_value(columns[name], read)
-    if "network.protocol" not in columns and kind in ("dns", "http", "tls", "ssh", "smb", "ftp", "smtp", "krb5", "rdp",
-        "snmp", "dhcp", "tftp", "mqtt", "nfs"):
-        columns["network.protocol"] = pl.Series([kind]).new_from_index(0, len(columns["@timestamp"]))
     if "source.address" in columns:
         columns["network.type"] = by_value(columns["source.address"], lambda t: "ipv6" if ":" in t else "ipv4")
     for unit in ("bytes", "packets"):
@@ -267,7 +266,8 @@ def _derived(columns: dict[str, pl.Series], kind: str) -> None:
             columns[f"network.{unit}"] = columns[f"source.{unit}"] + columns[f"destination.{unit}"]
     if "url.original" in columns:
         for part in url_parts(columns["url.original"]):
-            columns.setdefault(part.name, part)
+            own = columns.get(part.name)
+            columns[part.name] = part if own is None else either(own, part)
         if kind == "http" and "http.response.status_code" in columns:
             status = columns["http.response.status_code"]
             columns["event.outcome"] = pl.Series(["failure" if code and code >= 400 else "success" if code else None
@@ -289,4 +289,6 @@ def _fixed(kind: str) -> dict[str, Any]:
         "observer.product": "Suricata",
         "observer.vendor": "OISF",
     }
+    if kind in PROTOCOLS:
+        fixed["network.protocol"] = kind
     return fixed | ({"sigma.logsource": list(sigma)} if sigma else {})

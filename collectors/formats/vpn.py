@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from collectors.formats import _service
-from collectors.formats._frames import by_value
+from collectors.formats._frames import by_value, over
 from collectors.formats._json import series
 from collectors.formats._pairs import AGAIN, put, spaced
 from collectors.formats._service import Service
@@ -115,8 +115,9 @@ def sniff(lines: Sequence[bytes]) -> float:
 def _polish(frame: pl.DataFrame, own: pl.DataFrame, ctx: Context) -> pl.DataFrame:
     if "pool_" in own.columns and "source.nat.ip" in frame.columns:
         frame = frame.with_columns(frame["source.nat.ip"].fill_null(own["pool_"]))
-    if "said_" in own.columns and "way_" not in own.columns and own["said_"].str.contains(r"(?i)log").any():
-        frame = frame.with_columns(_ending(own["said_"]))
+    if "said_" in own.columns and "way_" not in own.columns:
+        told = own["said_"].str.contains(r"(?i)log")
+        frame = over(frame, [pl.select(pl.when(told).then(one)).to_series() for one in _ending(own["said_"])])
     if own.width or not frame.height or "user.name" in frame.columns:
         return frame
     return _pairs(frame)

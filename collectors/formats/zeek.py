@@ -16,7 +16,7 @@ import polars as pl
 
 from collectors.formats._access_log import url_parts
 from collectors.formats._document import STAMP, stamps
-from collectors.formats._frames import Piece, addresses, by_value, endpoints, finish, gather
+from collectors.formats._frames import Piece, addresses, by_value, endpoints, finish, gather, under
 from collectors.formats._json import Record, leftovers, lists, records, sample, series
 from collectors.formats._text import decode
 from collectors.formats._windows_derive import base, ending
@@ -230,8 +230,7 @@ def _piece(log: str, fields: dict[str, Column], numbers: Ints, rest: list[Record
     frame = pl.DataFrame([one.alias(name) for name, one in columns.items()], height=height)
     frame = endpoints(frame)
     if "url.original" in frame.columns:
-        frame = frame.with_columns([part for part in url_parts(frame["url.original"])
-            if part.name not in frame.columns])
+        frame = under(frame, url_parts(frame["url.original"]))
     return Piece(numbers, finish(frame, _fixed(log, kind)))
 
 
