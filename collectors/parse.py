@@ -75,7 +75,9 @@ def _parse(frames: Sequence[Frame]) -> ParsedFrames:
     for at, frame in enumerate(frames):
         raws = frame.raws
         faults += [FrameFault(at, line, reason) for line, reason in sorted(raws.damaged.items())]
-        whole = np.array([n for n in range(len(raws.lines)) if n not in raws.damaged], dtype=np.int64)
+        whole = np.arange(len(raws.lines), dtype=np.int64)
+        if raws.damaged:
+            whole = np.setdiff1d(whole, list(raws.damaged))
         if len(whole):
             origins.setdefault(raws.origin, []).append((at, whole))
     groups: dict[Key, list[tuple[int, Ints]]] = {}

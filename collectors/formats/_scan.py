@@ -9,54 +9,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
-
+from collectors.formats._scan_bits import ABREAST, BACKSLASH, ESCAPES, QUOTE, digits, low, stops
 from soc_core.native import inner, kernel
 
 NULL, PLAIN, ESCAPED, WHOLE, TRUE, FALSE, FLOAT, OBJECT, ARRAY = range(9)  # kinds of values
 DOUBT = -1
 DEPTH = 64  # levels; more of them are doubtful
-QUOTE, BACKSLASH, COMMA, COLON, MINUS, DOT = 34, 92, 44, 58, 45, 46
+COMMA, COLON, MINUS, DOT = 44, 58, 45, 46
 OPEN, CLOSE, BEGIN, END = 123, 125, 91, 93  # {} and []
-ABREAST = 32
-PLAIN_ESCAPES = (QUOTE, BACKSLASH, 47, 98, 102, 110, 114, 116)  # " \\ / b f n r t
-
-
-def _stops(_context: Any, array: Any, at: Any) -> Any:
-    """A bit for each of 32 bytes that is a quotation mark, a backslash, a control or beyond ASCII."""
-
-    def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        held = context.make_array(signature.args[0])(context, builder, given[0])
-        wide = ir.VectorType(ir.IntType(8), ABREAST)
-        read = builder.load(builder.bitcast(builder.gep(held.data, [given[1]]), wide.as_pointer()))
-        read.align = 1
-        found = builder.icmp_signed("<", read, ir.Constant(wide, [32] * ABREAST))  # those beyond ASCII are below 0
-        for mark in (QUOTE, BACKSLASH):
-            found = builder.or_(found, builder.icmp_signed("==", read, ir.Constant(wide, [mark] * ABREAST)))
-        return builder.bitcast(found, ir.IntType(32))
-
-    return types.uint32(array, types.int64), code
-
-
-def _lowest(_context: Any, _bits: Any) -> Any:
-    """The number of the lowest bit; there must be one."""
-
-    def code(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        return builder.zext(builder.cttz(given[0], ir.Constant(ir.IntType(1), 1)), ir.IntType(64))
-
-    return types.int64(types.uint32), code
-
-
-stops: Any = intrinsic(_stops)  # (bytes, at)
-lowest: Any = intrinsic(_lowest)  # (bits)
+LEAST = tuple(b"9223372036854775808")  # digits of what is least of 64 bits, below 0
 
 
 @inner
 def space(data: Any, at: int, end: int) -> int:
     """The place of the first byte that is no white space."""
-    while at < end and (data[at] == 32 or data[at] == 9 or data[at] == 10 or data[at] == 13):
+    while data[at] <= 32 and at < end and (data[at] == 32 or data[at] == 9 or data[at] == 10 or data[at] == 13):
         at += 1
     return at
 
@@ -91,7 +58,7 @@ def escape(data: Any, at: int) -> int:
                 return DOUBT
         surrogate = data[at + 2] | 32 == 100 and data[at + 3] > 55  # \ud800 to \udfff
         return DOUBT if surrogate else at + 6
-    return at + 2 if sign in PLAIN_ESCAPES else DOUBT
+    return at + 2 if sign in ESCAPES else DOUBT
 
 
 @inner
@@ -103,7 +70,7 @@ def string(data: Any, at: int) -> Any:
         while bits == 0:
             base += ABREAST
             bits = stops(data, base)
-        at = base + lowest(bits)
+        at = base + low(bits)
         sign = data[at]
         if sign == QUOTE:
             return at, kind
@@ -115,14 +82,14 @@ def string(data: Any, at: int) -> Any:
         if at < 0:
             return DOUBT, kind
         if at - base < ABREAST:
-            bits &= types.uint32(0xFFFFFFFF) << types.uint32(at - base)
+            bits &= -1 << (at - base)
         else:
             base, bits = at, stops(data, at)
 
 
 @inner
-def scalar(data: Any, at: int) -> Any:
-    """(where the number or word ends, its kind)."""
+def word(data: Any, at: int) -> Any:
+    """(where true, false or null ends, its kind)."""
     sign = data[at]
     if sign == 116:
         good = data[at + 1] == 114 and data[at + 2] == 117 and data[at + 3] == 101
@@ -130,25 +97,36 @@ def scalar(data: Any, at: int) -> Any:
     if sign == 102:
         good = data[at + 1] == 97 and data[at + 2] == 108 and data[at + 3] == 115 and data[at + 4] == 101
         return (at + 5 if good else DOUBT), FALSE
-    if sign == 110:
-        good = data[at + 1] == 117 and data[at + 2] == 108 and data[at + 3] == 108
-        return (at + 4 if good else DOUBT), NULL
-    first = at + 1 if sign == MINUS else at
-    total = types.uint64(0)
-    stop = first
-    while 48 <= data[stop] <= 57 and stop - first < 20:
-        total = total * types.uint64(10) + types.uint64(data[stop] - 48)
-        stop += 1
-    digits = stop - first
-    if digits == 0 or digits > 19 or (data[first] == 48 and digits > 1):
+    good = sign == 110 and data[at + 1] == 117 and data[at + 2] == 108 and data[at + 3] == 108
+    return (at + 4 if good else DOUBT), NULL
+
+
+@inner
+def beneath(data: Any, at: int) -> bool:
+    """Whether minus this number of 19 digits has 64 bits."""
+    for place, digit in enumerate(LEAST):
+        if data[at + place] != digit:
+            return bool(data[at + place] < digit)
+    return True
+
+
+@inner
+def scalar(data: Any, at: int) -> Any:
+    """(where the number or word ends, its kind)."""
+    first = at + 1 if data[at] == MINUS else at
+    size = low(~digits(data, first))
+    if size == 0:
+        return word(data, at)
+    stop = first + size
+    if size > 19 or (data[first] == 48 and size > 1):
         return DOUBT, WHOLE
     if data[stop] == DOT:
-        at = stop + 1
-        while 48 <= data[at] <= 57:
-            at += 1
-        good = 1 < at - stop < 20 and data[at] | 32 != 101 and digits < 16
-        return (at if good else DOUBT), FLOAT
-    if data[stop] | 32 == 101 or (sign == MINUS and (total == 0 or total > types.uint64(1 << 63))):
+        part = low(~digits(data, stop + 1))
+        at = stop + 1 + part
+        return (at if 0 < part < 19 and data[at] | 32 != 101 and size < 16 else DOUBT), FLOAT
+    if data[stop] | 32 == 101:
+        return DOUBT, FLOAT
+    if first > at and (data[first] == 48 or (size == 19 and not beneath(data, first))):
         return DOUBT, FLOAT
     return stop, WHOLE
 

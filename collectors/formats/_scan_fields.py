@@ -10,23 +10,8 @@ from typing import Any
 
 from numba import types
 
-from collectors.formats._scan import (
-    ABREAST,
-    ARRAY,
-    BACKSLASH,
-    DOT,
-    ESCAPED,
-    FALSE,
-    FLOAT,
-    NULL,
-    OBJECT,
-    OPEN,
-    PLAIN,
-    QUOTE,
-    WHOLE,
-    lowest,
-    stops,
-)
+from collectors.formats._scan import ARRAY, DOT, ESCAPED, FALSE, FLOAT, NULL, OBJECT, OPEN, PLAIN, WHOLE
+from collectors.formats._scan_bits import ABREAST, BACKSLASH, QUOTE, low, stops
 from collectors.formats._scan_tree import Found, Tree
 from soc_core.native import inner, kernel
 from soc_core.words import AHEAD, fetch, load8
@@ -158,7 +143,7 @@ def unescaped(data: Any, start: int, end: int, out: Any, at: int) -> int:
     """Write the text that stands with escapes from start to end; where it ends."""
     while start < end:
         bits = stops(data, start)
-        plain = min(ABREAST if bits == 0 else lowest(bits), end - start)
+        plain = min(ABREAST if bits == 0 else low(bits), end - start)
         run(data, start, start + plain, out, at)
         start, at = start + plain, at + plain
         if start == end or bits == 0:

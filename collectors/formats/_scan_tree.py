@@ -17,21 +17,23 @@ from collectors.formats._scan import (
     COMMA,
     DEPTH,
     DOUBT,
+    ESCAPED,
     OBJECT,
     OPEN,
     PLAIN,
-    QUOTE,
     WHOLE,
     nested,
     scalar,
     space,
-    string,
     value,
 )
+from collectors.formats._scan_bits import ABREAST, QUOTE, in_common
+from collectors.formats._scan_marks import marked, quoted
 from soc_core.native import inner, kernel
-from soc_core.words import alike, hashed
+from soc_core.words import alike, fetch, hashed
 
 NAME, NAMES = 256, 256  # bytes of a name, names of a record: more of them are doubtful
+SOON, CACHED = 1 << 13, 64  # bytes of the next line that are asked for, how many memory gives at once
 
 
 class Tree(NamedTuple):
@@ -51,6 +53,7 @@ class Tree(NamedTuple):
     last: Any  # by node: its last name
     size: Any  # by node: how many names; 0 where one stands twice
     guess: Any  # by node: the node that came after it last
+    told: Any  # by node: where its last name's bytes begin, how many, the name's owner: see `telling`
     nodes: Any  # slots: numbers of nodes by node and name
     count: Any  # names, nodes
 
@@ -85,13 +88,19 @@ def numbered(tree: Tree, data: Any, at: int, size: int, owner: int) -> int:
         slot = (slot + np.uint64(1)) & wrap
     name = tree.count[0]
     start = tree.ends[name - 1]
-    if name == len(tree.ends) or start + size > len(tree.arena):
+    if name == len(tree.ends) or start + size + ABREAST > len(tree.arena):
         return DOUBT
     tree.count[0] = name + 1
     for place in range(size):
         tree.arena[start + place] = data[at + place]
     tree.ends[name], tree.owner[name], tree.names[slot] = start + size, owner, name
     return int(name)
+
+
+@inner
+def telling(size: int, owner: int) -> int:
+    """How long a name is and what it stands under, in the low 32 bits of a number."""
+    return size << 17 | (owner + (1 << 16))
 
 
 @kernel
@@ -114,6 +123,8 @@ def follow(tree: Tree, node: int, name: int) -> int:
         return DOUBT
     tree.count[1] = known + 1
     named = 0 if tree.owner[name] < 0 else 1
+    first = tree.ends[name - 1]
+    tree.told[known] = np.int64(first) << 32 | telling(tree.ends[name] - first, tree.owner[name])
     tree.nodes[slot], tree.above[known], tree.last[known], tree.guess[known] = known, node, name, 0
     tree.size[known] = tree.size[node] + named if node == 0 or tree.size[node] else 0
     if tree.size[known] > NAMES:
@@ -126,49 +137,64 @@ def follow(tree: Tree, node: int, name: int) -> int:
 
 
 @inner
-def step(tree: Tree, data: Any, at: int, end: int, node: int, owner: int) -> Any:
-    """(the node after the name that begins here, where the name ends)."""
+def step(tree: Tree, data: Any, line: int, start: int, stop: int, marks: Any, node: int, owner: int) -> int:
+    """The node after a name, or after a value that is told apart; DOUBT."""
+    size = stop - start
     known = tree.guess[node]
-    if known:
-        name = tree.last[known]
-        start = tree.ends[name - 1]
-        size = tree.ends[name] - start
-        if at + size < end and data[at + size] == QUOTE and tree.owner[name] == owner and alike(
-                tree.arena, start, data, at, size):
-            return known, at + size
-    end, kind = string(data, at)
-    if end < 0 or kind != PLAIN or end - at > NAME:
-        return DOUBT, end
-    known = follow(tree, node, numbered(tree, data, at, end - at, owner))
+    told = tree.told[known]
+    if told & 0xFFFFFFFF == telling(size, owner):
+        first = told >> 32
+        if in_common(tree.arena, first, data, start) | -1 << min(size, ABREAST) == -1 and (
+                size <= ABREAST or alike(tree.arena, first, data, start, size)):
+            return int(known)
+    if size > NAME or marked(marks, start - line, stop - line):
+        return DOUBT
+    known = follow(tree, node, numbered(tree, data, start, size, owner))
     if known >= 0:
         tree.guess[node] = known
-    return known, end
+    return int(known)
 
 
 @inner
-def record(data: Any, at: int, end: int, levels: int, tree: Tree, found: Found, count: int, held: Any) -> Any:
+def text(line: int, at: int, turn: int, quotes: int, places: Any, marks: Any) -> Any:
+    """(first byte, where it ends, kind) of the text that begins here with this of the quotation marks."""
+    if turn + 2 > quotes:
+        return at, DOUBT, PLAIN
+    stop = line + places[turn + 1]
+    return at + 1, stop, ESCAPED if marked(marks, at + 1 - line, stop - line) else PLAIN
+
+
+@inner
+def passed(places: Any, turn: int, quotes: int, place: int) -> int:
+    """Which of the quotation marks is the first that does not stand before a place."""
+    while turn < quotes and places[turn] < place:
+        turn += 1
+    return turn
+
+
+@inner
+def record(data: Any, at: int, end: int, levels: int, tree: Tree, found: Found, count: int, held: Any, places: Any,
+           marks: Any) -> Any:
     """(node, values so far, bits) of the object on a line; `held` is room for three numbers a level."""
-    node, owner, depth, bits = 0, 0, 0, 0
+    node, owner, depth, bits, turn = 0, 0, 0, 0, 0
     line = at
+    quotes = quoted(data, at, end, places, marks)
     at = space(data, at, end)
-    if data[at] != OPEN:
+    if quotes < 0 or data[at] != OPEN:
         return DOUBT, count, 0
     at = space(data, at + 1, end)
     while True:
-        if data[at] != QUOTE:
+        if data[at] != QUOTE or turn + 2 > quotes:
             return DOUBT, count, 0
-        node, at = step(tree, data, at + 1, end, node, owner)
-        if node < 0 or tree.size[node] == 0:
+        stop = line + places[turn + 1]
+        node, turn = step(tree, data, line, at + 1, stop, marks, node, owner), turn + 2
+        at = value(data, stop, end)
+        if node < 0 or tree.size[node] == 0 or at < 0:
             return DOUBT, count, 0
-        name = tree.last[node]
-        at = value(data, at, end)
-        if at < 0:
-            return DOUBT, count, 0
-        start, sign = at, data[at]
+        name, start, sign = tree.last[node], at, data[at]
         if sign == QUOTE:
-            start += 1
-            at, kind = string(data, start)
-            stop, at = at, at + 1
+            start, stop, kind = text(line, at, turn, quotes, places, marks)
+            turn, at = turn + 2, stop + 1
         elif sign in (OPEN, BEGIN):
             kind = OBJECT if sign == OPEN else ARRAY
             if sign == OPEN and depth < levels:
@@ -179,6 +205,7 @@ def record(data: Any, at: int, end: int, levels: int, tree: Tree, found: Found, 
                     depth, count, owner, bits, at = depth + 1, count + 1, name, bits | 1 << kind, inner
                     continue
             at = stop = nested(data, at, end, held[2 * DEPTH :])
+            turn = passed(places, turn, quotes, at - line)
         else:
             at, kind = scalar(data, at)
             stop = at
@@ -187,35 +214,38 @@ def record(data: Any, at: int, end: int, levels: int, tree: Tree, found: Found, 
         found.cells[count] = packed(start - line, stop - line, kind)
         count, bits = count + 1, bits | 1 << kind
         if tree.split[name]:
-            if (kind != PLAIN and (kind != WHOLE or tree.split[name] == 1)) or stop - start > NAME:
-                return DOUBT, count, 0
-            node = follow(tree, node, numbered(tree, data, start, stop - start, -name))
-            if node < 0:
-                return DOUBT, count, 0
+            good = kind == PLAIN or (kind == WHOLE and tree.split[name] != 1)
+            node = step(tree, data, line, start, stop, marks, node, -name) if good else DOUBT
         while True:
             at = space(data, at, end)
-            if data[at] == COMMA:
+            if data[at] == COMMA and node >= 0:
                 at = space(data, at + 1, end)
                 break
-            if data[at] != CLOSE:
+            if data[at] != CLOSE or node < 0:
                 return DOUBT, count, 0
             at += 1
             if depth == 0:
                 return (node if space(data, at, end) == end else DOUBT), count, bits
             depth -= 1
-            owner = held[2 * depth]
-            whole = held[2 * depth + 1]
+            owner, whole = held[2 * depth], held[2 * depth + 1]
             found.cells[whole] = packed(found.cells[whole] >> 34, at - line, OBJECT)
 
 
 @kernel
 def scan(data: Any, starts: Any, ends: Any, line: int, count: int, levels: int, tree: Tree, found: Found,
-         held: Any) -> Any:
-    """(lines read, values found): from `line` on, until there is no room for the values of another."""
+         held: Any, places: Any, marks: Any) -> Any:
+    """(lines read, values found): from `line` on, until there is no room for the values of another.
+
+    `held`, `places`, `marks`: room for what is known of one line.
+    """
     while line < len(starts):
         if count + NAMES > len(found.cells):
             break
-        node, more, bits = record(data, starts[line], ends[line], levels, tree, found, count, held)
+        if line + 1 < len(starts):
+            for place in range(starts[line + 1], min(ends[line + 1], starts[line + 1] + SOON), CACHED):
+                fetch(data, place)
+        node, more, bits = record(data, starts[line], ends[line], levels, tree, found, count, held, places,
+                                  marks)
         found.node[line], found.first[line], found.has[line] = node, count, bits
         if node >= 0:
             count = more

@@ -21,10 +21,10 @@ from soc_core.lexicon import READERS, Ints, Lexicon, Shelf
 from soc_core.native import kernels
 
 TREE = "collectors.formats._scan_tree"
-LONGEST = 1 << 29  # bytes of a line; places have 30 bits
 PAGE, AHEAD = 4096, 32  # of memory; bytes that are read at once
 NODES, LETTERS = 1 << 18, 1 << 22  # sequences of names; bytes of names
 NAMES = 1 << 16
+LINE, MARKS_OF_LINE = 1 << 20, 1 << 16  # bytes and quotation marks of a line that is not doubtful
 PLAIN, ESCAPED, WHOLE, FALSE, ARRAY = 1, 2, 3, 5, 8  # kinds of values, as _scan.py has them
 RENDERED = 2  # the lexicon's readers: plain, escaped, and
 MARKS = np.array([0, 0, 1, 0, 0, 0, RENDERED, RENDERED, RENDERED], np.uint8)  # by kind: which reader
@@ -73,7 +73,7 @@ class Sheet:
 
     KEPT, ROOMS = 1 << 20, 2  # values of the largest room that is used again, how many
 
-    def __init__(self, room: Room, scanner: Scanner, found: Any, starts: Ints, lines: Sequence[bytes]) -> None:
+    def __init__(self, room: Room, scanner: Scanner, found: Any, starts: Ints, lines: Any) -> None:
         self._room, self.scanner, self.found = room, scanner, found
         self.starts, self._lines = starts, lines
         self.data, self.node = MEMORY, found.node
@@ -97,13 +97,15 @@ class Scanner:
         self._names: list[str] = [""]
         self._door = threading.Lock()
         self.tree = module.Tree(
-            seed=np.array([secrets.randbits(64) | 1], np.uint64), arena=np.zeros(LETTERS, np.uint8),
+            seed=np.array([secrets.randbits(64) | 1], np.uint64), arena=np.zeros(LETTERS + AHEAD, np.uint8),
             ends=np.zeros(NAMES, np.int32), owner=np.zeros(NAMES, np.int32), split=np.zeros(NAMES, np.uint8),
             names=np.zeros(2 * NAMES, np.int32), above=np.zeros(NODES, np.int32), last=np.zeros(NODES, np.int32),
-            size=np.zeros(NODES, np.int16), guess=np.zeros(NODES, np.int32), nodes=np.zeros(2 * NODES, np.int32),
+            size=np.zeros(NODES, np.int16), guess=np.zeros(NODES, np.int32), told=np.zeros(NODES, np.int64),
+            nodes=np.zeros(2 * NODES, np.int32),
             count=np.array([1, 1], np.int64),
         )
         self._held = np.zeros(3 * module.DEPTH, np.int64)
+        self._places, self._marks = np.empty(MARKS_OF_LINE, np.int32), np.empty(LINE // AHEAD, np.int64)
         for path, number in split.items():
             code = 0
             for name in path.encode().split(b"\0"):
@@ -138,17 +140,18 @@ class Scanner:
         told = {known[-owner[number]]: known[number] for number in numbers if owner[number] < 0}
         return Shape(tuple(known[number] for number in numbers if not owner[number]), told)
 
-    def scan(self, lines: Sequence[bytes], levels: int) -> Sheet:
-        """All lines; objects down to `levels` below the top are taken apart."""
-        starts, ends, held = _laid(lines)
+    def scan(self, lines: arrow.Spans, levels: int) -> Sheet:
+        """All lines, laid as `_laid` does it; objects down to `levels` below the top are taken apart."""
+        starts, ends, held = lines
         room = _room()
-        node, first = np.empty(len(lines), np.int32), np.empty(len(lines), np.int32)
-        has = np.empty(len(lines), np.uint16)
+        node, first = np.empty(len(starts), np.int32), np.empty(len(starts), np.int32)
+        has = np.empty(len(starts), np.uint16)
         line = count = 0
         while True:
             found = self.module.Found(room.cells, node, first, has)
-            line, count = self.module.scan(MEMORY, starts, ends, line, count, levels, self.tree, found, self._held)
-            if line == len(lines):
+            line, count = self.module.scan(
+                MEMORY, starts, ends, line, count, levels, self.tree, found, self._held, self._places, self._marks)
+            if line == len(starts):
                 return Sheet(room, self, found, starts, held)
             room.widen()
 
@@ -159,15 +162,12 @@ def _laid(lines: Sequence[bytes]) -> arrow.Spans:
     The page behind may be nobody's, and bytes are read many at once: from no further on than the zero that is behind
     every bytes object.
     """
-    spans = arrow.lines(lines)
-    close = np.flatnonzero(spans.ends % PAGE > PAGE - AHEAD).tolist()
-    if not close:
-        return spans
-    held = list(lines)
-    for number in close:
-        held[number] += bytes(AHEAD)
-    starts, _, _ = arrow.lines(held)
-    return arrow.Spans(starts, starts + (spans.ends - spans.starts), held)
+    starts, ends, held = arrow.lines(lines)
+    close = np.flatnonzero(ends % PAGE > PAGE - AHEAD)
+    apart = arrow.lines([held[number] + bytes(AHEAD) for number in close.tolist()])
+    ends[close] += apart.starts - starts[close]
+    starts[close] = apart.starts
+    return arrow.Spans(starts, ends, (held, apart.held))
 
 
 class Scanners:
@@ -181,9 +181,10 @@ class Scanners:
     def scan(self, lines: Sequence[bytes]) -> Sheet | None:
         """The lines, or None where there are no kernels or they are no lines of bytes."""
         module = kernels(TREE)
-        if module is None or set(map(type, lines)) != {bytes} or max(map(len, lines)) > LONGEST:
+        if module is None or set(map(type, lines)) != {bytes}:
             return None
+        laid = _laid(lines)
         with self._lock:
             if self._held is None or self._held.full:
                 self._held = Scanner(module, self._split)
-            return self._held.scan(lines, self._levels)
+            return self._held.scan(laid, self._levels)
