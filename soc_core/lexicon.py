@@ -73,6 +73,7 @@ class Lexicon:
         self._marks = np.zeros(1 << 6, np.uint8)
         self._arena = np.zeros(1 << 11, np.uint8)
         self._counts = np.array([1, 0, limit, 0], np.int64)  # as the kernel says
+        self._keys = np.zeros(64, np.uint64)
 
     def __len__(self) -> int:
         """One more than the highest code."""
@@ -126,7 +127,7 @@ class Lexicon:
             while True:
                 done = self._kernels.encode(
                     whole, starts, ends, marks, codes, done, self.long, TEXT, self._seed, self._mask,
-                    self._slots, self._hashes, self._places, self._marks, self._arena, self._counts,
+                    self._slots, self._hashes, self._places, self._marks, self._arena, self._counts, self._keys,
                 )
                 if done == len(starts):
                     return codes

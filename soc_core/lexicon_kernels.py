@@ -6,54 +6,95 @@ from typing import Any
 
 import numpy as np
 
-from soc_core.native import kernel
-from soc_core.words import AHEAD, alike, fetch, hashed
+from soc_core.native import inner, kernel
+from soc_core.words import alike, fetch, hashed
+
+ABREAST = 16
+SOUGHT, AGAIN, FULL = -2, -3, -2  # states of a row; what there is no room for
+
+
+@inner
+def sought(data: Any, starts: Any, ends: Any, kinds: Any, row: int, long: int) -> int:
+    """Nothing, ELSEWHERE, AGAIN for what the row before has, or SOUGHT."""
+    start, size = starts[row], ends[row] - starts[row]
+    if start < 0:
+        return 0
+    if size > long:
+        return -1
+    if row > 0 and starts[row - 1] >= 0 and ends[row - 1] - starts[row - 1] == size and (
+            len(kinds) == 1 or kinds[row] == kinds[row - 1]) and alike(data, starts[row - 1], data, start, size):
+        return AGAIN
+    return SOUGHT
+
+
+@inner
+def numbered(data: Any, start: int, end: int, kind: Any, key: Any, slots: Any, hashes: Any, places: Any, marks: Any,
+             arena: Any, counts: Any, each: int) -> int:
+    """The code of a value, a new one where it has none yet; -1 where there may be no more, FULL where there is no room.
+    """
+    wrap, size = np.uint64(len(slots) - 1), end - start
+    slot = key & wrap
+    while True:
+        code = slots[slot]
+        if code == 0:
+            break
+        at = places[code]
+        if (hashes[code] == key and places[code + 1] - at == size and marks[code] == kind
+                and alike(arena, at, data, start, size)):
+            return int(code)
+        slot = (slot + np.uint64(1)) & wrap
+    code, at = counts[0], counts[1]
+    if (code + 1) * each + 2 * (at + size) > counts[2]:
+        counts[3] = 1
+        return -1
+    if code + 1 >= len(places) or at + size > len(arena) or 2 * code > len(slots):
+        return FULL
+    slots[slot] = code
+    hashes[code], marks[code], places[code + 1] = key, kind, at + size
+    for place in range(size):
+        arena[at + place] = data[start + place]
+    counts[0], counts[1] = code + 1, at + size
+    return int(code)
 
 
 @kernel
 def encode(data: Any, starts: Any, ends: Any, kinds: Any, codes: Any, done: int, long: int, each: int, seed: Any,
-           mask: Any, slots: Any, hashes: Any, places: Any, marks: Any, arena: Any, counts: Any) -> int:
+           mask: Any, slots: Any, hashes: Any, places: Any, marks: Any, arena: Any, counts: Any, keys: Any) -> int:
     """Fill `codes` from `done` on; how many are filled: all, or up to where there is no room for a new one.
 
-    counts: codes given, bytes of the arena taken, bytes that there may be in all, whether that was too few.
+    counts: codes given, bytes of the arena taken, bytes that there may be in all, whether that was too few. Some rows
+    at a time take each step, so that memory answers for all of them together; `keys` is room for the hashes of ABREAST.
     """
     wrap = np.uint64(len(slots) - 1)
-    for row in range(done, len(starts)):
-        if row + AHEAD < len(starts):
-            fetch(data, starts[row + AHEAD])
-        start, size = starts[row], ends[row] - starts[row]
-        if start < 0:
-            codes[row] = 0
-            continue
-        if size > long:
-            codes[row] = -1
-            continue
-        kind = kinds[row] if len(kinds) > 1 else kinds[0]
-        key = hashed(data, start, start + size, np.uint64(kind), seed) & mask
-        slot = key & wrap
-        while True:
-            code = slots[slot]
-            if code == 0:
-                break
-            at = places[code]
-            if (hashes[code] == key and places[code + 1] - at == size and marks[code] == kind
-                    and alike(arena, at, data, start, size)):
-                break
-            slot = (slot + np.uint64(1)) & wrap
-        if code == 0:
-            code, at = counts[0], counts[1]
-            if (code + 1) * each + 2 * (at + size) > counts[2]:
-                counts[3] = 1
-                codes[row] = -1
+    for low in range(done, len(starts), ABREAST):
+        high = min(low + ABREAST, len(starts))
+        for row in range(low, high):
+            if row + ABREAST < len(starts):
+                fetch(data, starts[row + ABREAST])
+            kind = kinds[row] if len(kinds) > 1 else kinds[0]
+            codes[row] = first = sought(data, starts, ends, kinds, row, long)
+            if first == SOUGHT:
+                keys[row - low] = hashed(data, starts[row], ends[row], np.uint64(kind), seed) & mask
+                fetch(slots, np.int64(keys[row - low] & wrap))
+        for row in range(low, high):
+            if codes[row] == SOUGHT:
+                code = slots[keys[row - low] & wrap]
+                fetch(hashes, code)
+                fetch(places, code)
+        for row in range(low, high):
+            if codes[row] == SOUGHT:
+                fetch(arena, places[slots[keys[row - low] & wrap]])
+        for row in range(low, high):
+            if codes[row] == AGAIN:
+                codes[row] = codes[row - 1]
+            if codes[row] != SOUGHT:
                 continue
-            if code + 1 >= len(places) or at + size > len(arena) or 2 * code > len(slots):
+            kind = kinds[row] if len(kinds) > 1 else kinds[0]
+            code = numbered(data, starts[row], ends[row], kind, keys[row - low], slots, hashes, places, marks, arena,
+                            counts, each)
+            if code == FULL:
                 return row
-            slots[slot] = code
-            hashes[code], marks[code], places[code + 1] = key, kind, at + size
-            for place in range(size):
-                arena[at + place] = data[start + place]
-            counts[0], counts[1] = code + 1, at + size
-        codes[row] = code
+            codes[row] = code
     return len(starts)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from soc_core.lexicon import Bytes, Codes, Lexicon
+from soc_core.lexicon import Bytes, Codes, Lexicon, Read
 from soc_core.schema import SCHEMA
 from soc_core.text import decode
 
@@ -99,6 +99,11 @@ class Column:
         """The values of a text column by their codes, where its maker had them."""
         return None
 
+    def through(self, read: Read) -> Coded | None:
+        """What `read` makes of the texts, where these have codes; see Lexicon.through."""
+        held = self.coded
+        return None if held is None else Coded(held.lexicon, held.lexicon.through(read, held.codes))
+
     @property
     def written(self) -> Strings | None:
         """The texts as a record of JSON writes them, where they are at hand so."""
@@ -155,6 +160,9 @@ class Alias(Column):
     @property
     def coded(self) -> Coded | None:
         return self._of.coded if self.dtype == pl.String else None
+
+    def through(self, read: Read) -> Coded | None:
+        return self._of.through(read) if self.dtype == pl.String else None
 
     @property
     def serial(self) -> bool:

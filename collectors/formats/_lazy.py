@@ -7,7 +7,7 @@ Series. Then one Series is made for all shapes of a batch that have the column, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -102,6 +102,17 @@ class Memo(dict[str | None, Any]):
         return found
 
 
+@lru_cache(maxsize=256)
+def then(first: Read, second: Read) -> Read:
+    """One function of two, the same for the same: what the second makes of what the first makes."""
+
+    def read(text: str) -> Any:
+        found = first(text)
+        return None if found is None else second(found)
+
+    return read
+
+
 def _alone(column: Column, read: Read, row: int) -> str | None:
     value = column.at([row])[0]
     found: str | None = None if value is None else read(value)
@@ -128,11 +139,12 @@ class Derived(Column):
 
     @property
     def _codes(self) -> CodedColumn | None:
-        if self._held is None and self.dtype == pl.String and (held := self._of.coded) is not None:
-            self._held = CodedColumn(
-                self.name, held.lexicon, held.lexicon.through(self._read, held.codes),
-                partial(_alone, self._of, self._read))
+        if self._held is None and self.dtype == pl.String and (held := self._of.through(self._read)) is not None:
+            self._held = CodedColumn(self.name, *held, partial(_alone, self._of, self._read))
         return self._held
+
+    def through(self, read: Read) -> Coded | None:
+        return self._of.through(then(self._read, read)) if self.dtype == pl.String else None
 
     @property
     def empty(self) -> bool:
@@ -247,6 +259,9 @@ class Later(Column):
     @property
     def coded(self) -> Coded | None:
         return self._held.coded
+
+    def through(self, read: Read) -> Coded | None:
+        return self._held.through(read)
 
     @property
     def empty(self) -> bool:

@@ -172,12 +172,15 @@ class Field:
             self._spans = made
         return self._spans
 
-    def through(self, read: Read) -> Codes:
-        """Codes of what `read` makes of each text; see Lexicon.through."""
+    def through(self, read: Read, place: Place) -> Codes:
+        """Codes of what `read` makes of the texts of some lines, or at once of all; see Lexicon.through."""
         known = self._read.get(read)
         if known is None:
-            known = self._read[read] = self.sheet.lexicon.through(read, self.codes)
-        return known
+            some = self.coded(place)
+            if self._codes is None:
+                return self.sheet.lexicon.through(read, some)
+            known = self._read[read] = self.sheet.lexicon.through(read, self._codes)
+        return known[self.local(place)]
 
     @property
     def codes(self) -> Codes:
@@ -295,8 +298,7 @@ class Cells(Column):
         return Coded(self._field.sheet.lexicon, self._field.coded(self._place))
 
     def through(self, read: Read) -> Coded:
-        """What `read` makes of the texts."""
-        return Coded(self._field.sheet.lexicon, self._field.through(read)[self._field.local(self._place)])
+        return Coded(self._field.sheet.lexicon, self._field.through(read, self._place))
 
     @property
     def kinds(self) -> Any:
