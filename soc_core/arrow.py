@@ -90,10 +90,15 @@ def spans(columns: Sequence[pl.Series]) -> tuple[Spans, npt.NDArray[np.uint8]] |
 
 
 def lines(values: Sequence[bytes]) -> Spans:
-    """Spans of bytes objects."""
+    """Spans of bytes objects; of others a start is below 0."""
     held = tuple(values)  # whoever gave them may change his list
-    starts = np.fromiter(map(id, held), np.int64, len(held)) + (INSIDE - BASE)
-    return Spans(starts, starts + np.fromiter(map(len, held), np.int64, len(held)), held)
+    starts, ends = np.fromiter(map(id, held), np.int64, len(held)) - BASE, np.empty(len(held), np.int64)
+    loops = kernels(KERNELS)
+    if loops is None:
+        starts += INSIDE
+        return Spans(starts, starts + np.fromiter(map(len, held), np.int64, len(held)), held)
+    loops.measure(MEMORY, starts, ends, id(bytes), INSIDE)
+    return Spans(starts, ends, held)
 
 
 def uniform(column: pl.Series) -> bool:

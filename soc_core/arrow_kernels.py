@@ -13,12 +13,13 @@ from numba import types
 from numba.extending import intrinsic
 
 from soc_core.native import kernel
-from soc_core.words import alike, load4, load8
+from soc_core.words import AHEAD, alike, fetch, load4, load8
 
 BASE = 4096
 NEXT = 8  # get_next in struct ArrowArrayStream
 LENGTH, OFFSET, BUFFERS, CHILDREN, RELEASE = 0, 2, 5, 6, 8  # words of struct ArrowArray
 VALID, FIRST = 0, 8  # pointers among the buffers: which are not null; the first of the values'
+TYPE, SIZE = 8, 16  # in struct PyVarObject
 INLINE = 12  # bytes of a text that lie in the view itself
 VIEW = 16
 
@@ -41,6 +42,18 @@ invoke: Any = intrinsic(_invoke)
 def word(memory: Any, address: int) -> int:
     """Eight bytes at an address."""
     return int(load8(memory, address - BASE))
+
+
+@kernel
+def measure(memory: Any, starts: Any, ends: Any, kind: int, inside: int) -> None:
+    """Where the bytes of objects lie, of which `starts` has the places; -1 for objects of another kind."""
+    for row in range(len(starts)):
+        if row + AHEAD < len(starts):
+            fetch(memory, starts[row + AHEAD])
+        at = starts[row]
+        good = int(load8(memory, at + TYPE)) == kind
+        starts[row] = at + inside if good else -1
+        ends[row] = at + inside + int(load8(memory, at + SIZE)) if good else -1
 
 
 @kernel

@@ -31,6 +31,25 @@ def mark(tree: Tree, nodes: Any, marks: Any) -> None:
 
 
 @kernel
+def told(tree: Tree, nodes: Any, marks: Any, out: Any) -> None:
+    """For each sequence the sum of the marks above 0 of its names at the top, then what it has under names of `split`.
+
+    The value under a name marked -n stands at n, as the number of a name; 0: there is none.
+    """
+    for number, node in enumerate(nodes):
+        for place in range(out.shape[1]):
+            out[number, place] = 0
+        while node > 0:
+            name = tree.last[node]
+            owner = tree.owner[name]
+            if owner < 0:
+                out[number, -marks[-owner]] = name
+            elif owner == 0 and marks[name] > 0:
+                out[number, 0] += marks[name]
+            node = tree.above[node]
+
+
+@kernel
 def regular(tree: Tree, found: Found, styles: Any, marks: Any, out: Any) -> None:
     """Mark the lines of a style that have objects and lists only where `marks` of (style, name) says.
 

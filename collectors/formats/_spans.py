@@ -37,6 +37,13 @@ def regular(sheet: Sheet, styles: Any, marks: Any) -> Any:
     return out
 
 
+def told(sheet: Sheet, nodes: Ints, marks: Any, width: int) -> list[list[int]]:
+    """What tells sequences of names apart, in so many numbers; see the kernel."""
+    out = np.empty((len(nodes), width), np.int32)
+    kernels(FIELDS).told(sheet.scanner.tree, nodes, marks, out)
+    return out.tolist()
+
+
 class Laid(NamedTuple):
     """Lines of a sheet one after another, and where in each its values stand: by its shape and a name's column."""
 
@@ -88,7 +95,7 @@ class Grid(Generic[Key]):
         marks = np.zeros(len(names), np.uint8)
         self.kernels.mark(scanner.tree, nodes, marks)
         top = np.flatnonzero(marks & (scanner.tree.owner[: len(names)] >= 0))
-        if len(top) > WIDE:
+        if len(top) > WIDE or not self.keys:
             self.keys, self.table = [], np.empty((0, 0), np.int16)
             return
         columns = np.full(len(names), -1, np.int32)
@@ -101,16 +108,16 @@ class Grid(Generic[Key]):
             self.sheet.found, self.lines, self.shapes, groups, self.table, np.zeros(len(nodes), np.uint8), filled)
         listed = list(self.column)
         self.names = [frozenset([listed[at] for at in np.flatnonzero(row).tolist()]) for row in filled]
-        self._filled = filled
+        self._first = filled.argmax(axis=0).tolist()
+        self._last = (len(filled) - 1 - filled[::-1].argmax(axis=0)).tolist()
 
     def field(self, names: tuple[str, ...]) -> Field:
         """The values of the first of these names, line by line, that has any; each must be in some group."""
         known = self._fields.get(names)
         if known is None:
             columns = [self.column[name] for name in names]
-            held = np.flatnonzero(self._filled[:, columns].any(axis=1))
-            known = Field(self.laid, columns, self.bounds[held[0]], self.bounds[held[-1] + 1])
-            self._fields[names] = known
+            low, high = min(self._first[one] for one in columns), max(self._last[one] for one in columns)
+            known = self._fields[names] = Field(self.laid, columns, self.bounds[low], self.bounds[high + 1])
         return known
 
     def place(self, group: int) -> slice:
@@ -285,8 +292,9 @@ class Cells(Column):
     __slots__ = ("_field", "_place")
 
     def __init__(self, name: str, field: Field, place: Place) -> None:
-        super().__init__(name, place.stop - place.start if isinstance(place, slice) else len(place))
-        self._field, self._place = field, place
+        self.name, self._field, self._place = name, field, place  # not by its class's own: these are many
+        self.height = place.stop - place.start if type(place) is slice else len(place)
+        self._series = self._texts = None
 
     @property
     def coded(self) -> Coded | None:

@@ -93,7 +93,8 @@ class Scanner:
 
     def __init__(self, module: Any, split: Mapping[str, bool]) -> None:
         self.module = module
-        self.memo: dict[int, Any] = {}  # what the owner knows of a sequence
+        self.memo: dict[Any, Any] = {}  # what the owner knows
+        self.split: dict[str, int] = {}  # numbers of these names
         self._names: list[str] = [""]
         self._door = threading.Lock()
         self.tree = module.Tree(
@@ -112,6 +113,7 @@ class Scanner:
                 data = np.frombuffer(name + bytes(AHEAD), np.uint8)
                 code = module.numbered(self.tree, data, 0, len(name), code)
             self.tree.split[code] = 2 if number else 1
+            self.split[path] = code
 
     @property
     def full(self) -> bool:
@@ -156,13 +158,15 @@ class Scanner:
             room.widen()
 
 
-def _laid(lines: Sequence[bytes]) -> arrow.Spans:
-    """Where the lines lie. Those that end near the end of a page of memory get zeros behind them.
+def _laid(lines: Sequence[bytes]) -> arrow.Spans | None:
+    """Where the lines lie; None where they are no bytes. Those that end near the end of a page get zeros behind them.
 
     The page behind may be nobody's, and bytes are read many at once: from no further on than the zero that is behind
     every bytes object.
     """
     starts, ends, held = arrow.lines(lines)
+    if starts.min(initial=0) < 0:
+        return None
     close = np.flatnonzero(ends % PAGE > PAGE - AHEAD)
     apart = arrow.lines([held[number] + bytes(AHEAD) for number in close.tolist()])
     ends[close] += apart.starts - starts[close]
@@ -181,9 +185,9 @@ class Scanners:
     def scan(self, lines: Sequence[bytes]) -> Sheet | None:
         """The lines, or None where there are no kernels or they are no lines of bytes."""
         module = kernels(TREE)
-        if module is None or set(map(type, lines)) != {bytes}:
+        laid = None if module is None else _laid(lines)
+        if laid is None:
             return None
-        laid = _laid(lines)
         with self._lock:
             if self._held is None or self._held.full:
                 self._held = Scanner(module, self._split)

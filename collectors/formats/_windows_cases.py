@@ -11,7 +11,7 @@ import numpy.typing as npt
 from collectors.formats._lazy import Columns
 from collectors.formats._windows_derive import DATA
 from collectors.formats._windows_map import DATASETS, Kind
-from soc_core.lexicon import ELSEWHERE
+from soc_core.lexicon import ELSEWHERE, NOTHING
 from soc_core.protocols import Ints
 from soc_core.table import Column, Texts
 
@@ -23,11 +23,15 @@ def makers(channel: str, columns: Columns) -> str | npt.NDArray[np.object_]:
     held = columns.get("event.provider")
     if LINUX in channel.lower():
         return LINUX
-    if held is None:
+    if held is None or (channel and (linux := held.through(_linux)) is not None and not (linux.codes != NOTHING).any()):
         return ""
     known = {provider: _maker(provider or "", channel) for provider in distinct(held)}
     makers = set(known.values())
     return makers.pop() if len(makers) == 1 else np.array([known[provider] for provider in held.texts], dtype=object)
+
+
+def _linux(provider: str) -> str | None:
+    return provider if provider.lower() == LINUX else None
 
 
 def _maker(provider: str, channel: str) -> str:

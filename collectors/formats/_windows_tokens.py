@@ -18,8 +18,8 @@ import polars as pl
 from collectors.formats import _windows_styles as styles
 from collectors.formats._json import Record, leftovers
 from collectors.formats._lazy import Columns, Derived, Later
-from collectors.formats._spans import Cells, Field, Grid, composed, distinct, read_text, regular
-from collectors.formats._tokens import ARRAY, WHOLE, Scanner, Scanners
+from collectors.formats._spans import Cells, Field, Grid, composed, distinct, read_text, regular, told
+from collectors.formats._tokens import ARRAY, WHOLE, Scanner, Scanners, Sheet
 from collectors.formats._windows_derive import DATA, logon_id
 from soc_core.coded import CodedColumn
 from soc_core.lexicon import ELSEWHERE, NOTHING
@@ -37,11 +37,13 @@ PLACES = {  # by style and column: where the value may stand, names one below th
 }
 HOLDERS = {"beats": "winlog\0event_data", "old_beats": "event_data"}
 LISTED = {"beats": "winlog\0keywords", "old_beats": "keywords"}
-SCANNERS = Scanners({
+SPLIT = {  # what tells records apart, and whether it may be a number: of each style the channel, then the event id
     "Channel": False, "EventID": True, "winlog\0channel": False, "winlog\0event_id": True, "log_name": False,
     "event_id": True,
-}, levels=3)
-OF_NAMES = -2  # what is known of all names, beside what is of sequences: their numbers begin with -1
+}
+SCANNERS = Scanners(SPLIT, levels=3)
+EVENT, WINLOG = 1, 2  # marks of names
+OF_NAMES = "names"
 Key = tuple[str, str, str]  # style, channel, event id
 
 
@@ -61,18 +63,10 @@ def read(lines: Sequence[bytes], timezone: str, system: Callable[[Columns], Colu
     sheet = SCANNERS.scan(lines) if len(lines) >= MANY else None
     if sheet is None:
         return [], every
-    known = sheet.scanner.memo
-
-    def key(node: int) -> Key | None:
-        if node not in known:
-            known[node] = _key(*sheet.scanner.shape(node)) if node >= 0 else None
-        found: Key | None = known[node]
-        return found
-
     nodes, shapes = distinct(sheet.node + 1)
-    style = np.array([
-        -1 if (one := key(node)) is None else STYLES.index(one[0]) for node in (nodes - 1).tolist()], np.int8)
-    grid: Grid[Key] = Grid(sheet, key, regular(sheet, style[shapes], _marks(sheet.scanner)))
+    keys = _keys(sheet, nodes - 1)
+    style = np.array([-1 if one is None else STYLES.index(one[0]) for one in keys.values()], np.int8)
+    grid: Grid[Key] = Grid(sheet, keys.__getitem__, regular(sheet, style[shapes], _marks(sheet.scanner)))
     if not grid.keys:
         return [], every
     rest = np.ones(len(lines), bool)
@@ -80,18 +74,25 @@ def read(lines: Sequence[bytes], timezone: str, system: Callable[[Columns], Colu
     return [one for style in STYLES for one in _events(grid, style, timezone, system)], every[rest]
 
 
-def _key(names: Sequence[str], told: Mapping[str, str]) -> Key | None:
-    """As `styles.place` has it for a record, of those that can be told from the names and these values."""
-    if "Event" in names:
-        return None
-    if "EventID" in names:
-        channel, code = told.get("Channel"), told.get("EventID")
-        return ("flat", channel, code) if channel and code is not None else None
-    if "winlog" in names:
-        channel, code = told.get("winlog\0channel"), told.get("winlog\0event_id")
-        return ("beats", channel, code) if channel and code is not None else None
-    channel, code = told.get("log_name"), told.get("event_id")
-    return ("old_beats", channel, code) if channel is not None and code is not None else None
+def _keys(sheet: Sheet, nodes: Ints) -> dict[int, Key | None]:
+    """As `styles.place` has it for a record, for each sequence of names of those that can be told from them."""
+    split, names = sheet.scanner.split, sheet.scanner.names
+    marks = np.zeros(len(names), np.int32)
+    for name, mark in (("Event", EVENT), ("winlog", WINLOG)):
+        if name in names:
+            marks[names.index(name)] = mark
+    for place, name in enumerate(SPLIT, 1):
+        marks[split[name]] = -place
+    texts: list[str | None] = [None, *names[1:]]
+    keys: list[Key | None] = []
+    for bits, *values in told(sheet, nodes, marks, len(SPLIT) + 1):
+        at = 0 if values[1] else 2 if bits & WINLOG else 4
+        channel, code = texts[values[at]], texts[values[at + 1]]
+        if bits & EVENT or channel is None or code is None or (not channel and at < 4):
+            keys.append(None)
+        else:
+            keys.append((STYLES[at // 2], channel, code))
+    return dict(zip(nodes.tolist(), keys, strict=True))
 
 
 def _marks(scanner: Scanner) -> npt.NDArray[np.uint8]:
