@@ -19,12 +19,13 @@ import orjson
 import polars as pl
 
 from detections.sigma import bounds
+from detections.sigma.agenda import Horizons
 from detections.sigma.finding import OWNER, Event, Hits, make_known, title
 from detections.sigma.judge import Value, number
 from detections.sigma.map import Mapping, Reader
 from detections.sigma.rule import Correlation, Rule, RuleSet
 from detections.sigma.shelves import PIECES, Shelves, families
-from detections.sigma.windows import Mark, Series, Spec
+from detections.sigma.windows import Mark, Spec
 from soc_core.clock import DAY, HOUR, MINUTE, SECOND, Micros
 from soc_core.events import EventBatch
 from soc_core.models import REAL, Finding
@@ -56,6 +57,7 @@ class Correlator:
         self.rules = {rule.id: rule for rule in rules.rules}
         self.correlations = {correlation.id: correlation for correlation in rules.correlations}
         self.specs = {c.id: _spec(c) for c in rules.correlations}
+        self.spans = {name: spec.span for name, spec in self.specs.items()}
         self.bases: dict[str, list[Watch]] = {}
         for c in rules.correlations:
             for slot, base in enumerate(c.rules):
@@ -67,7 +69,7 @@ class Correlator:
         self.waiting = [name for name in _inner_first(self.correlations) if self.specs[name].waits]
         self.readers: dict[tuple[str, str, str], tuple[tuple[Reader, ...], tuple[Reader, ...]]] = {}
         self.told: tuple[Event | None, dict[str, Any]] = (None, {})  # the event at hand, as its findings need it
-        self.series = Shelves(self.families)
+        self.series = Shelves(self.families, self.waiting)
         self.sources: dict[str, list[Micros]] = {}  # source → latest event time, clock at its latest record
         self.clock: Micros = 0
         self.reached: Micros = 0  # the latest event time of any source
@@ -176,13 +178,7 @@ class Correlator:
 
     def _add(self, watch: Watch, key: Key, mark: Mark, place: tuple[int, int]) -> list[Finding]:
         name = watch.name, key
-        shelf = self.series.place(name)
-        series = self.series.held[shelf].get(name)
-        if series is None:
-            series = self.series.held[shelf][name] = Series()
-        before = len(series.marks)
-        done = series.add(mark, watch.spec)
-        self.series.counts[shelf] += len(series.marks) - before
+        series, done = self.series.add(name, mark, watch.spec)
         if series.lost:
             self.shed += series.lost
             series.lost = 0
@@ -252,12 +248,13 @@ class Correlator:
             return max(latest, min(self.clock, self.reached)) - LATENESS
         return latest - LATENESS
 
-    def _horizons(self) -> dict[str, Micros]:
+    def _horizons(self) -> Horizons:
         """By source, the event time before which neither it nor a source that keeps up brings anything in time."""
         own = {source: self._horizon(source) for source in self.sources}
         timely = [own[source] for source, (latest, seen) in self.sources.items() if seen - latest <= HOLD]
-        common = min(timely, default=None)
-        return own if common is None else {source: min(each, common) for source, each in own.items()}
+        silent = max(0, min(self.clock, self.reached)) - LATENESS
+        common = min(timely, default=max(silent, *own.values(), 0))
+        return Horizons(((source, min(each, common)) for source, each in own.items()), min(silent, common))
 
     def heard(self, batch: EventBatch) -> None:
         """Let time pass by all events, and know their sources, though no rule matched them."""
@@ -279,12 +276,12 @@ class Correlator:
         """At the end of all input: judge everything that waits."""
         return self._settle(None)
 
-    def _settle(self, until: dict[str, Micros] | None) -> list[Finding]:
+    def _settle(self, until: Horizons | None) -> list[Finding]:
         """Judge what waits; what a correlation correlates comes before it."""
         out = []
         for name in self.waiting:
             spec, correlation = self.specs[name], self.correlations[name]
-            for (_, key), series in [pair for pair in self.series.items() if pair[0][0] == name]:
+            for (_, key), series in self.series.ripe(name, until):
                 out += self._completed(correlation, key, series.settle(until, spec), NO_PLACE)
         return out
 
@@ -292,32 +289,18 @@ class Correlator:
         """Evict from so many shelves; all have their turn every SWEEP_EVERY, so that no step waits for all."""
         if shelves > 0:
             horizons = self._horizons()
-            newest = max(horizons.values(), default=0)
             for _ in range(shelves):
-                self._sweep_one(self.next, horizons, newest)
+                self.series.sweep(self.next, horizons, self.spans)
                 self.next = (self.next + 1) % PIECES
-                if self.next == 0:
-                    self._forget_silent()
+            if self.next < shelves:
+                self._forget_silent()
             self.swept = self.clock
         while self.count > MOST_MARKS:  # the bound of last resort, counted
             self.shed += self.series.shed()
 
-    def _sweep_one(self, place: int, horizons: dict[str, Micros], newest: Micros) -> None:
-        shelf = self.series.held[place]
-        for name, series in list(shelf.items()):
-            span = self.specs[name[0]].span
-            if series.marks and series.marks[0].at >= newest - span:
-                continue  # all of it is still needed, whatever its sources
-            series.drop(lambda mark, span=span: mark.at < horizons.get(mark.source, 0) - span)  # type: ignore[misc]  # bound now
-            if not series.marks:
-                del shelf[name]
-        self.series.recount(place)
-
     def _forget_silent(self) -> None:
-        silent = {source for source, times in self.sources.items() if self.clock - times[1] > LATENESS}
-        if silent:
-            silent -= {mark.source for _, series in self.series.items() for mark in series.marks}
-            self.sources = {source: times for source, times in self.sources.items() if source not in silent}
+        """A source long silent goes by the clock, as one that was never heard: nothing need be known of it."""
+        self.sources = {source: times for source, times in self.sources.items() if self.clock - times[1] <= LATENESS}
 
     def state(self) -> dict[str, Any]:
         """Everything, as plain data."""
@@ -338,7 +321,7 @@ class Correlator:
         self.sources = {source: list(times) for source, times in state.get("sources", {}).items()}
         self.reached = max((times[0] for times in self.sources.values()), default=0)
         if "series" in state or not state:
-            self.series = Shelves(self.families)
+            self.series = Shelves(self.families, self.waiting)
             for name, key, marks in state.get("series", ()):
                 self.series.put((name, tuple(key)), [Mark(*mark) for mark in marks])
 

@@ -8,6 +8,7 @@ by key where all group by the same fields.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from sys import intern
 from typing import Any
 
 import orjson
@@ -25,6 +26,7 @@ from soc_core.models import Finding
 from soc_core.sharing import EVERYONE, Keeper, Partial
 
 PLACE = (0, 0)  # whoever calls the keeper knows which record it was
+NARROW = 2  # of a key: realm and collector zone, of which there are few
 
 
 class SharingSigma(SigmaDetector):
@@ -103,7 +105,8 @@ class Windows:
             self.correlator._passed(source, at, ingested)
             watch = self.watches.get((name, slot))
             if watch is not None:
-                out += self._add(watch, tuple(key), Mark(at, event, slot, value, source, info))
+                place = tuple(map(intern, key[:NARROW])) + tuple(key[NARROW:])
+                out += self._add(watch, place, Mark(at, event, slot, value, intern(source), info))
         return out
 
     def _add(self, watch: Watch, key: tuple[str, ...], mark: Mark) -> list[Finding]:

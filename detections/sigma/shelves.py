@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice, starmap
+from math import inf
 from operator import attrgetter
+from sys import intern
 from typing import Any
 
 import orjson
 import polars as pl
 
+from detections.sigma.agenda import Agenda, Horizons
 from detections.sigma.rule import Correlation
-from detections.sigma.windows import Mark, Series
+from detections.sigma.windows import Mark, Series, Spec
+from soc_core.clock import MINUTE, SECOND, Micros
 
 CHAIN = "chain"
 PIECES = 128  # of a million marks one shelf takes some 20 ms to save
 FIELDS = ("at", "id", "slot", "value", "source", "info", "fired")  # of a Mark, in its order
+TOLD = (*FIELDS, "series")  # of a shelf
 Name = tuple[str, tuple[str, ...]]  # correlation and key
 
 
@@ -50,12 +55,18 @@ def families(correlations: Sequence[Correlation]) -> dict[str, str]:
 
 
 class Shelves:
-    """Series by correlation and key. `families`: every correlation there is, and its family (family_of)."""
+    """Series by correlation and key. `families`: every correlation there is, and its family (family_of); `waiting`:
+    those of which marks are judged by time alone.
 
-    def __init__(self, families: Mapping[str, str]) -> None:
+    Each key is filed once in `expiry`, not before its first mark has gone by; each mark that waits, in `verdicts`.
+    """
+
+    def __init__(self, families: Mapping[str, str], waiting: Collection[str] = ()) -> None:
         self.families = families
         self.held: list[dict[Name, Series]] = [{} for _ in range(PIECES)]
         self.counts = [0] * PIECES  # marks on each
+        self.expiry: list[Agenda[Name]] = [Agenda(MINUTE) for _ in range(PIECES)]
+        self.verdicts: dict[str, Agenda[Name]] = {name: Agenda(SECOND) for name in waiting}
 
     def __iter__(self) -> Iterator[Name]:
         return (name for shelf in self.held for name in shelf)
@@ -80,22 +91,73 @@ class Shelves:
             place = self.place(name)
             self.held[place][name] = Series(marks)
             self.counts[place] += len(marks)
+            self.expiry[place].file(name, marks[0].at)
+            if name[0] in self.verdicts:
+                for mark in marks:
+                    if mark.waits:
+                        self.verdicts[name[0]].file(name, mark.at)
 
-    def recount(self, place: int) -> None:
-        """Marks were taken from a shelf."""
-        self.counts[place] = sum(len(series.marks) for series in self.held[place].values())
+    def add(self, name: Name, mark: Mark, spec: Spec) -> tuple[Series, list[Mark]]:
+        """Put a mark to its key: where it stands now, and the marks that complete by it."""
+        place = self.place(name)
+        series = self.held[place].get(name)
+        if series is None:
+            series = self.held[place][name] = Series()
+            self.expiry[place].file(name, mark.at)
+        before = len(series.marks)
+        done = series.add(mark, spec)
+        self.counts[place] += len(series.marks) - before
+        if spec.waits:
+            self.verdicts[name[0]].file(name, mark.at)
+        return series, done
+
+    def ripe(self, correlation: str, until: Horizons | None) -> Iterator[tuple[Name, Series]]:
+        """Keys of a correlation with marks that may be judged; what still waits after that is ripe again."""
+        agenda = self.verdicts[correlation]
+        for name in dict.fromkeys(agenda.due(inf if until is None else until.newest + 1)):
+            series = self.held[self.place(name)].get(name)
+            if series is None:
+                continue
+            yield name, series
+            left = next((mark.at for mark in series.marks if mark.waits), None)
+            if until is not None and left is not None and left <= until.newest:
+                agenda.file(name, left)
+
+    def sweep(self, place: int, horizons: Horizons, spans: Mapping[str, Micros]) -> None:
+        """Evict what no window needs from one shelf; only keys whose time has come are looked at."""
+        shelf, agenda = self.held[place], self.expiry[place]
+        for name in agenda.due(horizons.newest - agenda.grain):
+            series, span = shelf[name], spans[name[0]]
+            before = len(series.marks)
+            series.drop(lambda mark, span=span: mark.at < horizons[mark.source] - span)  # type: ignore[misc]  # bound now
+            self.counts[place] += len(series.marks) - before
+            if series.marks:
+                agenda.file(name, max(series.marks[0].at + span, horizons.newest))
+            else:
+                del shelf[name]
 
     def shed(self) -> int:
-        """Of the fullest shelf take the tenth of keys whose events lie furthest back. Returns the marks lost."""
+        """Of the fullest shelf take a tenth of its keys, of those whose events lie furthest back. Returns the marks
+        lost."""
         place = max(range(PIECES), key=self.counts.__getitem__)
-        shelf, before = self.held[place], self.counts[place]
-        for name in sorted(shelf, key=lambda name: shelf[name].marks[-1].at)[: len(shelf) // 10 + 1]:
-            self.counts[place] -= len(shelf.pop(name).marks)
+        shelf, agenda, before = self.held[place], self.expiry[place], self.counts[place]
+        wanted = len(shelf) // 10 + 1
+        while wanted:
+            end, names = agenda.earliest(wanted)
+            for name in names:
+                last = shelf[name].marks[-1].at
+                if last >= end:  # it goes on
+                    agenda.file(name, last)
+                else:
+                    self.counts[place] -= len(shelf.pop(name).marks)
+                    wanted -= 1
         return before - self.counts[place]
 
     def dump(self, place: int) -> bytes:
-        """One shelf: by columns, compressed; some 2 µs and 40 bytes a mark."""
+        """One shelf: by columns, compressed; some 2 µs and 40 bytes a mark. An empty one is b""."""
         shelf = self.held[place]
+        if not shelf:
+            return b""
         marks = [mark for series in shelf.values() for mark in series.marks]
         told: dict[str, Any] = {field: list(map(attrgetter(field), marks)) for field in FIELDS}
         told["series"] = [[name, key, len(series.marks)] for (name, key), series in shelf.items()]
@@ -106,11 +168,12 @@ class Shelves:
     def load(self, place: int, state: bytes) -> None:
         """What `dump` gave, in place of what stands there. Raises ValueError on anything else."""
         try:
-            told = orjson.loads(pl.read_ipc(io.BytesIO(state))["json"][0])
+            told = orjson.loads(pl.read_ipc(io.BytesIO(state))["json"][0]) if state else dict.fromkeys(TOLD, ())
+            told["source"] = map(intern, told["source"])  # there are few, each is named by many marks
             marks = starmap(Mark, zip(*(told[field] for field in FIELDS), strict=True))
-            found = [((name, tuple(key)), list(islice(marks, size))) for name, key, size in told["series"]]
+            found = [((intern(name), tuple(key)), list(islice(marks, size))) for name, key, size in told["series"]]
         except (orjson.JSONDecodeError, pl.exceptions.PolarsError, KeyError, TypeError, ValueError, OSError) as error:
             raise ValueError(f"not a shelf of correlations: {error}") from None
-        self.held[place], self.counts[place] = {}, 0
+        self.held[place], self.counts[place], self.expiry[place] = {}, 0, Agenda(MINUTE)
         for name, mine in found:
             self.put(name, mine)

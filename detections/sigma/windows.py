@@ -53,6 +53,11 @@ class Mark:
     info: dict[str, Any] | str | None  # or its JSON
     fired: bool = False
 
+    @property
+    def waits(self) -> bool:
+        """Whether it is still to be judged, where only time can decide."""
+        return not self.fired and self.info is not None
+
     def plain(self) -> list[Any]:
         return [self.at, self.id, self.slot, self.value, self.source, self.info, self.fired]
 
@@ -115,9 +120,7 @@ class Series:
     def keep(self, marks: list[Mark]) -> None:
         """Hold these marks, sorted, and no others."""
         self.marks = marks
-        self.values: dict[Any, int] = {}
-        for mark in marks:
-            self.values[mark.value] = self.values.get(mark.value, 0) + 1
+        self.values: set[Any] | None = None  # made where it is asked for: most keys have a mark or two
         self.runs: list[list[Micros]] | None = None
 
     def add(self, mark: Mark, spec: Spec) -> list[Mark]:
@@ -136,7 +139,7 @@ class Series:
             self._thin(mark, spec)
             return done
         self.runs = None
-        few = spec.expression is None and spec.kind in DIFFERENT and len(self.values) < spec.need
+        few = spec.expression is None and spec.kind in DIFFERENT and self._few(spec.need)
         for at in range(place, place if few else len(marks)):
             other = marks[at]
             if other.at - mark.at > spec.span:
@@ -156,8 +159,17 @@ class Series:
             if order(marks[place]) == mine:
                 return -1
         marks.insert(place, mark)
-        self.values[mark.value] = self.values.get(mark.value, 0) + 1
+        if self.values is not None:
+            self.values.add(mark.value)
         return place
+
+    def _few(self, need: int) -> bool:
+        """Whether there are fewer different values than that, whenever they were."""
+        if len(self.marks) < need:
+            return True
+        if self.values is None:
+            self.values = {mark.value for mark in self.marks}
+        return len(self.values) < need
 
     def _follows(self, mark: Mark, spec: Spec) -> bool:
         """Whether enough different rules in their order end with the latest mark, within the span.
@@ -179,7 +191,7 @@ class Series:
         """
         done = []
         for place, mark in enumerate(self.marks):
-            if mark.fired or mark.info is None or (until is not None and mark.at > until.get(mark.source, 0)):
+            if not mark.waits or (until is not None and mark.at > until[mark.source]):
                 continue
             mark.fired = _judged(self.marks, place, spec)
             if mark.fired:

@@ -37,5 +37,9 @@ def test_a_shelf_is_taken_up_as_it_was() -> None:
     assert {name: [mark.plain() for mark in series.marks] for name, series in other.items()} == {
         name: [mark.plain() for mark in series.marks] for name, series in shelves.items() if name[0] == "a"}
     assert other.count == 450
+    assert Shelves({}).dump(0) == b""
+    other.load(0, b"")
+    assert not other.held[0]
+    assert other.count == 450 - 3 * sum(name[0] == "a" for name in shelves.held[0])
     with pytest.raises(ValueError, match="not a shelf"):
         other.load(0, b"{}")
