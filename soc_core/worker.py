@@ -119,8 +119,9 @@ class Worker:
     def _due(self, every: clock.Micros) -> list[int]:
         """Lanes of which something was saved so long ago, longest ago first."""
         now = clock.now()
-        for number in self.lanes:
-            self._saved.setdefault(number, now)
+        for number, lane in self.lanes.items():
+            if number not in self._saved:  # what was never saved is saved whole: at once, while it is small
+                self._saved[number] = now if lane.saved or not lane.pieces() else 0
         if time.monotonic() < self._rested:
             return []
         due = [number for number, lane in self.lanes.items() if lane.dirty

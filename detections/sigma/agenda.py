@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from heapq import heappop, heappush
+from math import inf
 from typing import Generic, TypeVar
 
 from soc_core.clock import Micros
@@ -28,10 +29,15 @@ class Agenda(Generic[Name]):
         else:
             names.append(name)
 
+    @property
+    def begins(self) -> float:
+        """When the earliest slot begins; never, where there is none."""
+        return self._order[0] * self.grain if self._order else inf
+
     def due(self, until: float) -> list[Name]:
         """The names of all slots that begin before `until`, in order; they are filed no more."""
         found: list[Name] = []
-        while self._order and self._order[0] * self.grain < until:
+        while self.begins < until:
             found += self._slots.pop(heappop(self._order))
         return found
 

@@ -33,7 +33,8 @@ from soc_core.models import REAL, Finding
 LATENESS = HOUR
 HOLD = 6 * HOUR  # a source further behind (old recordings, a wrong clock) keeps its own time and delays no other
 AHEAD = 5 * MINUTE
-SWEEP_EVERY = MINUTE
+SWEEP_EVERY = SECOND
+AT_ONCE = 20_000  # keys that a step may look at, about
 MOST_MARKS = 1_000_000
 AT, INGESTED, SOURCE = "@timestamp", "event.ingested", "soc.source"
 NO_PLACE = (-1, 0)  # of findings that no record brings about, but time: they count once by event id
@@ -269,7 +270,7 @@ class Correlator:
     def tick(self, now: Micros) -> list[Finding]:
         """Judge what waited until nothing in time can come, and evict what no window needs."""
         out = self._settle(self._horizons()) if self.waiting else []
-        self._sweep(min(PIECES, (self.clock - self.swept) * PIECES // SWEEP_EVERY))
+        self._sweep()
         return out
 
     def settle(self) -> list[Finding]:
@@ -285,16 +286,18 @@ class Correlator:
                 out += self._completed(correlation, key, series.settle(until, spec), NO_PLACE)
         return out
 
-    def _sweep(self, shelves: int) -> None:
-        """Evict from so many shelves; all have their turn every SWEEP_EVERY, so that no step waits for all."""
-        if shelves > 0:
-            horizons = self._horizons()
-            for _ in range(shelves):
-                self.series.sweep(self.next, horizons, self.spans)
-                self.next = (self.next + 1) % PIECES
-            if self.next < shelves:
+    def _sweep(self) -> None:
+        """Evict what is due, every SWEEP_EVERY; where it is much, what is left waits for the next time."""
+        if self.clock >= self.swept + SWEEP_EVERY:
+            if self.clock // MINUTE > self.swept // MINUTE:
                 self._forget_silent()
-            self.swept = self.clock
+            self.swept, looked = self.clock, 0
+            horizons = self._horizons()
+            for _ in range(PIECES):
+                looked += self.series.sweep(self.next, horizons, self.spans)
+                self.next = (self.next + 1) % PIECES
+                if looked > AT_ONCE:
+                    break
         while self.count > MOST_MARKS:  # the bound of last resort, counted
             self.shed += self.series.shed()
 

@@ -21,11 +21,12 @@ import polars as pl
 from detections.sigma.agenda import Agenda, Horizons
 from detections.sigma.rule import Correlation
 from detections.sigma.windows import Mark, Series, Spec
-from soc_core.clock import MINUTE, SECOND, Micros
+from soc_core.clock import SECOND, Micros
 
 CHAIN = "chain"
 PIECES = 128  # of a million marks one shelf takes some 20 ms to save
 FIELDS = ("at", "id", "slot", "value", "source", "info", "fired")  # of a Mark, in its order
+GRAIN = 10 * SECOND  # what came together goes together: memory is given back as it was taken
 TOLD = (*FIELDS, "series")  # of a shelf
 Name = tuple[str, tuple[str, ...]]  # correlation and key
 
@@ -65,7 +66,7 @@ class Shelves:
         self.families = families
         self.held: list[dict[Name, Series]] = [{} for _ in range(PIECES)]
         self.counts = [0] * PIECES  # marks on each
-        self.expiry: list[Agenda[Name]] = [Agenda(MINUTE) for _ in range(PIECES)]
+        self.expiry: list[Agenda[Name]] = [Agenda(GRAIN) for _ in range(PIECES)]
         self.verdicts: dict[str, Agenda[Name]] = {name: Agenda(SECOND) for name in waiting}
 
     def __iter__(self) -> Iterator[Name]:
@@ -123,10 +124,11 @@ class Shelves:
             if until is not None and left is not None and left <= until.newest:
                 agenda.file(name, left)
 
-    def sweep(self, place: int, horizons: Horizons, spans: Mapping[str, Micros]) -> None:
-        """Evict what no window needs from one shelf; only keys whose time has come are looked at."""
+    def sweep(self, place: int, horizons: Horizons, spans: Mapping[str, Micros]) -> int:
+        """Evict what no window needs from one shelf. Only keys whose time has come are looked at: so many."""
         shelf, agenda = self.held[place], self.expiry[place]
-        for name in agenda.due(horizons.newest - agenda.grain):
+        due = agenda.due(horizons.newest - agenda.grain)
+        for name in due:
             series, span = shelf[name], spans[name[0]]
             before = len(series.marks)
             series.drop(lambda mark, span=span: mark.at < horizons[mark.source] - span)  # type: ignore[misc]  # bound now
@@ -135,22 +137,20 @@ class Shelves:
                 agenda.file(name, max(series.marks[0].at + span, horizons.newest))
             else:
                 del shelf[name]
+        return len(due)
 
     def shed(self) -> int:
-        """Of the fullest shelf take a tenth of its keys, of those whose events lie furthest back. Returns the marks
-        lost."""
-        place = max(range(PIECES), key=self.counts.__getitem__)
+        """Take keys whose events lie furthest back, of one shelf and no more than a tenth of it. Returns the marks
+        lost; 0 where all of them go on."""
+        place = min(range(PIECES), key=lambda place: self.expiry[place].begins)
         shelf, agenda, before = self.held[place], self.expiry[place], self.counts[place]
-        wanted = len(shelf) // 10 + 1
-        while wanted:
-            end, names = agenda.earliest(wanted)
-            for name in names:
-                last = shelf[name].marks[-1].at
-                if last >= end:  # it goes on
-                    agenda.file(name, last)
-                else:
-                    self.counts[place] -= len(shelf.pop(name).marks)
-                    wanted -= 1
+        end, names = agenda.earliest(len(shelf) // 10 + 1)
+        for name in names:
+            last = shelf[name].marks[-1].at
+            if last >= end:
+                agenda.file(name, last)
+            else:
+                self.counts[place] -= len(shelf.pop(name).marks)
         return before - self.counts[place]
 
     def dump(self, place: int) -> bytes:
@@ -174,6 +174,6 @@ class Shelves:
             found = [((intern(name), tuple(key)), list(islice(marks, size))) for name, key, size in told["series"]]
         except (orjson.JSONDecodeError, pl.exceptions.PolarsError, KeyError, TypeError, ValueError, OSError) as error:
             raise ValueError(f"not a shelf of correlations: {error}") from None
-        self.held[place], self.counts[place], self.expiry[place] = {}, 0, Agenda(MINUTE)
+        self.held[place], self.counts[place], self.expiry[place] = {}, 0, Agenda(GRAIN)
         for name, mine in found:
             self.put(name, mine)

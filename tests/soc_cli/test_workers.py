@@ -340,6 +340,17 @@ def test_what_the_code_of_before_saved_is_taken_up(world: Settings, tmp_path: Pa
         assert outcome(platform) == expected
 
 
+def test_a_memory_that_was_never_saved_is_saved_while_it_is_small(world: Settings) -> None:
+    with Platform(world) as platform:
+        put(platform, records(4))
+        made = platform.worker()
+        made.step()
+        shares = [lane for lane in made.lanes.values() if isinstance(lane, Share)]
+        assert [{each.offset for each in lane.saved.values()} for lane in shares if lane.saved] == [
+            {lane.cursor} for lane in shares if lane.saved]
+        assert sum(bool(lane.saved) for lane in shares) == 1  # one a step
+
+
 def test_records_that_the_journal_lost_stop_the_work_until_somebody_accepts_it(world: Settings) -> None:
     some = records(5)
     with Platform(world) as platform:
