@@ -17,11 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from soc_core import arrow_texts
 from soc_core.protocols import Ints
 
 Keys = npt.NDArray[np.uint64]
 POSITION_LIMIT = 1 << 48
 NTH_LIMIT = 1 << 16
+WIDTH = 32  # digits
 
 
 class Identity(NamedTuple):
@@ -57,8 +59,8 @@ def event_ids(keys: Keys, positions: Ints, nth: Ints) -> pl.Series:
     packed = np.empty((len(positions), 2), dtype=">u8")
     packed[:, 0] = keys
     packed[:, 1] = (positions.astype(np.uint64) << np.uint64(16)) | nth.astype(np.uint64)
-    text = packed.tobytes().hex()
-    return pl.Series("event.id", [text[at : at + 32] for at in range(0, len(text), 32)], dtype=pl.String)
+    text = np.frombuffer(packed.tobytes().hex().encode() or b" ", np.uint8)
+    return arrow_texts.texts(text, np.arange(0, WIDTH * len(positions) + 1, WIDTH)).alias("event.id")
 
 
 def check(positions: Ints, nth: Ints) -> None:

@@ -16,6 +16,7 @@ import polars as pl
 
 from collectors.formats._frames import RELATED, Piece, relate, typed
 from collectors.formats._json import blank, lists, series, text
+from collectors.formats._spans import Cells
 from soc_core.coded import CodedColumn
 from soc_core.lexicon import ELSEWHERE, NOTHING
 from soc_core.protocols import Ints
@@ -284,6 +285,8 @@ def of(name: str, column: Column) -> Column:
     """A text column under another name, in the type that the schema has for that."""
     if SCHEMA.dtype(name) == pl.String:
         return column.named(name)
+    if isinstance(column, Cells):
+        return column.typed(name)
     return Lazy(name, column.height, lambda: typed(column.series.alias(name)))
 
 

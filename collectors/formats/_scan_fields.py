@@ -109,7 +109,7 @@ def spans(found: Found, origins: Any, lines: Any, shapes: Any, table: Any, colum
     """Of each line the first of these columns that has a value."""
     for row, line in enumerate(lines):
         if row + AHEAD < len(lines):
-            fetch(found.cells, found.first[lines[row + AHEAD]])
+            fetch(found.cells, found.first[lines[row + AHEAD]] + table[shapes[row + AHEAD], columns[0]])
         shape = shapes[row]
         starts[row] = ends[row] = -1
         kinds[row] = NULL

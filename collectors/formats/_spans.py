@@ -13,6 +13,7 @@ import orjson
 import polars as pl
 
 from collectors.formats import _times
+from collectors.formats._frames import typed
 from collectors.formats._json import series, text
 from collectors.formats._tokens import ESCAPED, FALSE, MARKS, PLAIN, WHOLE, Sheet
 from soc_core import arrow_texts
@@ -20,7 +21,7 @@ from soc_core.lexicon import ELSEWHERE, Codes, Read
 from soc_core.native import kernels
 from soc_core.protocols import Ints
 from soc_core.schema import SCHEMA
-from soc_core.table import Coded, Column, Rows, Strings, Texts
+from soc_core.table import Coded, Column, Lazy, Rows, Strings, Texts
 
 FIELDS = "collectors.formats._scan_fields"
 Key = TypeVar("Key", bound=Hashable)
@@ -101,7 +102,7 @@ class Grid(Generic[Key]):
         columns = np.full(len(names), -1, np.int32)
         columns[top] = np.arange(len(top))
         self.column = {names[code]: number for number, code in enumerate(top.tolist())}
-        self.table = np.full((len(nodes), len(top)), -1, np.int16)
+        self.table = np.full((len(nodes), len(top)), -1, np.int16, order="F")  # a name is looked for in many
         self.kernels.lay(scanner.tree, nodes, columns, self.table)
         filled = np.zeros((len(self.keys), len(top)), np.uint8)
         self.kernels.present(
@@ -244,6 +245,13 @@ class Field:
             known = self._made[name] = known.alias(name)
         return known
 
+    def typed(self, name: str, other: str) -> pl.Series:
+        """The values of a column of texts in the type of another."""
+        known = self._made.get(f"{name}\0{other}")
+        if known is None:
+            known = self._made[f"{name}\0{other}"] = typed(self.made(name).alias(other))
+        return known
+
     def _wholes(self) -> pl.Series | None:
         starts, ends, kinds = self.spans
         out = np.empty(len(starts), np.int64)
@@ -326,7 +334,14 @@ class Cells(Column):
         return Strings(self._field.sheet.data, starts[here], ends[here])
 
     def _make(self) -> pl.Series:
-        whole, place = self._field.made(self.name), self._field.local(self._place)
+        return self._own(self._field.made(self.name))
+
+    def typed(self, name: str) -> Column:
+        """The same under another name, in the type that the schema has for that."""
+        return Lazy(name, self.height, lambda: self._own(self._field.typed(self.name, name)))
+
+    def _own(self, whole: pl.Series) -> pl.Series:
+        place = self._field.local(self._place)
         return whole.slice(place.start, self.height) if isinstance(place, slice) else whole.gather(place)
 
     def _list(self) -> Texts:
