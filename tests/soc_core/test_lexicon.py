@@ -66,6 +66,19 @@ def test_without_kernels_it_is_the_same(
         assert (fast.texts, fast.size, fast.full) == (slow.texts, slow.size, slow.full)
 
 
+def test_values_like_those_before_them() -> None:
+    """In runs across which it grows, of two kinds."""
+    values = [b"value %d" % (number // 3) for number in range(9000)]
+    kinds = np.array([number // 2 % 2 for number in range(9000)], np.uint8)
+    whole, starts, ends = laid(values)
+    lexicon = Lexicon()
+    codes = lexicon.encode(whole, starts, ends, kinds).tolist()
+    known: dict[tuple[bytes, int], int] = {}
+    wanted = [known.setdefault(pair, len(known) + 1) for pair in zip(values, kinds.tolist(), strict=True)]
+    assert codes == wanted
+    assert len(lexicon) == len(known) + 1
+
+
 def test_it_grows() -> None:
     values = [b"value %d" % number for number in range(9000)]
     lexicon = Lexicon()
