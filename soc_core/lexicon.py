@@ -169,12 +169,8 @@ class Lexicon:
         """
         if self._kernels is None:
             return None
-        sizes = self._places[codes + 1] - self._places[codes]
-        out = np.empty(int(sizes.sum()) + 16, np.uint8)
-        starts, ends = np.empty(len(codes), np.int64), np.empty(len(codes), np.int64)
         ways = np.array([WAYS.get(read, OTHERWISE) for read in self._readers], np.uint8)
-        self._kernels.lower(self._arena, self._places, self._marks, ways, codes, out, starts, ends)
-        return out, starts, ends
+        return lowered(self._arena, self._places[codes], self._places[codes + 1], ways[self._marks[codes]])
 
     def _widened(self, read: Read, known: Codes | None) -> Codes:
         """What is known of codes plus one: nothing and elsewhere stay what they are."""
@@ -251,6 +247,15 @@ class Shelf:
         if self._held is None or self._held.full:
             self._held = Lexicon(self._readers, self._limit)
         return self._held
+
+
+def lowered(data: Bytes, starts: Ints, ends: Ints, ways: Bytes) -> tuple[Bytes, Ints, Ints]:
+    """As `Lexicon.lowered`, of spans of bytes, each PLAIN, ESCAPED or OTHERWISE; a start below 0 is nothing. Only where
+    there are kernels."""
+    out = np.empty(int(np.maximum(ends - starts, 0).sum()) + 16, np.uint8)
+    begins, stops = np.empty(len(starts), np.int64), np.empty(len(starts), np.int64)
+    kernels(KERNELS).lower(view(data), starts, ends, ways, out, begins, stops)
+    return out, begins, stops
 
 
 def _bytes(text: str) -> bytes | None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from soc_core.native import inner, kernel
-from soc_core.words import alike, fetch, hashed
+from soc_core.words import alike, fetch, hashed, load8
 
 ABREAST = 16
 SOUGHT, AGAIN, FULL = -2, -3, -2  # states of a row; what there is no room for
@@ -108,30 +108,60 @@ def meant(byte: Any) -> Any:
 
 
 @kernel
-def lower(arena: Any, places: Any, marks: Any, ways: Any, codes: Any, out: Any, starts: Any, ends: Any) -> None:
-    """The values of codes with capital letters of ASCII as small ones, one after another in `out`.
+def lessened(source: Any, target: Any) -> bool:
+    """Copy bytes, capital letters as small ones; whether any is beyond ASCII."""
+    every = np.uint8(0)
+    for place in range(len(source)):  # a loop that the processor does abreast
+        byte = source[place]
+        every |= byte
+        target[place] = byte | (np.uint8(32) if np.uint8(byte - 65) < 26 else np.uint8(0))
+    return bool(every > 127)
 
-    `ways`, by kind: PLAIN, ESCAPED, or 255 for what is read otherwise. A start of -1 is that, and what is not ASCII.
+
+@kernel
+def plainly(data: Any, start: int, end: int) -> int:
+    """How many bytes, by eights, there are before the eight with the next backslash."""
+    at = start
+    while at + 8 <= end:
+        word = load8(data, at) ^ np.uint64(0x5C5C5C5C5C5C5C5C)
+        if (word - np.uint64(0x0101010101010101)) & ~word & np.uint64(0x8080808080808080):
+            break
+        at += 8
+    return at - start
+
+
+@kernel
+def lower(data: Any, starts: Any, ends: Any, ways: Any, out: Any, begins: Any, stops: Any) -> None:
+    """Spans of bytes with capital letters of ASCII as small ones, one after another in `out`.
+
+    `ways`: PLAIN, ESCAPED, or 255 for what is read otherwise. A beginning of -1 is that, and what is not ASCII.
     """
     taken = 0
-    for number in range(len(codes)):
-        at, stop = places[codes[number]], places[codes[number] + 1]
-        way = ways[marks[codes[number]]]
-        start = taken
-        odd = way == 255
+    for number in range(len(starts)):
+        at, stop, way = starts[number], ends[number], ways[number]
+        begin = taken
+        odd = way == 255 or at < 0
+        if way == 0 and not odd:
+            odd = lessened(data[at:stop], out[taken : taken + stop - at])
+            taken, at = taken + stop - at, stop
         while at < stop and not odd:
-            byte = arena[at]
-            if byte == 92 and way == 1:
+            run = plainly(data, at, stop)
+            if run:
+                odd = lessened(data[at : at + run], out[taken : taken + run])
+                taken, at = taken + run, at + run
+                continue
+            byte = data[at]
+            if byte == 92:
                 at += 1
-                byte = meant(arena[at]) if at < stop else np.uint8(255)
+                byte = meant(data[at]) if at < stop else np.uint8(255)
             odd |= byte > 127
             out[taken] = byte + np.uint8(32) if 65 <= byte <= 90 else byte
             taken += 1
             at += 1
-        starts[number] = -1 if odd else start
-        ends[number] = -1 if odd else taken
+        begins[number] = -1 if odd else begin
+        stops[number] = -1 if odd else taken
         if odd:
-            taken = start
+            taken = begin
 
 
 @kernel

@@ -16,7 +16,7 @@ from detections.sigma.books import Joint, Memory
 from detections.sigma.columns import Rows, joined
 from detections.sigma.compile import Key, Program, Truth
 from detections.sigma.judge import Judge
-from detections.sigma.jury import Jury
+from detections.sigma.jury import OPEN, Jury
 from soc_core.lexicon import Codes, Ints, Lexicon
 
 EMPTY: Truth = frozenset()
@@ -154,6 +154,7 @@ class Field:
 
     def learn(self, book: Book, fresh: Codes) -> None:
         """Judge values that are not known yet."""
+        found: Ids | list[int]
         if isinstance(book, Lexicon):
             found = self._numbers(book, fresh)
         elif self.jury is None or any(label for _, label in self.places):
@@ -163,12 +164,12 @@ class Field:
             found = self._unions(book, fresh)
         self.table(book)[fresh] = found
 
-    def _numbers(self, lexicon: Lexicon, codes: Codes) -> list[int]:
+    def _numbers(self, lexicon: Lexicon, codes: Codes) -> Ids:
         """As `table` has them, of values that are texts."""
         if self.jury is not None:
-            return [number + 1 for number in self.jury.judged(lexicon, codes, self.number)]
+            return self.jury.judged(lexicon, codes, self.number) + 1
         texts = lexicon.texts
-        return [self.number(self.judge.judge(texts[code])) + 1 for code in codes.tolist()]
+        return np.array([self.number(self.judge.judge(texts[code])) + 1 for code in codes.tolist()], np.int32)
 
     def _unions(self, book: Joint, codes: Codes) -> list[int]:
         """As `table` has them: what is true of any of several texts. Each of them is judged once."""
@@ -201,7 +202,18 @@ class Field:
         return sides[0] if self.key.other is None else tuple(sides)
 
     def elsewhere(self, rows: Rows, places: Ints) -> Ids:
-        """Set numbers of some rows, whose values are read."""
+        """Set numbers of some rows, whose values have no codes."""
+        column = rows.frame.held.get(self.places[0][0]) if self.plain else None
+        written = column.written if column is not None and self.jury is not None else None
+        if column is None or self.jury is None or written is None:
+            return self._elsewhere(rows, places)
+        found = self.jury.spanned(written, places, self.number)
+        odd = np.flatnonzero(found == OPEN)
+        if len(odd):
+            found[odd] = self._look(column.at(places[odd].tolist()), len(odd))
+        return found
+
+    def _elsewhere(self, rows: Rows, places: Ints) -> Ids:
         few = Rows(rows.frame.select(self.columns).pick(places))
         found = self.ids(few, len(places))
         return np.full(len(places), found, np.int32) if isinstance(found, int) else found

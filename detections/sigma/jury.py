@@ -6,29 +6,32 @@ expressions, networks or numbers to compare with, or where a pattern with wildca
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from detections.sigma.fold import fold
 from detections.sigma.judge import Judge
+from detections.sigma.ledger import doubled
 from detections.sigma.literals import KERNELS, Literals, suits
 from detections.sigma.patterns import Shape
-from soc_core.lexicon import Codes, Lexicon
+from soc_core.lexicon import ESCAPED, Bytes, Codes, Ints, Lexicon, lowered
 from soc_core.native import kernels
+from soc_core.table import Strings
 
 Truth = frozenset[int]
 MOST = 4096  # sets of literals that are remembered
+OPEN = -1  # the number of what literals alone do not decide
 
 
 class Known(NamedTuple):
-    """What is true of values with some literals, its number, patterns that may hold, and whether a value is read."""
+    """What is true of values with some literals, its number, and patterns that may hold; `beyond`: nothing is known."""
 
     true: Truth
     number: int
     shapes: tuple[tuple[int, Shape], ...]
-    open: bool
+    beyond: bool = False
 
 
 class Jury:
@@ -40,37 +43,45 @@ class Jury:
         self.suits = suits(plain)
         self.base = [*judge.something, *plain.always]
         self.reads = bool(plain.free or judge.cased or judge.regexes or judge.networks or judge.compares or judge.times)
-        self.known: dict[tuple[int, ...], Known] = {}
+        self.opens = self.reads or bool(judge.decode)  # every value is read
         self._literals: Literals | None = None
+        self._numbers: Codes
+        self.forget()
 
-    def judged(self, lexicon: Lexicon, codes: Codes, number: Callable[[Truth], int]) -> list[int]:
+    def judged(self, lexicon: Lexicon, codes: Codes, number: Callable[[Truth], int]) -> Codes:
         """Of each code, which is of a value, the number of the set of tests that are true; `number` gives it."""
-        self.ready()
-        low = lexicon.lowered(codes) if self._literals is not None and kernels(KERNELS) is not None else None
-        if low is None or self._literals is None:
-            return [number(self.judge.judge(text)) for text in lexicon.some(codes.tolist())]
-        data, starts, ends = low
-        plain = np.flatnonzero(starts >= 0)
-        rows, hits = self._literals.hold(data, starts[plain], ends[plain])
-        cuts = np.searchsorted(rows, np.arange(len(plain) + 1)).tolist()
-        listed, numbers = hits.tolist(), codes.tolist()
-        out = [-1] * len(codes)
-        odd = []
-        for place, first, last in zip(plain.tolist(), cuts, cuts[1:], strict=False):
-            held = tuple(listed[first:last])
-            known = self.known.get(held)
-            if known is None:
-                known = self._remember(held, number)
-            if known.open:
-                odd.append((place, known))
-            else:
-                out[place] = known.number
-        for (place, known), text in zip(odd, lexicon.some([numbers[place] for place, _ in odd]), strict=True):
-            out[place] = number(self._read(known, text or ""))
-        rest = np.flatnonzero(starts < 0).tolist()
-        for place, text in zip(rest, lexicon.some([numbers[place] for place in rest]), strict=True):
-            out[place] = number(self.judge.judge(text))
+        literals = self.ready()
+        low = lexicon.lowered(codes) if literals is not None else None
+        if literals is None or low is None:
+            return np.array([number(self.judge.judge(text)) for text in lexicon.some(codes.tolist())], np.int32)
+        out, sets = self._decided(literals, *low, number)
+        odd = np.flatnonzero(out == OPEN)
+        for place, text in zip(odd.tolist(), lexicon.some(codes[odd].tolist()), strict=True):
+            known = self.known[sets[place]]
+            out[place] = number(self.judge.judge(text) if known.beyond else self._read(known, text or ""))
         return out
+
+    def spanned(self, texts: Strings, rows: Ints, number: Callable[[Truth], int]) -> Codes:
+        """As `judged`, of values where they lie, so long that they have no code; OPEN for those that must be read."""
+        literals = None if self.opens else self.ready()
+        if literals is None:
+            return np.full(len(rows), OPEN, np.int32)
+        ways = np.full(len(rows), ESCAPED, np.uint8)  # what is plain has no escapes
+        low = lowered(texts.data, texts.starts[rows], texts.ends[rows], ways)
+        return self._decided(literals, *low, number)[0]
+
+    def _decided(self, literals: Literals, data: Bytes, starts: Ints, ends: Ints, number: Callable[[Truth], int]
+                 ) -> tuple[Codes, Codes]:
+        """What the literals of texts decide, and the set of these in each; 0 for what is not ASCII."""
+        if literals.known > MOST:
+            self.forget()
+        sets = literals.hold(data, starts, ends)
+        first = len(self.known)
+        for hits in literals.met(first):
+            self.known.append(self._made(literals, hits, number))
+        self._numbers = doubled(self._numbers, len(self.known))
+        self._numbers[first : len(self.known)] = [each.number for each in self.known[first:]]
+        return self._numbers[sets], sets
 
     def _read(self, known: Known, text: str) -> Truth:
         """What is true of a text that has these literals."""
@@ -85,23 +96,24 @@ class Jury:
             self.judge.rest(text, more)
         return known.true.union(more) if more else known.true
 
-    def _remember(self, hits: tuple[int, ...], number: Callable[[Truth], int]) -> Known:
-        held = self._literals
-        if len(self.known) >= MOST:
-            self.known.clear()
-        tests = [test for hit in hits for test in held.tests[hit]] if held else []
-        shapes = tuple(pair for hit in hits for pair in held.shapes[hit]) if held else ()
+    def _made(self, literals: Literals, hits: Sequence[int], number: Callable[[Truth], int]) -> Known:
+        """What is known by these literals alone."""
+        tests = [test for hit in hits for test in literals.tests[hit]]
+        shapes = tuple(pair for hit in hits for pair in literals.shapes[hit])
         true = frozenset([*self.base, *tests])
-        opened = bool(shapes or self.reads or self.judge.decode)
-        found = Known(true, -1 if opened else number(true), shapes, opened)
-        self.known[hits] = found
-        return found
+        return Known(true, OPEN if shapes or self.opens else number(true), shapes)
 
-    def ready(self) -> None:
-        """Know the literals, before a value comes."""
-        if self._literals is None and self.suits and kernels(KERNELS) is not None:
+    def ready(self) -> Literals | None:
+        """The literals, where these decide anything; to be known before a value comes."""
+        if kernels(KERNELS) is None or not self.suits:
+            return None
+        if self._literals is None:
             self._literals = Literals(self.judge.plain)
+        return self._literals
 
     def forget(self) -> None:
         """Start with nothing known: numbers are given anew."""
-        self.known.clear()
+        self.known = [Known(frozenset(), OPEN, (), beyond=True)]  # by the numbers of sets
+        self._numbers = np.full(1, OPEN, np.int32)
+        if self._literals is not None:
+            self._literals.forget()

@@ -77,16 +77,16 @@ class Ledger:
 
     def _room(self) -> None:
         count = int(self._counts[0])
-        self._pairs = _doubled(self._pairs, int(self._bounds[count]) + len(self._scratch))
+        self._pairs = doubled(self._pairs, int(self._bounds[count]) + len(self._scratch))
         if count + 1 >= len(self._hashes):
-            self._hashes, self.states = _doubled(self._hashes, count + 2), _doubled(self.states, count + 2)
-            self._bounds = _doubled(self._bounds, len(self._hashes) + 1)
+            self._hashes, self.states = doubled(self._hashes, count + 2), doubled(self.states, count + 2)
+            self._bounds = doubled(self._bounds, len(self._hashes) + 1)
         if 2 * count > len(self._slots):
             self._slots = np.zeros(2 * len(self._slots), np.int32)
             self._kernels.rehash(self._slots, self._hashes, count)
 
 
-def _doubled(held: npt.NDArray, least: int) -> npt.NDArray:  # type: ignore[type-arg]  # of any type
+def doubled(held: npt.NDArray, least: int) -> npt.NDArray:  # type: ignore[type-arg]  # of any type
     """With twice the room where there is less than that."""
     if len(held) >= least:
         return held

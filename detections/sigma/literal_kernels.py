@@ -1,4 +1,4 @@
-"""The loop of literals.py: which of many literals stand in texts."""
+"""The loop of literals.py: which of many literals stand in texts, and the sets of them that were met."""
 
 from __future__ import annotations
 
@@ -7,29 +7,28 @@ from typing import Any
 import numpy as np
 
 from soc_core.native import kernel
-from soc_core.words import alike, load4
+from soc_core.words import alike, folded, load4
 
 GRAM = 4  # bytes by which a literal anywhere in a text is found
 WHOLE, HEAD, TAIL = 0, 1, 2
 
 
 @kernel
-def ended(data: Any, start: int, size: int, key: Any, kind: int, ends: Any, row: int, counts: Any, rows: Any, hits: Any
-          ) -> None:
+def ended(data: Any, start: int, size: int, key: Any, kind: int, ends: Any, met: Any, counts: Any) -> None:
     """Tell the literals of this kind that are these bytes, whose hash is the key."""
     literal = ends.slots[np.int64(key >> ends.shift)]
     while literal:
         if (ends.keys[literal] == key and ends.kinds[literal] == kind
                 and ends.bounds[literal + 1] - ends.bounds[literal] == size
                 and alike(data, start, ends.data, ends.bounds[literal], size)):
-            rows[counts[0]], hits[counts[0]] = row, literal
+            met[counts[0]] = literal
             counts[0] += 1
         literal = ends.following[literal]
 
 
 @kernel
-def within(data: Any, start: int, end: int, at: int, literal: int, grams: Any, told: Any, row: int, counts: Any,
-           rows: Any, hits: Any) -> None:
+def within(data: Any, start: int, end: int, at: int, literal: int, grams: Any, told: Any, met: Any, counts: Any
+           ) -> None:
     """Tell the literals of this chain that stand around here, each once for a text."""
     mark = counts[1]
     while literal:
@@ -38,46 +37,136 @@ def within(data: Any, start: int, end: int, at: int, literal: int, grams: Any, t
         if (told[literal] != mark and begin >= start and begin + size <= end
                 and alike(data, begin, grams.data, grams.bounds[literal], size)):
             told[literal] = mark
-            rows[counts[0]], hits[counts[0]] = row, literal
+            met[counts[0]] = literal
             counts[0] += 1
         literal = grams.following[literal]
 
 
 @kernel
-def find(data: Any, starts: Any, stops: Any, ends: Any, grams: Any, told: Any, done: int, counts: Any, rows: Any,
-         hits: Any) -> int:
-    """Literals of each text from `done` on: `rows` and `hits`, numbers of texts and of literals; up to where there is
-    room for all literals. counts: how many, and of how many texts `told` speaks."""
+def sought(data: Any, start: int, end: int, held: Any, begin: int, size: int) -> int:
+    """Where a piece stands first from start to end; -1 where it does not."""
+    for at in range(start, end - size + 1):
+        if alike(data, at, held, begin, size):
+            return at
+    return -1
+
+
+@kernel
+def shaped(data: Any, start: int, end: int, shape: int, shapes: Any) -> bool:
+    """Whether a text has a shape, as patterns.Shape says it of those without an expression."""
+    first, last = shapes.firsts[shape], shapes.firsts[shape + 1]
+    ends = shapes.ends[shape]
+    if ends & HEAD:
+        size = shapes.bounds[first + 1] - shapes.bounds[first]
+        if end - start < size or not alike(data, start, shapes.data, shapes.bounds[first], size):
+            return False
+        start, first = start + size, first + 1
+    if ends & TAIL:
+        if last == first:
+            return bool(start == end)
+        size = shapes.bounds[last] - shapes.bounds[last - 1]
+        if end - start < size or not alike(data, end - size, shapes.data, shapes.bounds[last - 1], size):
+            return False
+        end, last = end - size, last - 1
+    for piece in range(first, last):
+        size = shapes.bounds[piece + 1] - shapes.bounds[piece]
+        at = sought(data, start, end, shapes.data, shapes.bounds[piece], size)
+        if at < 0:
+            return False
+        start = at + size
+    return True
+
+
+@kernel
+def numbered(met: Any, size: int, sets: Any) -> Any:
+    """The number of a set, as the order goes; -1 where there is no room for a new one."""
+    wrap = np.uint64(len(sets.slots) - 1)
+    seed = sets.seed[0]
+    key = seed
+    for place in range(size):
+        key = folded(key ^ np.uint64(met[place]), seed)
+    slot = key & wrap
+    while True:
+        code = np.int64(sets.slots[slot])
+        first = sets.bounds[code]
+        if code == 0:
+            break
+        if sets.hashes[code] == key and sets.bounds[code + 1] - first == size:
+            same = True
+            for place in range(size):
+                same &= sets.items[first + place] == met[place]
+            if same:
+                return code
+        slot = (slot + np.uint64(1)) & wrap
+    code = sets.counts[0]
+    first = sets.bounds[code]
+    if code + 1 >= len(sets.hashes) or 2 * code > len(sets.slots) or first + size > len(sets.items):
+        return -1
+    sets.slots[slot], sets.hashes[code], sets.bounds[code + 1], sets.counts[0] = code, key, first + size, code + 1
+    for place in range(size):
+        sets.items[first + place] = met[place]
+    return code
+
+
+@kernel
+def find(data: Any, starts: Any, stops: Any, ends: Any, grams: Any, shapes: Any, told: Any, met: Any, counts: Any,
+         sets: Any, done: int, out: Any) -> int:
+    """Of each text from `done` on the number of the set of literals and shapes that hold of it; up to where there is
+    room for new sets; 0 where a start is below 0. A shape's number comes after all literals'. counts: how many, and of
+    how many texts `told` speaks."""
     for row in range(done, len(starts)):
         start, end = starts[row], stops[row]
+        if start < 0:
+            out[row] = 0
+            continue
         size = end - start
-        if counts[0] + len(told) > len(rows):
-            return row
+        counts[0] = 0
         counts[1] += 1
         key = np.uint64(0)
         for place in range(min(size, len(ends.lengths) - 1)):
             key = (key + np.uint64(data[start + place]) + np.uint64(1)) * ends.factor
             if ends.lengths[place + 1] & HEAD:
-                ended(data, start, place + 1, key, HEAD, ends, row, counts, rows, hits)
+                ended(data, start, place + 1, key, HEAD, ends, met, counts)
         if size < len(ends.lengths):
-            ended(data, start, size, key, WHOLE, ends, row, counts, rows, hits)
+            ended(data, start, size, key, WHOLE, ends, met, counts)
         if ends.tails:
             key = np.uint64(0)
             for place in range(min(size, len(ends.lengths) - 1)):
                 key = (key + np.uint64(data[end - 1 - place]) + np.uint64(1)) * ends.factor
                 if ends.lengths[place + 1] & TAIL:
-                    ended(data, end - place - 1, place + 1, key, TAIL, ends, row, counts, rows, hits)
-        if grams.short:
-            for at in range(start, end):
-                literal = grams.singles[data[at]]
-                if literal:
-                    within(data, start, end, at, literal, grams, told, row, counts, rows, hits)
+                    ended(data, end - place - 1, place + 1, key, TAIL, ends, met, counts)
+        if grams.short and size:
+            for at in range(start, end - 1):
+                pair = np.int64(data[at]) | np.int64(data[at + 1]) << 8
+                if grams.pairs[pair >> 3] >> (pair & 7) & 1:
+                    within(data, start, end, at, grams.singles[data[at]], grams, told, met, counts)
+            within(data, start, end, end - 1, grams.singles[data[end - 1]], grams, told, met, counts)
         for at in range(start, end - GRAM + 1):
-            gram = load4(data, at)
-            slot = np.int64((gram * grams.factor) >> grams.shift)
-            if grams.slots[slot]:
-                within(data, start, end, at, grams.slots[slot], grams, told, row, counts, rows, hits)
+            key = load4(data, at) * grams.factor
+            bit = np.int64(key >> grams.fine)
+            if grams.sieve[bit >> 3] >> (bit & 7) & 1:
+                within(data, start, end, at, grams.slots[np.int64(key >> grams.shift)], grams, told, met, counts)
+        for number in range(counts[0]):
+            for shape in range(shapes.begins[met[number]], shapes.begins[met[number] + 1]):
+                if shaped(data, start, end, shape, shapes):
+                    met[counts[0]] = len(told) + shape
+                    counts[0] += 1
+        code = numbered(met, counts[0], sets)
+        if code < 0:
+            return row
+        out[row] = code
     return len(starts)
+
+
+@kernel
+def rehash(sets: Any) -> None:
+    """Lay all sets out in a new table of slots."""
+    wrap = np.uint64(len(sets.slots) - 1)
+    for code in range(1, sets.counts[0]):
+        slot = sets.hashes[code] & wrap
+        while sets.slots[slot] != 0:
+            slot = (slot + np.uint64(1)) & wrap
+        sets.slots[slot] = code
 
 
 @kernel
@@ -96,21 +185,26 @@ def lay_ends(data: Any, bounds: Any, kinds: Any, factor: Any, shift: Any, keys: 
 
 
 @kernel
-def lay_grams(data: Any, bounds: Any, first: int, factor: Any, shift: Any, served: Any, places: Any, following: Any,
-              slots: Any, singles: Any) -> bool:
+def lay_grams(data: Any, first: int, grams: Any, served: Any) -> bool:
     """Put literals after `first` under that of their grams that serves the fewest so far; whether any is too short."""
     short = False
-    for literal in range(first + 1, len(bounds) - 1):
-        start, end = bounds[literal], bounds[literal + 1]
+    for literal in range(first + 1, len(grams.bounds) - 1):
+        start, end = grams.bounds[literal], grams.bounds[literal + 1]
         if end - start < GRAM:
             short = True
-            following[literal], singles[data[start]] = singles[data[start]], literal
+            grams.following[literal], grams.singles[data[start]] = grams.singles[data[start]], literal
+            for second in range(256):
+                if end - start == 1 or data[start + 1] == second:
+                    pair = np.int64(data[start]) | second << 8
+                    grams.pairs[pair >> 3] |= np.uint8(1 << (pair & 7))
             continue
         best, place = np.int64(-1), 0
         for at in range(start, end - GRAM + 1):
-            slot = np.int64((load4(data, at) * factor) >> shift)
+            slot = np.int64((load4(data, at) * grams.factor) >> grams.shift)
             if best < 0 or served[slot] <= served[best]:
                 best, place = slot, at - start
         served[best] += 1
-        places[literal], following[literal], slots[best] = place, slots[best], literal
+        grams.places[literal], grams.following[literal], grams.slots[best] = place, grams.slots[best], literal
+        bit = np.int64((load4(data, start + place) * grams.factor) >> grams.fine)
+        grams.sieve[bit >> 3] |= np.uint8(1 << (bit & 7))
     return short

@@ -17,6 +17,7 @@ from detections.sigma.patterns import Patterns
 from detections.sigma.terms import ANY, ONE
 from soc_core import native
 from soc_core.lexicon import ESCAPED, PLAIN, Lexicon
+from soc_core.table import Strings
 
 if native.kernels(literals.KERNELS) is None:
     pytest.skip("no kernels here", allow_module_level=True)
@@ -81,9 +82,27 @@ def test_as_one_by_one(globs: list[Any], others: list[Any], rows: list[tuple[str
         assert [sets.held[number] for number in held.judged(lexicon, some, sets.number)] == want
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.lists(GLOBS, min_size=1, max_size=12), st.lists(st.sampled_from(OTHERS), max_size=1),
+       st.lists(TEXTS, min_size=1, max_size=12), st.sampled_from(["", "url"]))
+def test_where_they_lie_in_lines(globs: list[Any], others: list[Any], texts: list[str], decode: str) -> None:
+    """What has no code is judged out of its line; what that does not decide is left to who reads it."""
+    judge = Judge(asked(globs, others), "auto", None, decode)
+    bodies = [orjson.dumps(text)[1:-1] for text in texts]
+    ends = np.cumsum([len(body) for body in bodies])
+    lines = Strings(np.frombuffer(b"".join(bodies) or b" ", np.uint8), ends - [len(body) for body in bodies], ends)
+    held, sets = Jury(judge), Sets()
+    rows = np.arange(len(texts))[::-1].copy()
+    for row, number in zip(rows.tolist(), held.spanned(lines, rows, sets.number).tolist(), strict=True):
+        if number != jury.OPEN:
+            assert sets.held[number] == judge.judge(texts[row])
+        else:
+            assert held.opens or not texts[row].isascii() or b"\\u" in bodies[row] or any(ONE in glob for glob in globs)
+
+
 def test_all_literals_of_a_text_though_there_is_little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is met goes on where it stopped; what is remembered is bounded."""
-    monkeypatch.setattr(literals, "ROOM", 0)
+    monkeypatch.setattr(literals, "ROOM", 1)
     monkeypatch.setattr(jury, "MOST", 3)
     words = [f"w{number:03}" for number in range(300)]
     judge = Judge(asked([(ANY, word, ANY) for word in words] + [(word, ANY) for word in words], []), "auto", None)
