@@ -12,8 +12,9 @@ from soc_core import clock, identity
 from soc_core.events import EventBatch, Varying
 from soc_core.protocols import Frame, Ints, Origin, ParsedFrames
 from soc_core.schema import SCHEMA
-from soc_core.table import Written, picked
+from soc_core.table import picked
 from soc_core.text import decode_all
+from soc_core.written import Written
 
 STAMP = pl.Datetime("us", "UTC")
 

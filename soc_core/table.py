@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from soc_core.arrow import Spans
 from soc_core.lexicon import Bytes, Codes, Lexicon, Read
 from soc_core.schema import SCHEMA
 from soc_core.text import decode
+from soc_core.written import Written
 
 Rows = npt.NDArray[np.int64]
 Texts = Sequence[str | None]
@@ -92,6 +94,11 @@ class Column:
     @property
     def raw(self) -> Sequence[bytes] | None:
         """The bytes that the texts were read from, row by row, where they are at hand: of UTF-8 as a rule."""
+        return None
+
+    @property
+    def spans(self) -> Spans | None:
+        """Where the bytes of `raw` lie."""
         return None
 
     @property
@@ -236,18 +243,6 @@ class Lazy(Column):
         return True
 
 
-class Written:
-    """What makes a Series of texts, and the lines of bytes that it would read."""
-
-    __slots__ = ("lines", "make")
-
-    def __init__(self, lines: Sequence[bytes], make: Callable[[], pl.Series]) -> None:
-        self.lines, self.make = lines, make
-
-    def __call__(self) -> pl.Series:
-        return self.make()
-
-
 class Cut(Column):
     """Some rows of a Spread: those at `place`."""
 
@@ -291,9 +286,12 @@ class Lines(Cut):
             self._lines = self.spread.lines(self.place)
         return self._lines
 
+    @property
+    def spans(self) -> Spans | None:
+        return self.spread.spans(self.place)
+
     def at(self, rows: Sequence[int]) -> list[Any]:
-        lines = self.raw
-        return [decode(lines[row]) for row in rows]
+        return [decode(line) for line in map(self.raw.__getitem__, rows)]
 
 
 class Table:
@@ -369,9 +367,14 @@ class Spread:
     def lines(self, place: slice | Rows) -> Sequence[bytes]:
         """The bytes that these rows would read; only of what is Written."""
         held: Sequence[bytes] = self._series.lines  # type: ignore[union-attr]  # it is Written
-        if self._rows is not None:
-            place = self._rows[place]
-        return held[place] if isinstance(place, slice) else picked(held, place)
+        rows = place if self._rows is None else self._rows[place]
+        return held[rows] if isinstance(rows, slice) else picked(held, rows)
+
+    def spans(self, place: slice | Rows) -> Spans | None:
+        """Where they lie."""
+        held: Spans | None = self._series.spans  # type: ignore[union-attr]  # it is Written
+        rows = place if self._rows is None else self._rows[place]
+        return held and Spans(held.starts[rows], held.ends[rows], held.held)
 
     @property
     def whole(self) -> pl.Series:

@@ -56,14 +56,14 @@ class Books:
         found: list[Coded | None] = [None] * len(columns)
         laid: list[tuple[int, pl.Series]] = []
         for number, column in enumerate(columns):
-            kind = column.dtype
-            text = kind == pl.String
-            found[number] = column.coded if text else None
-            if found[number] is not None or not column.height:
+            kind = type(column.dtype)
+            text = kind is pl.String
+            coded = found[number] = column.coded if text else None
+            if coded is not None or not column.height:
                 continue
-            if column.serial if text else arrow.known(kind):
+            if column.serial if text else arrow.known(column.dtype):
                 laid.append((number, column.series))
-            elif kind == pl.Boolean:
+            elif kind is pl.Boolean:
                 laid.append((number, column.series.cast(pl.String)))
         held = arrow.spans([series for _, series in laid]) if laid else None
         if held is None:

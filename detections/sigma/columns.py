@@ -114,7 +114,7 @@ def prepare(several: Sequence[tuple[Rows, Iterable[str]]]) -> None:
 
 def values(column: Column) -> Sequence[Any] | None:
     """As `texts`, without making a series of what is text already."""
-    if column.dtype != pl.String:
+    if column.dtype != pl.String or (column.serial and column.series.dtype != pl.String):  # of a name nobody declared
         return texts(column.series)
     found = column.texts
     return None if not len(found) or (found[0] is None and found.count(None) == len(found)) else found

@@ -119,9 +119,6 @@ class Field:
     def together(self, lexicons: list[Lexicon | None], lines: Sequence[Sequence[Codes | None]], heights: Sequence[int]
                  ) -> tuple[Book, Codes]:
         """Values of several parts, of these lexicons, by codes of a book."""
-        if self.plain and lexicons[0] is not None:
-            held = [codes for line in lines for codes in line if codes is not None]
-            return lexicons[0], held[0] if len(held) == 1 else np.concatenate(held)
         numbers = np.zeros((len(self.places), sum(heights)), np.int32)
         at = 0
         for line, height in zip(lines, heights, strict=True):

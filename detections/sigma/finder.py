@@ -117,11 +117,11 @@ class Finder:
         beyond = np.flatnonzero(met & loops.BEYOND)
         if not len(beyond):
             return
-        for text, rows in _shared(texts, bounds, beyond):
-            raw = text.column.raw if text.column is not None else None
-            if raw is not None:  # what is no UTF-8 reads otherwise than it is written
-                out[text.part].update(row for row in rows if multi.utf8(raw[row]) is None)
         near, nowhere = np.zeros(len(beyond), np.uint8), np.full(len(beyond), -1)
+        loops.broken(arrow.MEMORY, starts, ends, beyond, near)
+        for text, rows in _shared(texts, bounds, beyond[near > 0]):
+            out[text.part].update(rows if text.raw else ())  # what is no UTF-8 reads otherwise than it is written
+        near[:] = 0
         loops.meet(arrow.MEMORY, starts[beyond], ends[beyond], LATIN, nowhere, nowhere, HIDING, near)
         for text, rows in _shared(texts, bounds, beyond[(near & loops.PAIR) > 0]):  # they fold to letters of ASCII
             self._spotted(text.column, rows, out[text.part])
@@ -160,12 +160,11 @@ class Finder:
 
     def _text(self, part: int, column: Column) -> Text | None:
         nothing = np.full(column.height, -1)
-        raw = column.raw
-        if raw is not None:
-            if set(map(type, raw)) != {bytes}:
-                return None
-            starts, ends, held = arrow.lines(raw)
-            return Text(part, column, starts, ends, nothing, nothing, None, held, True)
+        lines = column.spans
+        if lines is not None:
+            return Text(part, column, lines.starts, lines.ends, nothing, nothing, None, lines.held, True)
+        if column.raw is not None:
+            return None
         if self.printable and (written := column.written) is not None:
             data, starts, ends = written
             if data is not arrow.MEMORY:

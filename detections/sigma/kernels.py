@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from soc_core.native import kernel
-from soc_core.words import folded
+from soc_core.words import fetch, folded, load8
 
 ELSEWHERE, FRESH = 1, 2  # what `look` met
 SHIFT, SILENT = 32, 1  # as in ledger.py
 PAIR, BEYOND, HIDDEN = 1, 2, 4  # what `meet` met
 BLOCK = 256  # bytes that `confirm` looks at together
+FETCHED = 4096  # bytes of a line that are asked for before its turn comes
+ASCII = 0x8080808080808080  # no bit of these, in eight bytes
 
 
 @kernel
@@ -162,6 +164,9 @@ def meet(data: Any, starts: Any, ends: Any, pairs: Any, insides: Any, tails: Any
     And where there is one of `hiding` from `insides` to `tails`, while it is at hand (HIDDEN).
     """
     for row in range(len(starts)):
+        if row + 1 < len(starts):  # the lines lie all over the memory
+            for at in range(starts[row + 1], min(ends[row + 1], starts[row + 1] + FETCHED), 64):
+                fetch(data, at)
         if starts[row] < 0 or ends[row] == starts[row]:
             continue
         whole = data[starts[row] : ends[row]]
@@ -234,6 +239,45 @@ def hides(data: Any, starts: Any, ends: Any, rows: Any, held: Any) -> None:
                     break
                 at += 1
             at += 1
+
+
+@kernel
+def sequence(data: Any, at: int, end: int) -> int:
+    """The size of the character beyond ASCII that begins here, as UTF-8 has it; 0: none does.
+
+    https://www.unicode.org/versions/Unicode16.0.0/core-spec/chapter-3/#G27506
+    """
+    first = np.int64(data[at])
+    size = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
+    if first < 0xC2 or first > 0xF4 or at + size > end:
+        return 0
+    second = np.int64(data[at + 1])
+    if (first == 0xE0 and second < 0xA0) or (first == 0xED and second > 0x9F):
+        return 0
+    if (first == 0xF0 and second < 0x90) or (first == 0xF4 and second > 0x8F):
+        return 0
+    for place in range(1, size):
+        if data[at + place] & 0xC0 != 0x80:
+            return 0
+    return size
+
+
+@kernel
+def broken(data: Any, starts: Any, ends: Any, rows: Any, held: Any) -> None:
+    """Which of these rows are no UTF-8."""
+    for number in range(len(rows)):
+        at, end = starts[rows[number]], ends[rows[number]]
+        while at < end:
+            if at + 8 <= end and load8(data, at) & np.uint64(ASCII) == 0:
+                at += 8
+            elif data[at] < 128:
+                at += 1
+            else:
+                size = sequence(data, at, end)
+                if size == 0:
+                    held[number] = 1
+                    break
+                at += size
 
 
 @kernel

@@ -13,7 +13,8 @@ from soc_core.coded import CodedColumn
 from soc_core.events import EventBatch, Part
 from soc_core.lexicon import Lexicon
 from soc_core.native import kernels
-from soc_core.table import Column, Single, Spread, Table, Written
+from soc_core.table import Column, Single, Spread, Table
+from soc_core.written import Written
 
 RULE = """
 title: made

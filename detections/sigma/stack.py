@@ -13,7 +13,7 @@ import numpy as np
 from detections.sigma import columns, search
 from detections.sigma.books import KERNELS
 from detections.sigma.columns import Rows
-from detections.sigma.fields import Field, Ids
+from detections.sigma.fields import Book, Field, Ids
 from detections.sigma.plan import Hits, Plan
 from detections.sigma.search import Search
 from soc_core.lexicon import Codes, Lexicon
@@ -83,10 +83,13 @@ class Stack:
 
     def _read(self, field: Field, places: Sequence[tuple[int, int]]) -> None:
         """One field in all units that have it: by codes where there are any."""
+        if field.plain:
+            self._plainly(field, places)
+            return
         coded: dict[tuple[int, ...], tuple[list[Lexicon | None], list[tuple[int, int]], list[list[Codes | None]]]] = {}
         for place in places:
             rows = self.units[place[0]][1]
-            held = field.lines(rows) if rows.single(field.key.reader) is None else None
+            held = field.lines(rows)
             if held is None:
                 self._one(place, field.ids(rows, rows.frame.height))
                 continue
@@ -95,12 +98,27 @@ class Stack:
             own.append(place)
             lines.append(codes)
         for lexicons, own, lines in coded.values():
-            self._put(own, self._look(field, lexicons, [self.units[unit][1] for unit, _ in own], lines))
+            heights = [self.units[unit][1].frame.height for unit, _ in own]
+            self._put(own, self._look(field, own, *field.together(lexicons, lines, heights)))
 
-    def _look(self, field: Field, lexicons: list[Lexicon | None], several: list[Rows], lines: list[list[Codes | None]]
-              ) -> Ids:
+    def _plainly(self, field: Field, places: Sequence[tuple[int, int]]) -> None:
+        """The same for a field that is one column."""
+        name = field.places[0][0]
+        coded: dict[int, tuple[Lexicon, list[tuple[int, int]], list[Codes]]] = {}
+        for place in places:
+            rows = self.units[place[0]][1]
+            held = rows.codes(name)
+            if held is None:
+                self._one(place, field.ids(rows, rows.frame.height))
+                continue
+            _, own, codes = coded.setdefault(id(held.lexicon), (held.lexicon, [], []))
+            own.append(place)
+            codes.append(held.codes)
+        for lexicon, own, codes in coded.values():
+            self._put(own, self._look(field, own, lexicon, codes[0] if len(codes) == 1 else np.concatenate(codes)))
+
+    def _look(self, field: Field, places: Sequence[tuple[int, int]], book: Book, codes: Codes) -> Ids:
         """The set numbers; what is new is judged."""
-        book, codes = field.together(lexicons, lines, [rows.frame.height for rows in several])
         out, fresh = np.empty(len(codes), np.int32), np.empty(len(codes), np.int32)
         met = self.loops.look(field.table(book), codes, out, fresh)
         if met >= self.loops.FRESH:
@@ -108,7 +126,8 @@ class Stack:
             met = self.loops.look(field.table(book), codes, out, fresh)
         if met & self.loops.ELSEWHERE:
             at = 0
-            for rows in several:
+            for unit, _ in places:
+                rows = self.units[unit][1]
                 height = rows.frame.height
                 odd = np.flatnonzero(codes[at : at + height] < 0)
                 if len(odd):

@@ -13,8 +13,9 @@ from detections.sigma import finder as finding
 from detections.sigma import multi
 from detections.sigma.fold import fold
 from soc_core import arrow, native
-from soc_core.table import Column, Spread, Strings, Written
+from soc_core.table import Column, Spread, Strings
 from soc_core.text import decode_all
+from soc_core.written import Written
 
 LITERALS = ["sekurlsa::", "eo.oe.kiwi", "\\mimilib", "a1"]
 OTHERS = ["SeKuRL\u017fA::", "eo.oe.\u212aIWI", "::", "iw", "A", "中文", "\n", "1", " "]

@@ -6,8 +6,9 @@ import polars as pl
 import pytest
 
 from detections.sigma import multi
-from soc_core.table import Column, Single, Spread, Written
+from soc_core.table import Column, Single, Spread
 from soc_core.text import decode_all
+from soc_core.written import Written
 
 NAME = "event.original"
 TEXTS = [*["nothing here"] * 60, "run MimiKatz.exe", "", "\u5bc6\u7801 mimi\u212aatz", "mimi", "katz"]
