@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from soc_core.native import kernel
+from soc_core.native import inner, kernel
 from soc_core.words import alike, folded, load4
 
 GRAM = 4  # bytes by which a literal anywhere in a text is found
@@ -108,6 +108,12 @@ def numbered(met: Any, size: int, sets: Any) -> Any:
     return code
 
 
+@inner
+def marked(bits: Any, place: Any) -> bool:
+    """Whether a bit is set."""
+    return bool(np.uint64(bits[place >> np.uint64(3)]) >> (place & np.uint64(7)) & np.uint64(1))
+
+
 @kernel
 def find(data: Any, starts: Any, stops: Any, ends: Any, grams: Any, shapes: Any, told: Any, met: Any, counts: Any,
          sets: Any, done: int, out: Any) -> int:
@@ -135,17 +141,17 @@ def find(data: Any, starts: Any, stops: Any, ends: Any, grams: Any, shapes: Any,
                 key = (key + np.uint64(data[end - 1 - place]) + np.uint64(1)) * ends.factor
                 if ends.lengths[place + 1] & TAIL:
                     ended(data, end - place - 1, place + 1, key, TAIL, ends, met, counts)
-        if grams.short and size:
-            for at in range(start, end - 1):
-                pair = np.int64(data[at]) | np.int64(data[at + 1]) << 8
-                if grams.pairs[pair >> 3] >> (pair & 7) & 1:
-                    within(data, start, end, at, grams.singles[data[at]], grams, told, met, counts)
-            within(data, start, end, end - 1, grams.singles[data[end - 1]], grams, told, met, counts)
-        for at in range(start, end - GRAM + 1):
-            key = load4(data, at) * grams.factor
-            bit = np.int64(key >> grams.fine)
-            if grams.sieve[bit >> 3] >> (bit & 7) & 1:
-                within(data, start, end, at, grams.slots[np.int64(key >> grams.shift)], grams, told, met, counts)
+        last = max(end - GRAM + 1, start)
+        for at in range(start, last):
+            gram = load4(data, at)
+            key = gram * grams.factor
+            bit, pair = key >> grams.fine, gram & np.uint64(0xFFFF)
+            if marked(grams.sieve, bit):
+                within(data, start, end, at, grams.slots[key >> grams.shift], grams, told, met, counts)
+            if grams.short and marked(grams.pairs, pair):
+                within(data, start, end, at, grams.singles[pair & np.uint64(0xFF)], grams, told, met, counts)
+        for at in range(last, end):
+            within(data, start, end, at, grams.singles[data[at]], grams, told, met, counts)
         for number in range(counts[0]):
             for shape in range(shapes.begins[met[number]], shapes.begins[met[number] + 1]):
                 if shaped(data, start, end, shape, shapes):
