@@ -8,6 +8,7 @@ from typing import Any
 from weakref import ref
 
 import numpy as np
+import orjson
 import polars as pl
 import pytest
 import yaml
@@ -23,7 +24,7 @@ from soc_core import native
 from soc_core.coded import CodedColumn
 from soc_core.events import EventBatch, Part
 from soc_core.lexicon import Lexicon
-from soc_core.table import Column, Lazy, Single, Table
+from soc_core.table import Column, Lazy, Single, Strings, Table
 from tests.detections.sigma.conftest import fired
 
 NAMES = ("A", "B", "C")
@@ -56,11 +57,22 @@ def rules() -> str:
 LOADED = parse(rules())
 DETECTORS = {"known": SigmaDetector(LOADED, Mapping()), "small": SigmaDetector(LOADED, Mapping(), cache_bytes=1500)}
 CELLS = st.one_of(st.none(), st.sampled_from(TEXTS))
-WAYS = st.lists(st.integers(0, 6), min_size=3, max_size=3)
+WAYS = st.lists(st.integers(0, 7), min_size=3, max_size=3)
 
 
 def same(text: str) -> str:
     return text
+
+
+class Lying(CodedColumn):
+    """Codes of texts that lie in strings of JSON."""
+
+    @property
+    def written(self) -> Strings:
+        bodies = [orjson.dumps(text or "")[1:-1] for text in self.texts]
+        ends = np.cumsum([len(body) for body in bodies])
+        starts = np.where([text is None for text in self.texts], -1, ends - [len(body) for body in bodies])
+        return Strings(np.frombuffer(b"".join(bodies) or b"-", np.uint8), starts, ends)
 
 
 def column(name: str, values: list[Any], way: int, lexicon: Lexicon) -> Column:
@@ -81,6 +93,8 @@ def column(name: str, values: list[Any], way: int, lexicon: Lexicon) -> Column:
             return CodedColumn("other", lexicon, codes, values.__getitem__).named(name)
         case 5:
             return Derived(name, CodedColumn("other", lexicon, codes, values.__getitem__), same)
+        case 7:
+            return Lying(name, lexicon, codes, values.__getitem__)
     rows = np.arange(height)[::-1].copy()
     back = values[::-1]
     return CodedColumn(name, lexicon, lexicon.codes(back), back.__getitem__).pick(rows)

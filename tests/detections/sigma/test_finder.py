@@ -104,6 +104,22 @@ def test_a_text_within_its_line_is_looked_at_once_and_not_missed(made_of: list[l
                 assert have >= want
 
 
+TORN = st.sampled_from([b"\xc0\x80", b"\xe0\x9f\xbf", b"\xed\xa0\x80", b"\xf0\x8f\x80\x80", b"\xf4\x90\x80\x80",
+    b"\xf5", b"\xe4\xb8", b"\x80", b"\xf0\x9f\x98", b"abcdefgh", "中é\U0001f600".encode()])
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.lists(st.one_of(TORN, st.binary(max_size=3)), max_size=4).map(b"".join), min_size=1, max_size=8))
+def test_what_is_no_utf8_is_known_as_python_knows_it(lines: list[bytes]) -> None:
+    loops = native.kernels("detections.sigma.kernels")
+    if loops is None:
+        pytest.skip("no kernels here")
+    starts, ends, _ = arrow.lines(lines)
+    found = np.zeros(len(lines), np.uint8)
+    loops.broken(arrow.MEMORY, starts, ends, np.arange(len(lines)), found)
+    assert found.astype(bool).tolist() == [multi.utf8(line) is None for line in lines]
+
+
 def test_pairs_are_few_and_rare() -> None:
     counts = np.zeros(1 << 16, np.int64)
     counts[ord(":") << 8 | ord(":")] = 1
