@@ -17,10 +17,12 @@ class Agenda(Generic[Name]):
 
     def __init__(self, grain: Micros) -> None:
         self.grain = grain
+        self.size = 0  # names that are filed
         self._slots: dict[int, list[Name]] = {}
         self._order: list[int] = []  # a heap of the slots there are
 
     def file(self, name: Name, at: Micros) -> None:
+        self.size += 1
         slot = at // self.grain
         names = self._slots.get(slot)
         if names is None:
@@ -39,6 +41,7 @@ class Agenda(Generic[Name]):
         found: list[Name] = []
         while self.begins < until:
             found += self._slots.pop(heappop(self._order))
+        self.size -= len(found)
         return found
 
     def earliest(self, most: int) -> tuple[Micros, list[Name]]:
@@ -47,6 +50,7 @@ class Agenda(Generic[Name]):
         names = self._slots[slot]
         taken = names[:most]
         del names[:most]
+        self.size -= len(taken)
         if not names:
             del self._slots[heappop(self._order)]
         return (slot + 1) * self.grain, taken

@@ -27,6 +27,7 @@ CHAIN = "chain"
 PIECES = 128  # of a million marks one shelf takes some 20 ms to save
 FIELDS = ("at", "id", "slot", "value", "source", "info", "fired")  # of a Mark, in its order
 GRAIN = 10 * SECOND  # what came together goes together: memory is given back as it was taken
+SLACK = 10_000
 TOLD = (*FIELDS, "series")  # of a shelf
 Name = tuple[str, tuple[str, ...]]  # correlation and key
 
@@ -94,9 +95,7 @@ class Shelves:
             self.counts[place] += len(marks)
             self.expiry[place].file(name, marks[0].at)
             if name[0] in self.verdicts:
-                for mark in marks:
-                    if mark.waits:
-                        self.verdicts[name[0]].file(name, mark.at)
+                self._await(name, marks)
 
     def add(self, name: Name, mark: Mark, spec: Spec) -> tuple[Series, list[Mark]]:
         """Put a mark to its key: where it stands now, and the marks that complete by it."""
@@ -114,6 +113,11 @@ class Shelves:
 
     def ripe(self, correlation: str, until: Horizons | None) -> Iterator[tuple[Name, Series]]:
         """Keys of a correlation with marks that may be judged; what still waits after that is ripe again."""
+        if self.verdicts[correlation].size > 2 * self.count + SLACK:  # most of it was for marks that are gone
+            self.verdicts[correlation] = Agenda(SECOND)
+            for each, kept in self.items():
+                if each[0] == correlation:
+                    self._await(each, kept.marks)
         agenda = self.verdicts[correlation]
         for name in dict.fromkeys(agenda.due(inf if until is None else until.newest + 1)):
             series = self.held[self.place(name)].get(name)
@@ -123,6 +127,11 @@ class Shelves:
             left = next((mark.at for mark in series.marks if mark.waits), None)
             if until is not None and left is not None and left <= until.newest:
                 agenda.file(name, left)
+
+    def _await(self, name: Name, marks: Sequence[Mark]) -> None:
+        for mark in marks:
+            if mark.waits:
+                self.verdicts[name[0]].file(name, mark.at)
 
     def sweep(self, place: int, horizons: Horizons, spans: Mapping[str, Micros]) -> int:
         """Evict what no window needs from one shelf. Only keys whose time has come are looked at: so many."""

@@ -224,7 +224,7 @@ def crew(world: Settings) -> Iterator[Crew]:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Every step saves a few pieces of a lane's memory. The offsets of the rows that were taken up again."""
-    for name, value in (("CHECKPOINT_EVERY", -1), ("IDLE_EVERY", -1), ("REST", 0), ("PATIENCE", 0.002)):
+    for name, value in (("CHECKPOINT_EVERY", -1), ("IDLE_EVERY", -1), ("REST", 0), ("PATIENCE", 0.0002)):
         monkeypatch.setattr(worker, name, value)
     taken: list[int] = []
     restore = lanes.Lane._restore

@@ -7,6 +7,7 @@ from math import inf
 
 import pytest
 
+from detections.sigma import shelves as shelves_module
 from detections.sigma.agenda import Agenda, Horizons
 from detections.sigma.shelves import Shelves
 from detections.sigma.windows import Mark, Series, Spec
@@ -92,3 +93,17 @@ def test_only_what_may_be_judged_is_asked_and_that_which_still_waits_again() -> 
     for place in range(len(shelves.held)):
         again.load(place, shelves.dump(place))
     assert [series.marks[0].id for _, series in again.ripe("a", None)] == [f"{number:03}" for number in range(10, 60)]
+
+
+def test_what_is_filed_for_marks_that_are_gone_goes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelves_module, "SLACK", 10)
+    shelves, spec = Shelves({"a": "a"}, ["a"]), Spec("event_count", MINUTE, (("lt", 2),), 1)
+    for number in range(200):
+        shelves.add(("a", ("real", "", str(number))), Mark(number * SECOND, f"{number:03}", 0, 0, "s", ""), spec)
+        while shelves.count > 20:
+            shelves.shed()
+        assert list(shelves.ripe("a", Horizons([("s", -1)], -1))) == []
+        assert shelves.verdicts["a"].size <= 2 * 20 + 11
+    assert {series.marks[0].at // SECOND for _, series in shelves.ripe("a", None)} == {
+        series.marks[0].at // SECOND for _, series in shelves.items()}
+    assert shelves.verdicts["a"].size == 0
