@@ -1,4 +1,4 @@
-"""Wait until all that is in the journal is committed: by a worker here, or by the process that works there already."""
+"""Wait until what is in the journal is committed: by a worker here, or by the process that works there already."""
 
 from __future__ import annotations
 
@@ -42,7 +42,34 @@ class Loop:
                 shares = {SHARED + number: shared.end(number) for number in shared.partitions()}
 
     def _committed(self, ends: Mapping[int, int], sources: Collection[str]) -> bool:
-        with self.platform.state.read() as session:
-            done = all(commits.mark(session, partition) >= end for partition, end in ends.items())
-            waiting = commits.fates(session) if done else []
-        return done and not any(row.pending for row in waiting if row.source in sources)
+        return committed(self.platform, ends, sources)
+
+
+class Backlog:
+    """What stands in the journal now. Where more comes all the time there is never nothing to do, and this is done
+    once it is committed, with what was sent to shares by then."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.ends = {number: platform.journal.end(number) for number in platform.journal.partitions()}
+        self.shares: dict[int, int] = {}
+
+    def gone(self) -> bool:
+        """Whether it is worked off while more has come."""
+        try:
+            if all(self.platform.journal.end(number) <= end for number, end in self.ends.items()):
+                return False
+            if not self.shares and committed(self.platform, self.ends):
+                shared = self.platform.shared
+                self.shares = {SHARED + number: shared.end(number) for number in shared.partitions()}
+            return bool(self.shares) and committed(self.platform, self.shares)
+        except OSError:  # an engine is away, of which the worker tells
+            return False
+
+
+def committed(platform: Platform, ends: Mapping[int, int], sources: Collection[str] = ()) -> bool:
+    """Whether all is committed up to the ends (partition → offset), and nothing of the sources waits."""
+    with platform.state.read() as session:
+        done = all(commits.mark(session, partition) >= end for partition, end in ends.items())
+        waiting = commits.fates(session) if done and sources else []
+    return done and not any(row.pending for row in waiting if row.source in sources)

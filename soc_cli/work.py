@@ -9,6 +9,7 @@ import sys
 import threading
 
 from soc_cli.rule_files import Watch
+from soc_cli.settling import Backlog
 from soc_cli.supervise import Child
 from soc_cli.tasks import Tasks
 from soc_cli.wiring import Platform
@@ -42,7 +43,8 @@ def accept(platform: Platform) -> None:
 
 
 def run(settings: Settings, drain: bool = False, accept_journal: bool = False) -> int:
-    """One worker, until SIGTERM or SIGINT, or until nothing that is ours is pending.
+    """One worker, until SIGTERM or SIGINT, or (`drain`) until nothing that is ours is pending; where more comes all the
+    time, until what stood there at the beginning is done.
 
     Where rules have changed it ends in order and begins anew, as the same process: the rules of a start are frozen.
     """
@@ -57,9 +59,12 @@ def run(settings: Settings, drain: bool = False, accept_journal: bool = False) -
             log.info("worker %s on %s", member.id, settings.data)
             watch.note()
             keeping = garbage.Keeping()
+            backlog = Backlog(platform) if drain else None
             while not stopping.is_set() and (drain or not watch.changed()):
                 done = member.turn()
                 keeping.step(idle=not done)
+                if backlog and done and backlog.gone():
+                    break
                 if done:
                     continue
                 if drain and not member.stalled and not member.worker.drain():
