@@ -176,8 +176,8 @@ def passed(places: Any, turn: int, quotes: int, place: int) -> int:
 def record(data: Any, at: int, end: int, levels: int, tree: Tree, found: Found, count: int, held: Any, places: Any,
            marks: Any) -> Any:
     """(node, values so far, bits) of the object on a line; `held` is room for three numbers a level."""
-    node, owner, depth, bits, turn = 0, 0, 0, 0, 0
-    line = at
+    zero: Any = np.int64(0)  # no literal: what is called with it would be compiled for that as well
+    line, node, owner, depth, bits, turn = at, zero, zero, 0, 0, 0
     quotes = quoted(data, at, end, places, marks)
     at = space(data, at, end)
     if quotes < 0 or data[at] != OPEN:
