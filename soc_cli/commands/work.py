@@ -18,7 +18,8 @@ def work(
                                          "time")] = 1,
     accept_journal: Annotated[bool, typer.Option("--accept-journal", help="go on with a journal that was made anew")]
     = False,
-    drain: Annotated[bool, typer.Option("--drain", help="stop when nothing is pending, or what stood there at the beginning is done")] = False,
+    drain: Annotated[bool, typer.Option(
+        "--drain", help="stop when nothing is pending, or what stood there at the beginning is done")] = False,
 ) -> None:
     """Take every record in the journal through the whole path, and respond to what follows from it.
 
