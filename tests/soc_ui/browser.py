@@ -15,13 +15,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = "/usr/bin/chromium"
 ARGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
         "--disable-background-networking", "--disable-component-update"]
 # A reload of /page first asks these two below the page's own path; Streamlit answers 404 and goes on.
+PATIENCE = 30_000  # milliseconds: the machine may have other work
 KNOWN_NOISE = ("/_stcore/health", "/_stcore/host-config")
 
 
@@ -81,7 +82,8 @@ class Watch:
     errors: list[str] = field(default_factory=list)
 
     def on(self, page: Page) -> Page:
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
         page.on("request", self._asked)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda said: self.errors.append(f"{said.text} {said.location.get('url', '')}") if (
