@@ -37,8 +37,6 @@ PROMISED = 200  # faults; fewer without a difference do not meet the promise
 TURNS = 10
 HOSTS, BATCH, ENOUGH = 6, 60, 8
 PACE = 0.2  # seconds between batches
-STEP = clock.SECOND // 200  # of event time a record: no faster than they are sent, else an outage of minutes is hours
-# between sources, and more than the lateness within which correlations promise the same alerts
 SETTLED = 300.0  # seconds that may pass after the last fault without anything being worked off
 DOOR = "http:default/"  # before the names of sources; canaries come in by it too
 WATCHES = (canaries.RULE, gaps.RULE, silence.RULE)
@@ -72,7 +70,7 @@ class Load:
         host = f"host{number % HOSTS}"
         lines = []
         for n in range(BATCH):
-            at = clock.to_text(self.began + (number * BATCH + n) * STEP)
+            at = clock.to_text(self.began + (number * BATCH + n) * clock.SECOND // 10)
             address = f"192.0.2.{self.draw.choice([7, 7, 8, *range(20, 60)])}"
             what = "Accepted" if self.draw.random() < 0.1 else "Failed"
             user = self.draw.choice(["root", "admin", f"user{n}"])
