@@ -71,4 +71,3 @@ def origin(item: Item) -> Origin:
     if item.origin:
         return Origin.model_validate_json(item.origin)
     return Origin(source=item.source, format=item.format, realm=item.realm)
-
