@@ -142,7 +142,7 @@ def topic_remade(city: City, draw: random.Random) -> None:
 
 
 def _worked_off(city: City, state: Database, journal: Journal, shared: Journal) -> None:
-    """Wait until both journals are committed, and saved in the memory of their lanes. Raises TimeoutError."""
+    """Wait until both journals are committed, and saved whole in the memory of their lanes. Raises TimeoutError."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         city.tend()
@@ -150,8 +150,8 @@ def _worked_off(city: City, state: Database, journal: Journal, shared: Journal) 
                 for number in each.partitions()}
         with state.read() as session:
             marks = commits.marks(session)
-            saved = {lane: kept.offset for lane in ends if (kept := commits.checkpoint(session, lane))}
-        if all(end == marks.get(lane, 0) == saved.get(lane, 0) for lane, end in ends.items()):
+            saved = {lane: {row.offset for row in commits.checkpoints(session, lane)} or {0} for lane in ends}
+        if all(marks.get(lane, 0) == end and saved[lane] == {end} for lane, end in ends.items()):
             return
         time.sleep(0.5)
     raise TimeoutError(f"not worked off: {city.said('work')}")

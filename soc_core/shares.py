@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 from soc_core import clock
 from soc_core.lanes import Failures, Guard, Lane, Memory, Piece, named
 from soc_core.models import Finding
+from soc_core.progress import Look, Progress
 from soc_core.protocols import Journal, Origin, Raws
 from soc_core.sharing import EVERYONE, Keeper, Partial, Pieced, Sharing
 from soc_core.state import commits, failures
@@ -121,7 +122,8 @@ class Share(Lane):
     limit = MESSAGES
 
     def __init__(self, journal: Journal, partition: int, state: Database, sharing: Sequence[Sharing], triage: Triage,
-                 guard: Guard, failed: Failures, stir: Callable[[], None]) -> None:
+                 guard: Guard, failed: Failures, stir: Callable[[], None], progress: Progress) -> None:
+        self.progress, self.ahead, self.complete = progress, Look(0, {}), clock.EARLIEST
         self.keepers: dict[str, Keeper] = {named(each): each.keeper() for each in sharing}
         self.known = Known()
         self.triage, self.failed = triage, failed
@@ -145,6 +147,8 @@ class Share(Lane):
         frames = self.read()
         if not frames:
             return 0
+        if self.ahead.ends.get(self.partition, 0) <= at:
+            self.ahead = self.progress.look()
         self.touched = True
         findings: list[Finding] = []
         fresh: dict[str, list[Any]] = defaultdict(list)  # by detector, of all messages: a keeper asked once is cheaper
@@ -155,10 +159,12 @@ class Share(Lane):
                     fresh[name] += bodies
         end = frames[-1].first + len(frames[-1].raws.lines)
         latest = max(frame.raws.received for frame in frames)
+        if end >= self.ahead.ends[self.partition]:
+            self.complete = self.ahead.complete
         for name in self.keepers:
             if bodies := fresh.get(name, []):
                 findings += self._asked(name, end - 1, lambda keeper, bodies=bodies: keeper.take(bodies))  # type: ignore[misc]  # bound now
-            findings += self._asked(name, end - 1, lambda keeper: keeper.tick(latest))
+            findings += self._asked(name, end - 1, lambda keeper: keeper.tick(latest, self.complete))
         if not replay:
             self._commit(at, end, findings)
             self.mark = end

@@ -19,6 +19,7 @@ from soc_core.garbage import uncollected
 from soc_core.lanes import Failures, Guard, Lane, unguarded
 from soc_core.models import Finding
 from soc_core.pipeline import Partition, Parts
+from soc_core.progress import Progress
 from soc_core.shares import Outlet, Share
 from soc_core.state import commits
 from soc_core.state.claims import SHARED, Lost
@@ -52,6 +53,7 @@ class Worker:
             if parts.shared:
                 commits.adopt_epoch(session, parts.shared.epoch, commits.SHARED_EPOCH)
         self.outlet = Outlet(parts.shared) if parts.shared else None
+        self.progress = Progress(parts.journal, parts.shared, parts.state) if parts.shared else None
         self.take(self.all_lanes() if lanes is None else lanes)
 
     def all_lanes(self) -> list[int]:
@@ -82,11 +84,11 @@ class Worker:
         parts = self.parts
         if number < SHARED:
             return Partition(parts, number, self.outlet, self.guard, self.failed)
-        if parts.shared is None:
+        if parts.shared is None or self.progress is None:
             raise ValueError(f"there is no share {number - SHARED}")
         share = number - SHARED
         return Share(parts.shared, share, parts.state, parts.sharing, self._triage, self.guard, self.failed,
-                     parts.tracer.stir)
+                     parts.tracer.stir, self.progress)
 
     def _triage(self, session: Session, findings: Sequence[Finding], at: clock.Micros) -> None:
         self.parts.triage(session, findings, at)

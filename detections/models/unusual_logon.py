@@ -180,7 +180,7 @@ class UnusualLogon:
             self.worlds[realm] = World(self.start)
         return self.worlds[realm]
 
-    def tick(self, now: int) -> list[Finding]:
+    def tick(self, now: int, complete: int = 0) -> list[Finding]:
         return []
 
     def snapshot(self) -> bytes:

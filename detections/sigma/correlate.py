@@ -6,8 +6,9 @@ overlap between agencies). A match without one of the group-by fields belongs to
 
 State is a function of the records seen. A record is in time while it lies at most LATENESS behind the latest event of
 its source. Until every source that keeps up (at most HOLD behind the time of receipt) has come that far beyond a
-window, nothing of it is evicted, and a condition that a later record can undo is not judged. So records in time give
-the same findings in any order, however they are cut into batches; later ones may come too late, and are counted.
+window, and so has what is known to wait elsewhere (`complete`), nothing of it is evicted, and a condition that a later
+record can undo is not judged. So records in time give the same findings in any order, however they are cut into
+batches; later ones may come too late, and are counted.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from detections.sigma.map import Mapping, Reader
 from detections.sigma.rule import Correlation, Rule, RuleSet
 from detections.sigma.shelves import PIECES, Shelves, families
 from detections.sigma.windows import Mark, Spec
-from soc_core.clock import DAY, HOUR, MINUTE, SECOND, Micros
+from soc_core.clock import DAY, HOUR, LATEST, MINUTE, SECOND, Micros
 from soc_core.events import EventBatch
 from soc_core.models import REAL, Finding
 
@@ -74,6 +75,7 @@ class Correlator:
         self.sources: dict[str, list[Micros]] = {}  # source → latest event time, clock at its latest record
         self.clock: Micros = 0
         self.reached: Micros = 0  # the latest event time of any source
+        self.complete: Micros = LATEST  # what was received before has been seen here
         self.swept: Micros = 0
         self.next = 0  # the shelf to sweep next
         self.shed = 0
@@ -254,7 +256,7 @@ class Correlator:
         own = {source: self._horizon(source) for source in self.sources}
         timely = [own[source] for source, (latest, seen) in self.sources.items() if seen - latest <= HOLD]
         silent = max(0, min(self.clock, self.reached)) - LATENESS
-        common = min(timely, default=max(silent, *own.values(), 0))
+        common = min(min(timely, default=max(silent, *own.values(), 0)), self.complete - LATENESS)
         return Horizons(((source, min(each, common)) for source, each in own.items()), min(silent, common))
 
     def heard(self, batch: EventBatch) -> None:

@@ -115,7 +115,8 @@ class Windows:
             return []
         return self.correlator._add(watch, key, mark, PLACE)
 
-    def tick(self, now: Micros) -> list[Finding]:
+    def tick(self, now: Micros, complete: Micros) -> list[Finding]:
+        self.correlator.complete = complete
         return self.correlator.tick(now)
 
     @property

@@ -6,7 +6,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ class Tally:
     def detect(self, batch: EventBatch) -> list[Finding]:
         raise AssertionError("a sharing detector is only asked to sift")
 
-    def tick(self, now: int) -> list[Finding]:
+    def tick(self, now: int, complete: int) -> list[Finding]:
         return []
 
     def snapshot(self) -> bytes:
@@ -139,9 +139,9 @@ def records(seed: int) -> list[tuple[str, bytes, int]]:
     for number in range(LINES):
         host, address = f"host{draw.randrange(SOURCES)}", f"192.0.2.{draw.choice([7, 7, 8, 9, 9, 9])}"
         what = "Accepted" if address.endswith("7") and draw.random() < 0.05 else "Failed"
-        at = clock.to_datetime((START + number * 2) * clock.SECOND).strftime("%Y-%m-%dT%H:%M:%S+00:00")
-        line = f"{at} {host} sshd[12]: {what} password for root from {address} port 51514 ssh2"
-        found.append((host, line.encode(), places[host]))
+        at = clock.to_text((START + number * 2) * clock.SECOND)
+        line = f"{at} {host} sshd[12]: {what} password for root from {address} port 51514 ssh2".encode()
+        found.append((host, line, places[host]))
         places[host] += 100
     return found
 
@@ -158,7 +158,7 @@ def put(platform: Platform, some: Sequence[tuple[str, bytes, int]]) -> None:
 
 
 def outcome(platform: Platform) -> dict[str, Any]:
-    ids: Counter[str] = Counter()
+    ids = Counter[str]()
     with platform.state.read() as session:
         found, _ = alerts.find(session, EVERYTHING, limit=1000)
         fates = [row._replace(last_ingest=0) for row in commits.fates(session)]
@@ -216,9 +216,8 @@ class Crew:
 
 @pytest.fixture
 def crew(world: Settings) -> Iterator[Crew]:
-    made = Crew(world, random.Random(date.today().toordinal()))
-    yield made
-    made.close()
+    with closing(Crew(world, random.Random(date.today().toordinal()))) as made:
+        yield made
 
 
 @pytest.fixture
@@ -260,6 +259,32 @@ def test_any_number_of_workers_finds_the_same(world: Settings, crew: Crew, tmp_p
         while sum(crew.turn(number) for number in range(workers)):
             continue
         assert outcome(platform) == expected
+
+
+@pytest.mark.parametrize("leap", [0, 8 * clock.HOUR])
+def test_a_partition_that_lags_by_hours_is_waited_for(world: Settings, tmp_path: Path, leap: int) -> None:
+    """Seven hours of records; one partition is worked off when all others are, be it after the clock has leapt."""
+    def send(platform: Platform, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            at, host = START * clock.SECOND + number * clock.MINUTE, f"host{number % SOURCES}"
+            line = f"{clock.to_text(at)} {host} sshd[12]: Failed password for root from 192.0.2.{number % 3} port 5 ssh2"
+            place, received = np.array([number], dtype=np.int64), at + (leap if number > LINES else 0)
+            platform.journal.append([Raws(Origin(source=host, format="syslog"), [line.encode()], received, place)])
+
+    with Platform(world.model_copy(update={"data": tmp_path / "alone"})) as platform:
+        for at in range(0, LINES + 120, 5):
+            send(platform, range(at, at + 5))
+            platform.worker().drain()
+        expected = outcome(platform)
+    assert {rule[-1] for rule, *_ in expected["alerts"]} >= {"4", "y"}
+    with Platform(world) as platform:
+        made, last = platform.worker(), platform.journal.partition_of("host1")
+        made.drop([last])
+        send(platform, range(LINES + 120))
+        made.drain()
+        made.take([last])
+        made.drain()
+        assert outcome(platform)["alerts"] == expected["alerts"]
 
 
 def test_workers_that_die_and_haunt_change_nothing(
