@@ -267,7 +267,7 @@ def test_a_partition_that_lags_by_hours_is_waited_for(world: Settings, tmp_path:
     def send(platform: Platform, numbers: Sequence[int]) -> None:
         for number in numbers:
             at, host = START * clock.SECOND + number * clock.MINUTE, f"host{number % SOURCES}"
-            line = f"{clock.to_text(at)} {host} sshd[12]: Failed password for root from 192.0.2.{number % 3} port 5 ssh2"
+            line = f"{clock.to_text(at)} {host} sshd[12]: Failed password for root from 192.0.2.{number % 3} port 5"
             place, received = np.array([number], dtype=np.int64), at + (leap if number > LINES else 0)
             platform.journal.append([Raws(Origin(source=host, format="syslog"), [line.encode()], received, place)])
 
