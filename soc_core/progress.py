@@ -17,7 +17,7 @@ from soc_core.state import commits
 from soc_core.state.database import Database
 
 GRAIN = 10.0  # seconds between two times that are remembered
-SHARE = 20  # times as long as a look took nobody looks again
+SHARE = 50  # times as long as a look took nobody looks again
 
 
 class Look(NamedTuple):
@@ -36,10 +36,10 @@ class Progress:
         self._waiting: deque[tuple[clock.Micros, dict[int, int]]] = deque()  # times, and the ends of partitions then
         self._noted = self._again = 0.0  # by the monotonic clock
 
-    def look(self) -> Look:
-        """As it is now, or was a moment ago. Raises OSError where an engine is away."""
+    def look(self, afresh: bool = False) -> Look:
+        """As it is now, or, unless `afresh`, was a moment ago. Raises OSError where an engine is away."""
         began = time.monotonic()
-        if began >= self._again:
+        if afresh or began >= self._again:
             complete = self._complete(began)
             self._known = Look(complete, {number: self.shared.end(number) for number in self.shared.partitions()})
             self._again = time.monotonic() + SHARE * (time.monotonic() - began)

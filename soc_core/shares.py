@@ -123,7 +123,8 @@ class Share(Lane):
 
     def __init__(self, journal: Journal, partition: int, state: Database, sharing: Sequence[Sharing], triage: Triage,
                  guard: Guard, failed: Failures, stir: Callable[[], None], progress: Progress) -> None:
-        self.progress, self.ahead, self.complete = progress, Look(0, {}), clock.EARLIEST
+        self.progress, self.ahead = progress, Look(0, {})
+        self.complete = self.latest = clock.EARLIEST
         self.keepers: dict[str, Keeper] = {named(each): each.keeper() for each in sharing}
         self.known = Known()
         self.triage, self.failed = triage, failed
@@ -146,6 +147,8 @@ class Share(Lane):
         at, replay = self.cursor, self.cursor < self.mark
         frames = self.read()
         if not frames:
+            if final and not replay:
+                self._end(at)
             return 0
         if self.ahead.ends.get(self.partition, 0) <= at:
             self.ahead = self.progress.look()
@@ -158,18 +161,30 @@ class Share(Lane):
                 for name, bodies in self.known.fresh(message, message["d"]).items():
                     fresh[name] += bodies
         end = frames[-1].first + len(frames[-1].raws.lines)
-        latest = max(frame.raws.received for frame in frames)
+        self.latest = max(frame.raws.received for frame in frames)
         if end >= self.ahead.ends[self.partition]:
             self.complete = self.ahead.complete
         for name in self.keepers:
             if bodies := fresh.get(name, []):
                 findings += self._asked(name, end - 1, lambda keeper, bodies=bodies: keeper.take(bodies))  # type: ignore[misc]  # bound now
-            findings += self._asked(name, end - 1, lambda keeper: keeper.tick(latest, self.complete))
+            findings += self._asked(name, end - 1, lambda keeper: keeper.tick(self.latest, self.complete))
         if not replay:
             self._commit(at, end, findings)
             self.mark = end
         self.cursor, self.dirty, self.touched = end, True, False
         return 0 if replay else end - at
+
+    def _end(self, at: int) -> None:
+        """Nothing more comes: what waited for partitions that lagged is judged."""
+        look = self.progress.look(afresh=True)
+        if at < look.ends[self.partition] or look.complete <= self.complete or self.latest == clock.EARLIEST:
+            return
+        self.complete, self.touched = look.complete, True
+        findings = [found._replace(partition=-1) for name in self.keepers for found in  # no record brought them about
+                    self._asked(name, at, lambda keeper: keeper.tick(self.latest, self.complete))]
+        if findings:
+            self._commit(at, at, findings)
+        self.dirty, self.touched = True, False
 
     def _asked(self, name: str, offset: int, ask: Callable[[Keeper], list[Finding]]) -> list[Finding]:
         """A keeper's findings, at the place of the last message that brought them about."""

@@ -1,0 +1,118 @@
+"""A share over real engines: what its keepers are told of partitions that lag, and what they find at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soc_core import clock
+from soc_core.events import EventBatch
+from soc_core.journal.files import FileJournal
+from soc_core.lanes import Failures, unguarded
+from soc_core.models import Finding
+from soc_core.progress import Progress
+from soc_core.protocols import Origin, Raws
+from soc_core.shares import Outlet, Share
+from soc_core.sharing import Partial
+from soc_core.state import commits
+from soc_core.state.database import Database
+
+T = 1_795_366_800 * clock.SECOND
+
+
+class Patient:
+    """Says what it was told once nothing of before T + 1 s is to come."""
+
+    def __init__(self) -> None:
+        self.waiting: list[str] = []
+        self.told: list[clock.Micros] = []
+
+    def sift(self, batch: EventBatch) -> tuple[list[Finding], list[Partial]]:
+        return [], []
+
+    def keeper(self) -> Patient:
+        return self
+
+    def take(self, bodies: Sequence[str]) -> list[Finding]:
+        self.waiting += bodies
+        return []
+
+    def tick(self, now: clock.Micros, complete: clock.Micros) -> list[Finding]:
+        self.told.append(complete)
+        if complete <= T:
+            return []
+        ripe, self.waiting = self.waiting, []
+        return [Finding("patient", each, T, "low", "", (), (), (), "", "", "real", 0, 0) for each in ripe]
+
+    def snapshot(self) -> bytes:
+        return b""
+
+    def restore(self, state: bytes) -> None:
+        """Nothing is kept."""
+
+
+class World:
+    """One partition, one share."""
+
+    def __init__(self, folder: Path) -> None:
+        self.journal, self.shared = (FileJournal(folder / name, partitions=1) for name in ("raw", "shared"))
+        self.state = Database(f"sqlite:///{folder / 'state.db'}")
+        self.state.migrate()
+        self.patient, self.found = Patient(), list[Finding]()
+        progress = Progress(self.journal, self.shared, self.state)
+        self.share = Share(self.shared, 0, self.state, [self.patient], self._triage, unguarded, Failures(),
+                           lambda: None, progress)
+        self.outlet = Outlet(self.shared)
+
+    def _triage(self, session: Any, findings: Sequence[Finding], at: clock.Micros) -> None:
+        self.found += findings
+
+    def send(self, at: int) -> None:
+        """One record, and what its step means to the share; its mark is not moved yet."""
+        self.journal.append([Raws(Origin(source="host", format="syslog"), [b"x"], T)])
+        self.outlet.send(0, self.journal.epoch, at, at + 1,
+                         {f"{__name__}.Patient": [Partial("key", f"event-{at}", f"event-{at}")]})
+
+    def commit(self, until: int) -> None:
+        with self.state.begin() as session:
+            commits.advance(session, 0, until, (), expect=until - 1)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    for each in (made.journal, made.shared, made.state):
+        each.close()
+
+
+def test_what_waited_for_a_partition_is_found_at_the_end(world: World) -> None:
+    world.send(0)
+    assert world.share.run() == 1
+    assert world.share.run(final=True) == 0
+    assert (world.patient.waiting, world.found) == (["event-0"], [])
+    assert max(world.patient.told) <= T, "the record is not committed: more of before may come"
+    world.commit(1)
+    assert world.share.run() == 0
+    assert not world.found
+    assert world.share.run(final=True) == 0
+    assert [(each.event_id, each.partition) for each in world.found] == [("event-0", -1)]
+    world.share.run(final=True)
+    assert len(world.found) == 1
+    assert not world.share.touched
+
+
+def test_what_is_complete_is_known_only_by_what_was_read(world: World) -> None:
+    """The raw partition is worked off, but what was sent of it is not yet read: nothing is complete."""
+    world.share.limit = 1
+    for at in range(3):
+        world.send(at)
+        world.commit(at + 1)
+    assert world.share.run() == world.share.run() == 1
+    assert max(world.patient.told) <= T
+    assert world.share.run() == 1
+    assert [each.event_id for each in world.found] == ["event-0", "event-1", "event-2"]
+    assert {each.partition for each in world.found} == {world.share.number}
