@@ -175,3 +175,24 @@ def test_a_lexicon_that_was_let_go_is_not_kept_alive() -> None:
         del lexicon
         gc.collect()
     assert [each() for each in held] == [None] * 4
+
+
+def test_what_is_forgotten_is_given_back() -> None:
+    """Every cache, not just the count of it; and the same rules fire on the same events after that."""
+    detector = SigmaDetector(LOADED, Mapping())
+    rows = [(f"a{number}", f"b{number % 7}.exe", str(number % 5)) for number in range(300)]
+
+    def hits() -> dict[int, set[str]]:
+        return fired(detector, batch(rows, [0, 0, 0], Lexicon(), 0))
+
+    before = hits()
+    book = ref(detector.books.lexicon)
+    assert before
+    assert detector.memory.used > 0
+    assert any(len(field.sets) > 1 for field in detector.fields.values())
+    detector.forget()
+    gc.collect()
+    assert book() is None
+    assert detector.memory.used == 0
+    assert all(len(field.sets) == len(field.numbers) == 1 for field in detector.fields.values())
+    assert hits() == before
