@@ -7,6 +7,7 @@ of its source, identity.py) is looked for in all indices of the realm first; `cr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -33,6 +34,9 @@ IDS_A_REQUEST = 5000
 ROWS_A_SLICE = 4096
 MARK_SECONDS = 300  # how long a source's mark is trusted without asking again: another writer may have had the source
 CREATED, CONFLICT = 201, 409
+# What is no fault of a document, though it is told of each: the cluster has as many shards as it may have, we may not
+# write the index, nobody may make it.
+REFUSED = re.compile(r"validation_exception:.* shards open|security_exception:|index_not_found_exception:", re.S)
 ANSWER = "items.create.status,items.create.error.type,items.create.error.reason,items.create.error.caused_by.reason"
 
 
@@ -237,9 +241,9 @@ class Writer:
                 for some in (slice(0, half), slice(half, None)):
                     done.add(self._bulk(Lines(lines.rows[some], lines.texts[some])))
                 return done
-            again = done.note(lines.rows, [item["create"] for item in answer["items"]])
+            again, why = done.note(lines.rows, [item["create"] for item in answer["items"]])
             if len(again) and not patience.pause():
-                raise StoreUnavailable(f"Elasticsearch has no room for {len(again)} events")
+                raise StoreUnavailable(f"Elasticsearch does not take {len(again)} events: {why}")
             lines = Lines(lines.rows[again], lines.texts.gather(again))
         return done
 
@@ -275,20 +279,21 @@ class Answered(NamedTuple):
     conflicts: list[int]
     faults: dict[int, str]
 
-    def note(self, rows: Ints, items: Sequence[dict[str, Any]]) -> list[int]:
-        """File each row; returns the places of those to send again."""
+    def note(self, rows: Ints, items: Sequence[dict[str, Any]]) -> tuple[list[int], str]:
+        """File each row; returns the places of those to send again, and why the last of them was not taken."""
         statuses = np.fromiter((item["status"] for item in items), dtype=np.int64, count=len(items))
         self.created.extend(rows[statuses == CREATED].tolist())
-        again = []
+        again, why = [], ""
         for place in np.flatnonzero(statuses != CREATED).tolist():
             row, item = int(rows[place]), items[place]
             if item["status"] == CONFLICT:
                 self.conflicts.append(row)
-            elif item["status"] in BUSY:
+            elif item["status"] in BUSY or REFUSED.match(f"{item['error']['type']}: {item['error'].get('reason')}"):
                 again.append(place)
+                why = _reason(item["error"])
             else:
                 self.faults[row] = f"Elasticsearch: {_reason(item['error'])}"
-        return again
+        return again, why
 
     def add(self, other: Answered) -> None:
         self.created.extend(other.created)

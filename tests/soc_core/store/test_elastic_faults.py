@@ -227,6 +227,40 @@ def test_a_store_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
                 call()
 
 
+def refused(kind: str, reason: str, status: int) -> Any:
+    """Each event is refused, as a bad one is, for what is no fault of it."""
+    def fault(forward: Any) -> tuple[int, bytes]:
+        error = {"type": kind, "reason": reason}
+        return 200, orjson.dumps({"items": [{"create": {"status": status, "error": error}}] * 4})
+    return fault
+
+
+@pytest.mark.parametrize("fault", [
+    refused("validation_exception", "Validation Failed: 1: this action would add [2] shards, but this cluster "
+            "currently has [1000]/[1000] maximum normal shards open;", 400),  # as 8.19 says it
+    refused("security_exception", "action [indices:data/write/bulk[s]] is unauthorized", 403),
+], ids=["shards", "rights"])
+def test_what_is_no_fault_of_the_events_makes_them_wait(faulty: tuple[ElasticStore, Proxy], fault: Any) -> None:
+    store, between = faulty
+    between.faults.append(("_bulk", fault))
+    result = store.write(batch(plain(4)))
+    assert (list(result.stored), result.rejected) == ([0, 1, 2, 3], [])
+
+
+def test_an_index_that_may_not_be_made_stops_the_writer(elastic_url: str, realm: str) -> None:
+    setting = {"action.auto_create_index": f"-soc-{realm}-*,*"}
+    with (Elasticsearch(elastic_url) as client,
+          open_store(ElasticSettings(urls=[elastic_url], replicas="0", patience=0.2), realm) as store):
+        client.cluster.put_settings(persistent=setting)
+        try:
+            with pytest.raises(StoreUnavailable, match="does not take 4 events: no such index"):
+                store.write(batch(plain(4)))
+        finally:
+            client.cluster.put_settings(persistent=dict.fromkeys(setting))
+        result = store.write(batch(plain(4)))
+        assert (list(result.stored), result.rejected) == ([0, 1, 2, 3], [])
+
+
 # ---------------------------------------------------------------- strangers
 
 
