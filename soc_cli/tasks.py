@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -19,17 +20,20 @@ from playbooks import engine
 from soc_cli import projecting, quarantine_topic, replaying, retro
 from soc_cli.wiring import Platform
 from soc_core import canaries, clock, engines, seals
+from soc_core.config import Settings
 from soc_core.models import DEMO, REAL
 from soc_core.state import canaries as canary_state
 from soc_core.state import holds, outbox, queue, windows
+from soc_core.store.elastic_settings import STANDARD
 
 if TYPE_CHECKING:
     from soc_cli.pushing import Pushing
 
 log = logging.getLogger(__name__)
 
-# logs are kept six months by law, and some days
-RETENTION = {REAL: 190 * clock.DAY, DEMO: 2 * clock.DAY, canaries.REALM: 2 * clock.DAY}
+DAYS = 190  # six months, which the law wants, and some days
+SHORT = 2  # days that nobody needs for longer: of the demonstration, and what only proves the way
+SOON = timedelta(minutes=10)  # after a start: a platform that runs some hours a day must prune, too
 
 
 class Tasks:
@@ -53,7 +57,8 @@ class Tasks:
         self.scheduler.add_job(self.keep_scores, "interval", seconds=60)
         self.scheduler.add_job(self.keep_order, "interval", seconds=30)
         self.scheduler.add_job(self.match_back, "interval", seconds=30)
-        self.scheduler.add_job(self.prune, "interval", hours=6)
+        self.scheduler.add_job(self.prune, "interval", hours=6, executor="upkeep",
+                               next_run_time=datetime.now(UTC) + SOON)
         self.scheduler.add_job(self.tell, "interval", seconds=2)
         self.scheduler.add_job(self.seal, "interval", hours=1)
         self.pushing: Pushing | None = None
@@ -160,17 +165,20 @@ class Tasks:
 
     def prune(self) -> None:
         """Remove events past the retention of their realm, but for what is under a legal hold."""
-        for realm, age in RETENTION.items():
-            if realm in engines.realms(self.platform.settings):
-                with self.platform.state.read() as session:
-                    held = holds.spans(session, realm)
-                removed = self.platform.store(realm).expire(clock.now() - age, held)
-                log.info("retention: %d events of realm %s removed", removed, realm)
-        if self.projector:
-            self.projector.expire(clock.now())
         with self.platform.state.begin() as session:
             outbox.prune(session)
             windows.prune(session, clock.now())
+        try:
+            for realm, days in kept(self.platform.settings).items():
+                if realm in engines.realms(self.platform.settings):
+                    with self.platform.state.read() as session:
+                        held = holds.spans(session, realm)
+                    removed = self.platform.store(realm).expire(clock.now() - days * clock.DAY, held)
+                    log.info("retention: %d events of realm %s removed", removed, realm)
+            if self.projector:
+                self.projector.expire(clock.now())
+        except OSError as error:
+            log.warning("what is past its time waits to be removed: %s", error)
 
     def close(self) -> None:
         """Let the running job finish, and stop. Stores and database are the platform's, whose worker goes on."""
@@ -180,3 +188,9 @@ class Tasks:
                 each.close()
         with self.platform.state.begin() as session:
             self.listener.save(session, clock.now())
+
+
+def kept(settings: Settings) -> dict[str, int]:
+    """Realm → days that its events stay: of real ones as long as soc.yaml says of the cluster's standard class."""
+    elastic = settings.event_engine.elastic
+    return {REAL: elastic.retention[STANDARD] if elastic else DAYS, DEMO: SHORT, canaries.REALM: SHORT}

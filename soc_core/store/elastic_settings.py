@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 STANDARD = "standard"
+SIX_MONTHS = 183  # days
 PLAIN = re.compile(r"[a-z0-9][a-z0-9._]*")
 LONGEST_NAME = 80
 
@@ -21,7 +22,7 @@ class ElasticSettings(BaseModel):
     A password or API key may stand in the environment instead (SOC_ELASTIC_PASSWORD, SOC_ELASTIC_API_KEY). `ca` is a
     file with the authority that signed the cluster's certificates; `fingerprint` the SHA-256 of one certificate of
     the chain, pinned. `classes` gives a retention class to data sets by pattern (`aws.*: long`), `retention` its days:
-    the law wants at least six months.
+    the law wants at least six months, so the standard class cannot have fewer.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -64,6 +65,9 @@ class ElasticSettings(BaseModel):
         missing = {STANDARD, *self.classes.values()} - set(self.retention)
         if missing:
             raise ValueError(f"retention names no days for the class {', '.join(sorted(missing))}")
+        if self.retention[STANDARD] < SIX_MONTHS:
+            raise ValueError(f"retention keeps events for {self.retention[STANDARD]} days, and the law wants six "
+                             f"months: {STANDARD} has {SIX_MONTHS} at least")
         return self
 
     def retention_class(self, dataset: str) -> str:

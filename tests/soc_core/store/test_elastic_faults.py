@@ -302,6 +302,7 @@ def test_tls_with_a_pinned_authority_and_credentials(elastic_url: str, realm: st
     ({"urls": ["http://h"], "user": "u", "api_key": "k"}, "not both"), ({"urls": ["http://h"], "realm": "x"}, "Extra"),
     ({"urls": ["http://h"], "classes": {"a": "long"}}, "no days for the class long"),
     ({"urls": ["http://h"], "retention": {"a-b": 3}}, "retention class"),
+    ({"urls": ["http://h"], "retention": {"standard": 30}}, "30 days, and the law wants six months"),
     ({"urls": ["http://h"], "prefix": "A"}, "pattern"),
 ])
 def test_settings_that_cannot_be(given: dict[str, Any], says: str) -> None:
