@@ -29,7 +29,7 @@ from soc_core.models import Finding
 from soc_core.progress import Look, Progress
 from soc_core.protocols import Journal, Origin, Raws
 from soc_core.sharing import EVERYONE, Keeper, Partial, Pieced, Sharing
-from soc_core.state import commits, failures
+from soc_core.state import commits, failures, windows
 from soc_core.state.claims import SHARED
 from soc_core.state.database import Database
 
@@ -150,7 +150,7 @@ class Share(Lane):
             if final and not replay:
                 self._end(at)
             return 0
-        if self.ahead.ends.get(self.partition, 0) <= at:
+        if not replay and self.ahead.ends.get(self.partition, 0) <= at:
             self.ahead = self.progress.look()
         self.touched = True
         findings: list[Finding] = []
@@ -162,14 +162,13 @@ class Share(Lane):
                     fresh[name] += bodies
         end = frames[-1].first + len(frames[-1].raws.lines)
         self.latest = max(frame.raws.received for frame in frames)
-        if end >= self.ahead.ends[self.partition]:
-            self.complete = self.ahead.complete
         for name in self.keepers:
             if bodies := fresh.get(name, []):
                 findings += self._asked(name, end - 1, lambda keeper, bodies=bodies: keeper.take(bodies))  # type: ignore[misc]  # bound now
-            findings += self._asked(name, end - 1, lambda keeper: keeper.tick(self.latest, self.complete))
-        if not replay:
-            self._commit(at, end, findings)
+        if not replay:  # what is ripe depends on when it is asked: it is judged behind the mark, where findings count
+            if end >= self.ahead.ends[self.partition]:
+                self.complete = self.ahead.complete
+            self._commit(at, end, [*findings, *self._ripe()])
             self.mark = end
         self.cursor, self.dirty, self.touched = end, True, False
         return 0 if replay else end - at
@@ -180,16 +179,21 @@ class Share(Lane):
         if at < look.ends[self.partition] or look.complete <= self.complete or self.latest == clock.EARLIEST:
             return
         self.complete, self.touched = look.complete, True
-        findings = [found._replace(partition=-1) for name in self.keepers for found in  # no record brought them about
-                    self._asked(name, at, lambda keeper: keeper.tick(self.latest, self.complete))]
-        if findings:
+        if findings := self._ripe():
             self._commit(at, at, findings)
+            self.saved.clear()  # what was saved before the same record is not as it is now
         self.dirty, self.touched = True, False
 
+    def _ripe(self) -> list[Finding]:
+        """What no record brings about, but time."""
+        return [found._replace(partition=-1) for name in self.keepers for found in
+                self._asked(name, -1, lambda keeper: keeper.tick(self.latest, self.complete))]
+
     def _asked(self, name: str, offset: int, ask: Callable[[Keeper], list[Finding]]) -> list[Finding]:
-        """A keeper's findings, at the place of the last message that brought them about."""
+        """A keeper's findings, at the place of the last message that brought them about, if one did."""
         try:
-            return [found._replace(partition=self.number, offset=offset) for found in ask(self.keepers[name])]
+            return [found._replace(partition=self.number, offset=offset) if found.partition >= 0 else found
+                    for found in ask(self.keepers[name])]
         except Exception as error:  # one broken detector must not stop the others
             self.failed.note(name, error)
             return []
@@ -199,6 +203,13 @@ class Share(Lane):
             self.hold(session)
             commits.advance(session, self.number, end, (), expect=at)
             failures.note(session, self.failed.fresh)
-            if findings:
-                self.triage(session, findings, clock.now())
+            if new := _new(session, findings):
+                self.triage(session, new, clock.now())
         self.failed.fresh.clear()
+
+
+def _new(session: Session, findings: Sequence[Finding]) -> list[Finding]:
+    """Without those that time brought about and that were told before: after a replay they are found again."""
+    timed = [(each.rule_id, each.event_id) for each in findings if each.partition < 0]
+    fresh = windows.fresh(session, timed, clock.now()) if timed else set()
+    return [each for each in findings if each.partition >= 0 or (each.rule_id, each.event_id) in fresh]

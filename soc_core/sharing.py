@@ -31,6 +31,8 @@ class Keeper(Protocol):
     """The memory of some of a sharing detector's keys. Its findings need no place: who calls knows the record.
 
     `complete`: all that was received before then was taken; what is to come may have been received at any time after.
+    While records are seen again, time does not pass (`tick`): what it brings about may be found again afterwards, and
+    counts once by rule and event; so does what `take` finds by its help, which has a partition below 0.
     """
 
     def take(self, bodies: Sequence[Any]) -> list[Finding]: ...

@@ -69,6 +69,10 @@ class Correlator:
         self.chained = any(base in self.correlations for c in rules.correlations for base in c.rules)
         self.families = families(rules.correlations)
         self.waiting = [name for name in _inner_first(self.correlations) if self.specs[name].waits]
+        self.timed = set(self.waiting)  # and what correlates these: when they fill depends on when they were judged
+        for name in _inner_first(self.correlations):
+            if self.timed.intersection(self.correlations[name].rules):
+                self.timed.add(name)
         self.readers: dict[tuple[str, str, str], tuple[tuple[Reader, ...], tuple[Reader, ...]]] = {}
         self.told: tuple[Event | None, dict[str, Any]] = (None, {})  # the event at hand, as its findings need it
         self.series = Shelves(self.families, self.waiting)
@@ -192,7 +196,7 @@ class Correlator:
         for mark in done:
             info = orjson.loads(mark.info) if isinstance(mark.info, str) else mark.info or {}
             if c.id not in self.quiet:
-                out.append(self._finding(c, key, mark, info, place))
+                out.append(self._finding(c, key, mark, info, NO_PLACE if c.id in self.timed else place))
             for outer in self.bases.get(c.id, ()):
                 feed = info.get("above", {}).get(outer.name)
                 if feed is not None:

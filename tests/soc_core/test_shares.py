@@ -61,11 +61,16 @@ class World:
         self.journal, self.shared = (FileJournal(folder / name, partitions=1) for name in ("raw", "shared"))
         self.state = Database(f"sqlite:///{folder / 'state.db'}")
         self.state.migrate()
-        self.patient, self.found = Patient(), list[Finding]()
+        self.found = list[Finding]()
+        self.outlet = Outlet(self.shared)
+        self.begin()
+
+    def begin(self) -> None:
+        """As a worker that has just begun."""
+        self.patient = Patient()
         progress = Progress(self.journal, self.shared, self.state)
         self.share = Share(self.shared, 0, self.state, [self.patient], self._triage, unguarded, Failures(),
                            lambda: None, progress)
-        self.outlet = Outlet(self.shared)
 
     def _triage(self, session: Any, findings: Sequence[Finding], at: clock.Micros) -> None:
         self.found += findings
@@ -115,4 +120,29 @@ def test_what_is_complete_is_known_only_by_what_was_read(world: World) -> None:
     assert max(world.patient.told) <= T
     assert world.share.run() == 1
     assert [each.event_id for each in world.found] == ["event-0", "event-1", "event-2"]
-    assert {each.partition for each in world.found} == {world.share.number}
+    assert {each.partition for each in world.found} == {-1}
+
+
+def test_what_was_not_ripe_when_it_was_read_first_is_not_lost_in_a_replay(world: World) -> None:
+    """The worker ends before the raw partition is worked off; whoever sees the messages again knows that it is."""
+    world.send(0)
+    assert world.share.run() == 1
+    world.commit(1)
+    world.begin()
+    world.share.run()
+    world.share.run(final=True)
+    assert [each.event_id for each in world.found] == ["event-0"]
+
+
+def test_what_was_found_by_time_is_found_once_though_a_replay_is_cut_otherwise(world: World) -> None:
+    """In the replay the share has more before it than it had then: what was ripe is so again only behind its mark."""
+    world.send(0)
+    world.commit(1)
+    assert world.share.run() == 1
+    assert [each.event_id for each in world.found] == ["event-0"]
+    world.send(1)
+    world.commit(2)
+    world.begin()
+    while world.share.run():
+        pass
+    assert [each.event_id for each in world.found] == ["event-0", "event-1"]

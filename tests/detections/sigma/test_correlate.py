@@ -279,6 +279,19 @@ def test_a_condition_that_waits_lets_a_late_record_in() -> None:
     assert [(each.event_id, each.partition) for each in found] == [("0000", -1)]
 
 
+def test_what_is_found_by_the_help_of_time_has_no_place_though_a_record_brings_it() -> None:
+    """A replay does not repeat when that was judged: no mark of an alert may tell it from a new one."""
+    loaded = rules("type: event_count, rules: [a], condition: {eq: 1}", "type: temporal, rules: [c0, b]")
+    detector = SigmaDetector(loaded)
+    one, two, far = rows([(100, "a", "u", 0, "192.0.2.1", "s"), (115, "b", "u", 0, "192.0.2.1", "s"),
+                          (185, "c", "u", 0, "192.0.2.1", "s")])
+    for row in (one, far):
+        detector.detect(EventBatch.from_dicts([row]))
+        detector.tick(0)
+    found = told(detector.detect(EventBatch.from_dicts([two])))
+    assert [(each.rule_id, each.event_id, each.partition) for each in found] == [(ID.format(1), "0001", -1)]
+
+
 def test_old_recordings_delay_nobody() -> None:
     loaded = rules("type: event_count, rules: [a], condition: {lt: 2}")
     detector = SigmaDetector(loaded)
