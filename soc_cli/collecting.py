@@ -107,15 +107,15 @@ def _shed(platform: Platform, door: str, count: int) -> None:
 def doors(settings: Settings, platform: Platform) -> dict[str, Source]:
     """Everything that is to listen or to be followed, opened; nothing stays open when one of them cannot be."""
     listen, opened = settings.listen, dict[str, Source]()
-    common = {"zone": listen.zone, "timezone": listen.timezone}
+    common, value = {"zone": listen.zone, "timezone": listen.timezone}, worth(platform, listen.zone)
     try:
         if port := listen.syslog_udp:
-            opened[f"syslog-udp:{port}"] = SyslogUdp(listen.host, port, **common, value=worth(platform, listen.zone))
+            opened[f"syslog-udp:{port}"] = SyslogUdp(listen.host, port, **common, value=value)
         if port := listen.syslog_tcp:
             opened[f"syslog-tcp:{port}"] = SyslogTcp(listen.host, port, **common)
         if port := listen.http:
             tokens = {"default": ingest_token(settings.data)}
-            opened[f"http:{port}"] = HttpSource(tokens, detect, listen.host, port, **common)
+            opened[f"http:{port}"] = HttpSource(tokens, detect, listen.host, port, **common, value=value)
         if port := listen.relp:
             opened[f"relp:{port}"] = RelpSource(listen.host, port, None, **common)
         if tls := listen.tls:

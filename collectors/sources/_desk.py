@@ -1,4 +1,8 @@
-"""Where HTTP requests of every dialect come in: who sends, how much there is room for, and when it is durable."""
+"""Where HTTP requests of every dialect come in: who sends, how much there is room for, and when it is durable.
+
+A sender may have so many times the room that is left, by its value: the less is left, the less may anybody have, so
+whoever sends most is told first to come again, the least valued before others, and there is room for the quiet ones.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from starlette.responses import Response
 
 from collectors.sources._content import SAMPLE, is_document
 from collectors.sources._framing import LINE_LIMIT, TOO_LONG, Elements, Framer, Lines, Records, joined
-from collectors.sources._inbox import PEERS, plain
+from collectors.sources._inbox import PEERS, Value, alike, plain
 from soc_core import clock
 from soc_core.models import REAL
 from soc_core.protocols import Origin, Raws
@@ -26,6 +30,7 @@ from soc_core.protocols import Origin, Raws
 BODY = 16 << 20  # bytes of a request as sent
 EXPANDED = 64 << 20  # and after decompression
 QUEUE = 64 << 20  # bytes of accepted requests that wait for the journal; above it, 429
+TIMES = 4  # the room that is left a sender of no value may have; as many more for each step of value
 PATIENCE = 30.0  # seconds a request waits for the journal before it is told to come again
 ODD = re.compile(r"[^\w.@+-]")
 
@@ -55,6 +60,7 @@ class Waiting(NamedTuple):
     """A request whose records are on their way into the journal."""
 
     raws: Sequence[Raws]
+    peer: str
     size: int
     done: asyncio.Future[None]
 
@@ -62,12 +68,14 @@ class Waiting(NamedTuple):
 class Desk:
     """Tokens by name, the queue to the journal, and the counts of one HTTP port."""
 
-    def __init__(self, tokens: Mapping[str, str], detect: Detect, zone: str, timezone: str, realm: str = REAL) -> None:
+    def __init__(self, tokens: Mapping[str, str], detect: Detect, zone: str, timezone: str, realm: str = REAL,
+                 value: Value = alike) -> None:
         if not tokens or not all(tokens.values()):
             raise ValueError("HTTP ingest needs at least one token")
         self.detect = detect
         self.received = self.shed = self.refused = 0
         self.size = 0  # of what is read or queued, until it is acknowledged
+        self._value, self._held = value, dict[str, int]()  # of that size, by peer
         self._tokens = dict(tokens)
         self._fixed = {"zone": zone, "timezone": timezone, "realm": realm}
         self._lock = threading.Lock()
@@ -99,9 +107,9 @@ class Desk:
 
     async def take(self, request: Request, make: Callable[[bytes], Taken]) -> Response:
         """The answer that `make` has for the body, given when the journal holds its records. Raises Trouble."""
-        reserved = 0
+        reserved, peer = 0, peer_of(request)
         try:
-            reserved = self._reserve(request)
+            reserved = self._reserve(request, peer)
             body = await _body(request)
             encoding = request.headers.get("content-encoding", "")
             raws, answer = await asyncio.to_thread(lambda: make(decoded(body, encoding)))
@@ -109,8 +117,8 @@ class Desk:
                 return answer
             done = asyncio.get_running_loop().create_future()
             with self._lock:
-                self.size += len(body) - reserved
-                self._queue.append(Waiting(raws, len(body), done))
+                self._hold(peer, len(body) - reserved)
+                self._queue.append(Waiting(raws, peer, len(body), done))
             reserved = 0  # given back when the journal has it
             async with asyncio.timeout(PATIENCE):
                 await asyncio.shield(done)
@@ -126,24 +134,31 @@ class Desk:
             raise
         finally:
             with self._lock:
-                self.size -= reserved
+                self._hold(peer, -reserved)
 
-    def _reserve(self, request: Request) -> int:
+    def _hold(self, peer: str, size: int) -> None:
+        """So much more, or less, is this sender's."""
+        self.size += size
+        self._held[peer] = self._held.get(peer, 0) + size
+        if not self._held[peer]:
+            del self._held[peer]
+
+    def _reserve(self, request: Request, peer: str) -> int:
         """Room for the request; what is shed here was never acknowledged."""
         length = request.headers.get("content-length", "")
         size = int(length) if length.isdigit() else BODY // 16
         if size > BODY:
             raise Trouble(413, f"a request may hold {BODY >> 20} MiB at most; send several")
         with self._lock:
-            if self.size + size > QUEUE:
+            left, most = QUEUE - self.size, TIMES * (1 + self._value(peer))
+            if size > left or self._held.get(peer, 0) + size > most * left:
                 self.shed += 1
                 raise Trouble(429, "more arrives than can be written; send it again later", 1)
-            self.size += size
+            self._hold(peer, size)
         return size
 
     def origin(self, request: Request, source: str, format: str, series: str = "") -> Origin:
-        peer = plain(request.client.host) if request.client else ""
-        return Origin(source=source, format=format, peer=peer, series=series, **self._fixed)
+        return Origin(source=source, format=format, peer=peer_of(request), series=series, **self._fixed)
 
     def source(self, name: str, part: str) -> str:
         """The source id of what a token's holder calls `part` (an index, a host); their number is bounded."""
@@ -174,9 +189,14 @@ class Desk:
         for waiting in taken:
             with self._lock:
                 self.received += sum(len(raws.lines) for raws in waiting.raws)
-                self.size -= waiting.size
+                self._hold(waiting.peer, -waiting.size)
             with suppress(RuntimeError):  # the loop has ended, and with it everybody who waited
                 waiting.done.get_loop().call_soon_threadsafe(_finish, waiting.done)
+
+
+def peer_of(request: Request) -> str:
+    """The address that a request came from."""
+    return plain(request.client.host) if request.client else ""
 
 
 def raws_of(origin: Origin, lines: Sequence[bytes]) -> Raws:

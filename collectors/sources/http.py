@@ -28,6 +28,7 @@ from starlette.routing import Route
 from collectors.sources import bulk, hec, otlp
 from collectors.sources._desk import Desk, Detect, Taken, Trouble, framed
 from collectors.sources._doors import listen
+from collectors.sources._inbox import Value, alike
 from collectors.sources._wrapped import Habits
 from soc_core import clock, registry
 from soc_core.models import REAL
@@ -42,12 +43,13 @@ KEY = re.compile(r"[!-~]{1,200}")
 class HttpSource:
     """An HTTP port. Source ids are `http:<token's name>`, with `/<?source=>` where given.
 
-    `tokens` are bearer tokens by name; `detect` names the format of a sample of lines.
+    `tokens` are bearer tokens by name; `detect` names the format of a sample of lines; by `value` of an address it
+    is told later than others to come again.
     """
 
     def __init__(self, tokens: Mapping[str, str], detect: Detect, host: str = "127.0.0.1", port: int = 0, *,
-                 zone: str = "city", timezone: str = "Asia/Shanghai", realm: str = REAL) -> None:
-        self._desk = desk = Desk(tokens, detect, zone, timezone, realm)
+                 zone: str = "city", timezone: str = "Asia/Shanghai", realm: str = REAL, value: Value = alike) -> None:
+        self._desk = desk = Desk(tokens, detect, zone, timezone, realm, value)
         self._habits = Habits(detect)
         self._socket = listen(socket.SOCK_STREAM, host, port, "HTTP ingest")
         self.port: int = self._socket.getsockname()[1]

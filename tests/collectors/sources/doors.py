@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from collectors.sources._desk import Detect
+from collectors.sources._inbox import Value, alike
 from collectors.sources.http import HttpSource
 from soc_core.journal.files import FileJournal
 from soc_core.protocols import Raws
@@ -24,8 +25,8 @@ def detect(sample: Sequence[bytes]) -> str:
 class Door:
     """The source, with somebody who takes from it into a journal."""
 
-    def __init__(self, folder: Path, detect: Detect = detect) -> None:
-        self.source = HttpSource({"default": TOKEN, "other": "another"}, detect, zone="dmz")
+    def __init__(self, folder: Path, detect: Detect = detect, value: Value = alike) -> None:
+        self.source = HttpSource({"default": TOKEN, "other": "another"}, detect, zone="dmz", value=value)
         self.journal = FileJournal(folder, partitions=1)
         self.held = threading.Event()  # set: nothing is taken
         self.taken: list[Raws] = []

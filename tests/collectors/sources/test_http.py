@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from collectors.sources import _desk
 from collectors.sources.http import HttpSource
@@ -154,6 +155,38 @@ def test_more_than_can_be_written_is_shed(door: Door, monkeypatch: pytest.Monkey
     assert statuses == [200, 200, 200]
     assert door.post(b"y" * 3000).status_code == 200
     assert door.source.counters()["waiting_bytes"] == 0
+
+
+def test_one_who_sends_much_leaves_room_and_the_least_valued_are_told_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_desk, "QUEUE", 100_000)
+    door = Door(tmp_path / "j", value={"192.0.2.1": 0, "192.0.2.2": 0, "192.0.2.3": 3}.__getitem__)
+    desk = door.source._desk
+
+    def granted(peer: str, most: int) -> int:
+        """How many of at most so many requests of 1,000 bytes it has room for."""
+        request = Request({"type": "http", "headers": [(b"content-length", b"1000")], "client": (peer, 1)})
+        for count in range(most):
+            try:
+                desk._reserve(request, peer)
+            except _desk.Trouble:
+                return count
+        return most
+
+    try:
+        noisy = granted("192.0.2.1", 200)
+        assert 75 <= noisy <= 80  # of 100
+        valued = granted("192.0.2.3", 200)
+        assert valued >= 15  # although the other was there first
+        assert granted("192.0.2.1", 1) == 0
+        assert granted("192.0.2.2", 1) == 1  # a quiet one of no value
+        assert door.source.counters()["shed"] == 3
+        for peer, count in (("192.0.2.1", noisy), ("192.0.2.2", 1), ("192.0.2.3", valued)):
+            desk._hold(peer, -1000 * count)
+        assert (desk.size, desk._held) == (0, {})
+    finally:
+        door.close()
 
 
 def test_a_journal_that_stands_still_is_told(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
