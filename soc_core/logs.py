@@ -12,13 +12,14 @@ import sys
 import threading
 import traceback
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any, Literal, TextIO
 
 import orjson
 
 ECS = "9.4.0"
 TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
-CHATTY = ("apscheduler", "elastic_transport", "httpx")  # else some lines a second, for years
+CHATTY = ("alembic.runtime.plugins", "apscheduler", "elastic_transport", "httpx")  # else some lines a second, for years
 Form = Literal["text", "json"]
 
 
@@ -75,6 +76,14 @@ def setup(service: str, stream: TextIO | None = None) -> None:
     if os.environ.get("SOC_TRACE"):
         logging.getLogger("soc.trace").setLevel(logging.DEBUG)
     threading.excepthook = _uncaught
+    if form() == "json":  # then nothing is to be a line of another form
+        sys.excepthook = _ended
+        logging.captureWarnings(True)
+
+
+def _ended(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The process ends by an error of ours."""
+    logging.getLogger("soc").critical("ended: %s", error, exc_info=(kind, error, trace))
 
 
 def _uncaught(args: threading.ExceptHookArgs) -> None:

@@ -28,6 +28,7 @@ def options(host: str, port: int) -> dict[str, Any]:
         "browser.gatherUsageStats": False, "client.toolbarMode": "minimal", "client.showErrorDetails": "none",
         "client.showErrorLinks": False, "client.showSidebarNavigation": False, "client.disableDataExport": True,
         "runner.postScriptGC": False, "runner.magicEnabled": False, "logger.level": "warning",
+        "logger.hideWelcomeMessage": True,
         "theme.font": FONT, "theme.codeFont": MONO, "theme.baseFontSize": 14, "theme.baseRadius": "4px",
         "theme.headingFontSizes": ["1.45rem", "1.2rem", "1.05rem", "1rem", "1rem", "1rem"],
         "theme.showWidgetBorder": True,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from soc_api.serve import command
+from soc_core import logs
 
 MAIN = Path(__file__).with_name("main.py")
 COLLECT_SECONDS = 60.0
@@ -43,6 +45,7 @@ async def tidy(_app: Any) -> AsyncIterator[None]:
 
 def main(data: Path, host: str = "127.0.0.1", port: int = 8501, city: Path | None = None) -> None:
     """Serve the console until SIGTERM or SIGINT. Raises OSError when the port is taken."""
+    logs.setup("console")
     refuse_taken(host, port)
     os.environ["SOC_DATA"] = str(data.resolve())
     if city:
@@ -52,11 +55,28 @@ def main(data: Path, host: str = "127.0.0.1", port: int = 8501, city: Path | Non
     from soc_ui import factor, gate, live, runtime
     from soc_ui.options import options
 
+    log_as_we_do()
     threading.Thread(target=runtime.warm, name="warm", daemon=True).start()
     app = st.App(MAIN, lifespan=tidy, routes=[*gate.routes(), *factor.routes(), *live.routes()],
                  middleware=gate.middleware(), on_script_error=runtime.report)
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when it has stopped; then all is done
     app.run(config=options(host, port))
+
+
+def log_as_we_do() -> None:
+    """Streamlit and uvicorn give their loggers handlers of their own, in their own form: ours is enough."""
+    from streamlit import logger as theirs
+    from uvicorn.config import LOGGING_CONFIG
+
+    def plain(logger: logging.Logger) -> None:
+        logger.propagate = True
+        for handler in logger.handlers[:]:
+            logger.removeHandler(handler)
+
+    for known in theirs._loggers.values():
+        plain(known)
+    theirs.setup_formatter = plain
+    LOGGING_CONFIG |= {"handlers": {}, "loggers": {}}  # taken by whoever names none, and Streamlit names none
 
 
 def refuse_taken(host: str, port: int) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 
@@ -19,13 +21,14 @@ from soc_core.tracing import Tracer
 def out(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     monkeypatch.setenv("SOC_LOG", "json")
     monkeypatch.setenv("SOC_TRACE", "1")
-    root, hook = logging.getLogger(), threading.excepthook
+    root, hooks = logging.getLogger(), (threading.excepthook, sys.excepthook)
     before = root.handlers[:], root.level
     made = io.StringIO()
     logs.setup("work", made)
     yield made
-    root.handlers[:], threading.excepthook = before[0], hook
+    root.handlers[:], (threading.excepthook, sys.excepthook) = before[0], hooks
     root.setLevel(before[1])
+    logging.captureWarnings(False)
     logging.getLogger("soc.trace").setLevel(logging.NOTSET)
 
 
@@ -66,6 +69,18 @@ def test_a_trace_is_a_line_and_a_thread_that_ends_says_so(out: io.StringIO) -> N
     step, ended = lines(out)
     assert step["soc.trace"]["id"] == "3:100-150"  # type: ignore[index]
     assert (ended["error.type"], ended["log.level"]) == ("ZeroDivisionError", "error")
+
+
+def test_a_process_that_ends_by_an_error_and_a_warning_are_lines_too(out: io.StringIO) -> None:
+    warnings.warn("soon gone", FutureWarning, stacklevel=1)
+    try:
+        raise RuntimeError("a defect")
+    except RuntimeError as error:
+        sys.excepthook(RuntimeError, error, error.__traceback__)
+    warned, ended = lines(out)
+    assert "soon gone" in str(warned["message"])
+    assert (ended["log.level"], ended["error.type"], ended["message"]) == (
+        "critical", "RuntimeError", "ended: a defect")
 
 
 def test_traces_keep_the_last_and_the_slowest() -> None:
