@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -122,12 +123,19 @@ class Kafka(Section):
     off stays for as long as the topic's own retention says.
     """
 
-    servers: str = Field(pattern=r"^[^,\s]+:\d+(,[^,\s]+:\d+)*$")
+    servers: str
     topic: str = Field(default="soc.raw", pattern=r"^[\w.-]{1,200}$")
     replication: int = Field(default=1, ge=1, le=16)
     patience: float = Field(default=30.0, gt=0)  # seconds after which the broker counts as away
     keep: bool = False
     options: dict[str, str | int | float | bool] = {}
+
+    @field_validator("servers")
+    @classmethod
+    def _addresses(cls, servers: str) -> str:
+        if not re.fullmatch(r"[^,\s]+:\d+(,[^,\s]+:\d+)*", servers):
+            raise ValueError(f"{servers!r} is not of the form host:9092,host:9092")
+        return servers
 
 
 class Probe(Section):
@@ -232,11 +240,15 @@ class Settings(Section):
     @field_validator("event_engine", mode="before")
     @classmethod
     def _embedded(cls, said: Any) -> Any:
+        if isinstance(said, str) and said != "embedded":
+            raise ValueError(f"{said!r} is none of the engines: embedded, or elastic: {{urls: [https://host:9200]}}")
         return {} if said in (None, "embedded") else said
 
     @field_validator("journal_engine", mode="before")
     @classmethod
     def _files(cls, said: Any) -> Any:
+        if isinstance(said, str) and said != "files":
+            raise ValueError(f"{said!r} is none of the engines: files, or kafka: {{servers: host:9092}}")
         return {} if said in (None, "files") else said
 
     @field_validator("state")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 Model = TypeVar("Model", bound=BaseModel)
 LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -36,8 +41,39 @@ def validate(model: type[Model], data: Any, text: str, path: Path | str) -> Mode
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"]) or "document"
-        reason = f"{where}: {first['msg']}" + (" (unknown key)" if first["type"] == "extra_forbidden" else "")
-        raise DocumentError(path, line_of(text, first["loc"]), reason) from None
+        raise DocumentError(path, line_of(text, first["loc"]), f"{where}: {_said(model, first)}") from None
+
+
+def _said(model: type[BaseModel], fault: ErrorDetails) -> str:
+    """What is wrong, in words for somebody who writes the document."""
+    match fault["type"]:
+        case "extra_forbidden":
+            near = get_close_matches(str(fault["loc"][-1]), _keys(model, fault["loc"][:-1]), 1)
+            return "unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+        case "value_error":
+            return fault["msg"].removeprefix("Value error, ")
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"keys and values belong here, not {fault['input']!r:.60}"
+    return fault["msg"]
+
+
+def _keys(model: type[BaseModel], steps: tuple[int | str, ...]) -> list[str]:
+    """The keys of the model that a path leads to; none where that cannot be told."""
+    for step in (each for each in steps if isinstance(each, str)):
+        known = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+        inner = next(_models(known.get(step)), None)
+        if inner is None:
+            return []
+        model = inner
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models within an annotation, as in `list[Model] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
 
 
 def read(path: Path, model: type[Model]) -> Model:

@@ -34,7 +34,7 @@ def test_a_document_is_its_model_and_an_empty_one_its_defaults(tmp_path: Path) -
 
 @pytest.mark.parametrize(("text", "line", "why"), [
     ("doors: [}", 1, "expected"),
-    ("doors:\n  - port: 1\n  -  port: 2\n     prot: 3\n", 4, r"doors\.1\.prot: .*unknown key"),
+    ("doors:\n  - port: 1\n  -  port: 2\n     prot: 3\n", 4, r"doors\.1\.prot: unknown key; did you mean 'port'"),
     ("doors:\n  - port: 1\n  - names: [a]\n", 3, r"doors\.1\.port: Field required"),
     ("doors:\n  - port: 1\n    names:\n      - a\n      - [b]\n", 5, r"doors\.0\.names\.1"),
     ("- a\n", 1, "document: "),
