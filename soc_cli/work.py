@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 
+from soc_cli.accepting import accept
 from soc_cli.rule_files import Watch
 from soc_cli.settling import Backlog
 from soc_cli.supervise import Child
@@ -15,31 +16,11 @@ from soc_cli.tasks import Tasks
 from soc_cli.wiring import Platform
 from soc_core import garbage, logs
 from soc_core.config import Settings
-from soc_core.state import commits
-from soc_core.state.claims import SHARED
 
 log = logging.getLogger(__name__)
 
 IDLE = 0.1  # seconds between looks at an empty journal
 LOCK_PATIENCE = 20.0  # seconds to wait for an ./soc ingest that works on the same data
-
-
-def accept(platform: Platform) -> None:
-    """Take the journals as they are: made anew, or without records that nobody had worked off.
-
-    What they no longer hold is lost; what was stored is not.
-    """
-    for name, journal, base in ((commits.EPOCH, platform.journal, 0), (commits.SHARED_EPOCH, platform.shared, SHARED)):
-        with platform.state.begin() as session:
-            if commits.epoch(session, name) not in ("", journal.epoch):
-                log.warning("%s: a journal made anew is accepted", name)
-                commits.replace_epoch(session, journal.epoch, name)
-            for partition in journal.partitions():
-                at = commits.mark(session, base + partition)
-                frames = journal.read(partition, at, 1)
-                if frames and frames[0].first > at:
-                    log.warning("partition %d of %s: %d records are lost", partition, name, frames[0].first - at)
-                    commits.skip(session, base + partition, frames[0].first)
 
 
 def run(settings: Settings, drain: bool = False, accept_journal: bool = False) -> int:

@@ -62,8 +62,12 @@ def _runs(frames: Sequence[int], rows: Sequence[int]) -> Iterable[tuple[int, lis
         yield frame, [row for _, (_, row) in run]
 
 
+class Lost(RuntimeError):
+    """The journal does not hold what waits."""
+
+
 def read(journal: Journal, partition: int, offsets: Sequence[int]) -> Held:
-    """Held records once more from the journal. Raises RuntimeError when it has lost them."""
+    """Held records once more from the journal. Raises Lost."""
     frames: list[Frame] = []
     for _, run in groupby(enumerate(sorted(offsets)), lambda item: item[1] - item[0]):
         wanted = [offset for _, offset in run]
@@ -71,7 +75,7 @@ def read(journal: Journal, partition: int, offsets: Sequence[int]) -> Held:
         while at < end:
             got = journal.read(partition, at, end - at)
             if not got or got[0].first != at:
-                raise RuntimeError(f"journal partition {partition} has lost record {at}, which waits for others")
+                raise Lost(f"journal partition {partition} has lost record {at}, which waits for others")
             frames += got
             at = got[-1].first + len(got[-1].raws.lines)
     return Held(tuple(frames), 0) if frames else NOTHING

@@ -316,7 +316,10 @@ class _Waiting:
     def restore(self, state: bytes) -> None:
         epoch, _, offsets = state.rpartition(b" ")
         if epoch.decode() == self.lane.journal.epoch:  # what waited in another journal is not in this one
-            self.lane.held = held.read(self.lane.journal, self.lane.partition, held.unpack(offsets))
+            try:
+                self.lane.held = held.read(self.lane.journal, self.lane.partition, held.unpack(offsets))
+            except held.Lost as error:  # a replay warms memories alone; `opened` insists on what waits for its fate
+                log.warning("%s", error)
 
 
 def _late(finding: Finding, partition: int, at: int) -> Finding:

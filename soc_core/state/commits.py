@@ -130,7 +130,15 @@ def skip(session: Session, partition: int, offset: int) -> None:
     to = max(offset, mark(session, partition))
     statement = insert(session, MarkRow).values(partition=partition, offset=to)
     session.execute(statement.on_conflict_do_update(index_elements=["partition"], set_={"offset": to}))
-    session.execute(update(CheckpointRow).where(CheckpointRow.partition == partition).values(offset=to))
+    saved = CheckpointRow.partition == partition
+    session.execute(update(CheckpointRow).where(saved, CheckpointRow.offset < offset).values(offset=offset))
+    if not serials(session, partition):
+        save_checkpoint(session, partition, offset, b"")
+
+
+def base(session: Session, partition: int) -> int:
+    """The first record that is seen again when the partition is taken up."""
+    return session.scalar(select(func.min(CheckpointRow.offset)).where(CheckpointRow.partition == partition)) or 0
 
 
 def marks(session: Session) -> dict[int, int]:
