@@ -162,6 +162,9 @@ def _collector(made: Page, services: Services) -> None:
         told = orjson.loads((services.settings.data / "run" / "collect.json").read_bytes())
     except (OSError, ValueError):
         return
+    if (said := _moment(told.get("at"))) is not None:
+        made.add("collector_silent_seconds", "gauge", "since the collector wrote down its counts, once a second",
+                 max(0, clock.now() - said) / clock.SECOND)
     made.add("collector_stalled", "gauge", "whether the journal takes nothing", bool(told.get("stalled")))
     for door, counts in told.get("sources", {}).items():
         received = counts.get("received", 0)
@@ -177,6 +180,13 @@ def _collector(made: Page, services: Services) -> None:
         whole = received + lost
         made.add("loss_budget_left_ratio", "gauge", f"of the {BUDGET:.2%} that may be lost, what is left (below 0: "
                  "overdrawn)", 1 - lost / whole / BUDGET if whole else 1, door=door)
+
+
+def _moment(text: Any) -> clock.Micros | None:
+    try:
+        return clock.from_text(text)
+    except (TypeError, ValueError, AttributeError):
+        return None
 
 
 def _worker(made: Page, name: str, report: Mapping[str, Any], lanes: int, silent: int) -> None:

@@ -53,7 +53,7 @@ def stages(settings: Settings) -> dict[str, Any]:
     totals = {name: sum(source[name] for source in sources) for name in ("received", *FATES, "events")}
     return {
         "data": str(settings.data),
-        "collect": _live(settings.data / "run" / "collect.json"),
+        "collect": _live(settings.data / "run" / "collect.json", at),
         "sources": sources,
         "totals": totals,
         "balanced": all(source["balanced"] for source in sources),
@@ -112,10 +112,12 @@ def _source(key: tuple[str, str], row: Any, pending: int) -> dict[str, Any]:
     }
 
 
-def _live(path: Path) -> Any:
+def _live(path: Path, at: clock.Micros) -> Any:
+    """What this directory's collector said last; `silent` are the seconds since."""
     try:
-        return orjson.loads(path.read_bytes())
-    except (OSError, ValueError):
+        told = orjson.loads(path.read_bytes())
+        return {**told, "silent": round(max(0, at - clock.from_text(told["at"])) / clock.SECOND, 1)}
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -148,6 +150,8 @@ def show(whole: dict[str, Any]) -> None:
         if counts["total"]:
             console.print(f"{realm}: {counts['total']} alerts, {counts['waiting']} waiting: {levels or 'none open'}")
     console.print(f"quarantine: {whole['quarantine']:,} records; events: {whole['events']}", highlight=False)
+    if whole["collect"]:
+        show_doors(console, whole["collect"])
     for name, count in whole["suppressed"].items():
         console.print(f"suppressed by the exception at {name}: {count:,}", highlight=False)
     show_workers(console, whole)
@@ -158,16 +162,43 @@ def show(whole: dict[str, Any]) -> None:
         console.print("[red]the fates of a source do not add up: see the red line[/red]")
 
 
+def show_doors(console: Any, told: dict[str, Any]) -> None:
+    """What came in by which door, and what did not get as far as the journal."""
+    from rich.markup import escape
+
+    runs = "runs" if told["running"] else "stopped"
+    if told["running"] and told["silent"] > QUIET:
+        runs = f"silent for {told['silent']:,.0f} s"
+    trouble = f"; waits: {told['stalled']}" if told["stalled"] else ""
+    console.print(escape(f"collector: {runs}{trouble}"), highlight=False, soft_wrap=True)
+    for door, counts in told["sources"].items():
+        lost = {"shed": counts["shed"], "dropped by the kernel": counts["kernel_drops"],
+                "waiting": max(0, counts["received"] - counts["committed"])}
+        more = "".join(f", {count:,} {name}" for name, count in lost.items() if count)
+        console.print(escape(f"  {door}: {counts['committed']:,} into the journal{more}"), highlight=False,
+                      soft_wrap=True)
+
+
+def _spent(worker: dict[str, Any]) -> str:
+    """Where a worker's time went, the most first."""
+    stages = worker.get("trace", {}).get("stages", {})
+    whole = sum(stages.values())
+    parts = [f"{name} {spent / whole:.0%}" for name, spent in sorted(stages.items(), key=lambda item: -item[1])
+             if spent >= whole / 100] if whole else []
+    return f"; {', '.join(parts)}" if parts else ""
+
+
 def show_workers(console: Any, whole: dict[str, Any]) -> None:
     """Who works on what, how far behind it all is, and what fails."""
     from rich.markup import escape
 
-    console.print(f"journal: {whole['lag']:,} records to be worked off by {len(whole['workers'])} workers",
-                  highlight=False)
+    shared = sum(each["lag"] for each in whole["shared"].values())
+    console.print(f"journal: {whole['lag']:,} records to be worked off by {len(whole['workers'])} workers"
+                  + (f", and {shared:,} messages to what they share" if shared else ""), highlight=False)
     for worker in whole["workers"]:
         trouble = f"; waits: {worker['stalled']}" if worker.get("stalled") else ""
         quiet = f"; silent for {worker['silent']:.0f} s" if worker["silent"] > QUIET else ""
-        line = escape(f"  {worker['id']}: {len(worker['lanes'])} lanes{trouble}{quiet}")
+        line = escape(f"  {worker['id']}: {len(worker['lanes'])} lanes{trouble}{quiet}{_spent(worker)}")
         console.print(line, highlight=False, soft_wrap=True)
     for gap in whole["pushed"]["gaps"]:
         line = f"{gap['since'][:19]} to {gap['until'][:19]} is not judged yet ({gap['status']}) {gap['why']}"

@@ -55,7 +55,8 @@ def test_the_page_says_what_the_state_says(services: Services, here: TestClient)
         claims.appear(session, "w1", clock.now(), REPORT)
     run = services.settings.data / "run"
     run.mkdir(exist_ok=True)
-    (run / "collect.json").write_bytes(orjson.dumps({"stalled": "", "sources": {
+    (run / "collect.json").write_bytes(orjson.dumps({
+        "stalled": "", "at": clock.to_text(clock.now() - 90 * clock.SECOND), "sources": {
         "udp": {"received": 9_998, "shed": 1, "kernel_drops": 1, "committed": 9_990}}}))
     found = read(here)
     with services.database.read() as session:
@@ -72,6 +73,7 @@ def test_the_page_says_what_the_state_says(services: Services, here: TestClient)
     assert found['soc_step_delay_seconds{worker="w1"}'] == 0.25
     assert found['soc_loss_budget_left_ratio{door="udp"}'] == pytest.approx(-1)
     assert found['soc_door_waiting_records{door="udp"}'] == 8
+    assert 90 <= found["soc_collector_silent_seconds"] < 600
     assert found["soc_push_gaps"] == 0
     assert found["soc_workers"] == 1
 
