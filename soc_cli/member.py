@@ -107,7 +107,7 @@ class Member:
             share = claims.share(session, self.id, self._lanes)
             mine = {lane for known in claims.listing(session) if known.id == self.id for lane in known.lanes}
         self._balanced = time.monotonic()
-        self.worker.drop([lane for lane in self.worker.lanes if lane not in mine])
+        self.worker.drop([lane for lane in self.worker.lanes if lane not in mine or lane in share.taken])
         if share.surplus:
             self.worker.leave(share.surplus)
             mine -= set(share.surplus)

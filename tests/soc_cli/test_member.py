@@ -61,3 +61,23 @@ def test_a_step_that_goes_on_keeps_its_lanes_however_long_it_takes(platform: Pla
         assert (0 in member.worker.lanes) == ends
     with platform.state.read() as session:
         assert commits.mark(session, 0) == (3 if ends else 0)
+
+
+def test_lanes_that_another_had_meanwhile_are_opened_anew(platform: Platform) -> None:
+    """We were thought dead, another worked and went; nothing of ours has been refused, and we do not know of it."""
+    def put(first: int) -> None:
+        lines = Raws(Origin(source="gw", format="syslog"), [LINE] * 3, clock.now(), np.arange(first, first + 3))
+        platform.journal.append([lines])
+
+    with platform.member().working() as member:
+        put(0)
+        member.turn(patient=False)
+        assert member.worker.cursor[0] == 3
+        with platform.state.begin() as session:
+            claims.appear(session, "another", clock.now() + 2 * claims.LEASE, {})
+        put(3)
+        platform.worker().drain()
+        with platform.state.begin() as session:
+            claims.leave(session, "another")
+        member.balance()
+        assert member.worker.cursor[0] == 6
