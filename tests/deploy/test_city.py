@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 import yaml
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from typer.testing import CliRunner
 
+from soc_api import routes
 from soc_cli.commands import collect, work
 from soc_core import config, registry
 from soc_core.config import ROOT
+from soc_ui import gate
 
 DEPLOY = ROOT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
@@ -89,6 +92,35 @@ def test_services_hang_together(compose: Compose) -> None:
             assert where in compose.volumes or (ROOT / where).is_file(), volume
         assert all(port.startswith("${SOC_BIND:-127.0.0.1}:") for port in service.ports)
     assert set(compose.services) == {"elasticsearch", "kafka", "postgres", "collect", "work", "api", "console"}
+
+
+def test_health_is_asked_where_it_is_answered(compose: Compose) -> None:
+    """What the checks of our services open is there: a door, the API's own route, the console's own probe."""
+    asked = {name: service.healthcheck.test for name, service in compose.services.items()
+             if service.build and service.healthcheck}
+    assert set(asked) == {"collect", "api", "console"}  # a worker has no door: its word is in the state database
+    for name, test in asked.items():
+        assert test[:3] == ["CMD", "python", "-c"]
+        compile(test[3], name, "exec")
+        port = re.findall(r"127\.0\.0\.1(?:', |:)(\d+)", test[3])
+        assert any(each.endswith(f":{port[0]}") for each in compose.services[name].ports), name
+    assert "/api/v1/health'" in asked["api"][3]
+    assert any(f"{path}'" in asked["console"][3] for path in gate.PROBES)
+    assert "/health" in {route.path for route in routes.router.routes if isinstance(route, APIRoute)}
+    postgres = compose.services["postgres"].healthcheck
+    assert postgres
+    assert "-h 127.0.0.1" in postgres.test[1]  # its socket answers already while the first start makes the database
+
+
+def test_without_a_container_engine_it_is_one_sentence(tmp_path: Path) -> None:
+    before = (ROOT / ".env").exists()
+    for tool in ("sh", "dirname", "readlink"):
+        (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+    done = subprocess.run([str(DEPLOY / "city"), "up"], env={"PATH": str(tmp_path)}, capture_output=True, text=True,
+                          timeout=20)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("soc: the city form in containers needs docker")
+    assert (ROOT / ".env").exists() == before
 
 
 def test_secrets_are_asked_for_and_never_written_down(compose: Compose) -> None:
