@@ -174,7 +174,8 @@ class Kafka:
         try:
             from confluent_kafka import Producer
         except ImportError:
-            raise ValueError("kafka:// needs the package confluent-kafka (pip install citysoc[kafka])") from None
+            raise ValueError("kafka:// needs the package confluent-kafka "
+                             "(SOC_LOCK=deploy/requirements.lock ./soc doctor installs it)") from None
         self._producer = Producer({"bootstrap.servers": servers, "linger.ms": 50, "enable.idempotence": True})
         self._topic, self._streams = topic, streams
 

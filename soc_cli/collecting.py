@@ -173,7 +173,8 @@ def followed(settings: Settings, platform: Platform) -> Iterator[tuple[str, Sour
         try:
             from collectors.sources.mqtt import MqttSource
         except ModuleNotFoundError:
-            raise ValueError("mqtt: in soc.yaml needs the package paho-mqtt") from None
+            raise ValueError("mqtt: in soc.yaml needs the package paho-mqtt "
+                             "(SOC_LOCK=deploy/requirements.lock ./soc doctor installs it)") from None
         messages = MqttSource(**one.model_dump(exclude={"password_file"}), password=_secret(one.password_file))
         yield messages.name, messages
 

@@ -36,7 +36,7 @@ def _journal(settings: Settings, part: str) -> Journal:
             from soc_core.journal.kafka import KafkaJournal
         except ModuleNotFoundError:
             raise ValueError("a journal on Kafka needs the package confluent-kafka "
-                             "(pip install 'citysoc[kafka]')") from None
+                             "(SOC_LOCK=deploy/requirements.lock ./soc doctor installs it)") from None
         topic = f"{kafka.topic}.{part}" if part else kafka.topic
         return KafkaJournal(kafka.servers, topic, settings.partitions, replication=kafka.replication,
                             patience=kafka.patience, keep=kafka.keep and not part, options=kafka.options)

@@ -93,7 +93,8 @@ def connect(url: str, synchronous: str) -> Engine:
         try:
             engine = create_engine(parsed, pool_pre_ping=True, **options)
         except ModuleNotFoundError:
-            raise StateError("PostgreSQL needs the extra `postgres` (pip install 'citysoc[postgres]')") from None
+            raise StateError("PostgreSQL needs the package psycopg "
+                             "(SOC_LOCK=deploy/requirements.lock ./soc doctor installs it)") from None
         event.listen(engine, "begin", _begin_postgres)
         return engine
     if parsed.database in (None, "", ":memory:"):
