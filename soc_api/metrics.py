@@ -173,6 +173,11 @@ def _collector(made: Page, services: Services) -> None:
         made.add("door_committed_total", "counter", "of these, in the journal", counts.get("committed", 0), door=door)
         made.add("door_waiting_records", "gauge", "taken and not yet in the journal",
                  max(0, received - counts.get("committed", 0)), door=door)
+        for what, about in (("waiting_bytes", "taken and not yet acknowledged"), ("connections", "open ones")):
+            if what in counts:
+                made.add(f"door_{what}", "gauge", about, counts[what], door=door)
+        if "refused" in counts:
+            made.add("door_refused_total", "counter", "requests and connections not let in", counts["refused"], door=door)
         made.add("door_shed_total", "counter", "turned away before the acknowledgement", counts.get("shed", 0),
                  door=door)
         made.add("door_kernel_drops_total", "counter", "dropped by the kernel", counts.get("kernel_drops", 0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import orjson
@@ -9,9 +10,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from casework.services import Services
+from soc_api import metrics
 from soc_api.app import create
 from soc_api.metrics import FATES, Page, escaped
 from soc_core import clock
+from soc_core.config import ROOT
 from soc_core.state import claims, commits
 from tests.soc_api.test_api import token
 from tests.soc_ui.prepared import Prepared
@@ -57,7 +60,8 @@ def test_the_page_says_what_the_state_says(services: Services, here: TestClient)
     run.mkdir(exist_ok=True)
     (run / "collect.json").write_bytes(orjson.dumps({
         "stalled": "", "at": clock.to_text(clock.now() - 90 * clock.SECOND), "sources": {
-        "udp": {"received": 9_998, "shed": 1, "kernel_drops": 1, "committed": 9_990}}}))
+        "udp": {"received": 9_998, "shed": 1, "kernel_drops": 1, "committed": 9_990},
+        "http": {"received": 7, "shed": 0, "committed": 7, "refused": 2, "waiting_bytes": 512}}}))
     found = read(here)
     with services.database.read() as session:
         rows = commits.fates(session)
@@ -73,9 +77,23 @@ def test_the_page_says_what_the_state_says(services: Services, here: TestClient)
     assert found['soc_step_delay_seconds{worker="w1"}'] == 0.25
     assert found['soc_loss_budget_left_ratio{door="udp"}'] == pytest.approx(-1)
     assert found['soc_door_waiting_records{door="udp"}'] == 8
+    assert (found['soc_door_waiting_bytes{door="http"}'], found['soc_door_refused_total{door="http"}']) == (512, 2)
     assert 90 <= found["soc_collector_silent_seconds"] < 600
     assert found["soc_push_gaps"] == 0
     assert found["soc_workers"] == 1
+
+
+def test_the_operators_page_names_metrics_that_there_are() -> None:
+    quoted = "".join(re.findall(r"`[^`]*`", (ROOT / "docs" / "operate.md").read_text("utf-8")))
+    told = set(re.findall(r"\bsoc_(\w+)", quoted))
+    made = "".join(inspect.getsource(metrics).split())
+    there = set(re.findall(r'made\.add\("(\w+)"', made))
+    for first, rest in ((("journal", "shared"), ("lag_records", "committed_total")),
+                        (("worker",), ("steps_total", "records_total", "events_total", "findings_total")),
+                        (("received_records", "events"), ("total",)), (("door",), ("waiting_bytes", "connections"))):
+        there |= {f"{one}_{other}" for one in first for other in rest}
+    assert told - {"core", "cli"} - there == set()
+    assert len(told) > 25
 
 
 def test_labels_and_many_sources_cannot_break_the_page() -> None:
