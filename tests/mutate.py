@@ -33,7 +33,8 @@ JOURNAL = [f"tests/soc_core/journal/{name}.py" for name in ("test_frames", "test
 API = ["tests/soc_api/test_api.py"]
 KILLERS: dict[str, list[str]] = {
     "detections/sigma": SIGMA,
-    "detections/sigma/evaluate.py": [*SIGMA, *CORRELATION],
+    "detections/sigma/evaluate.py": [PLACE + "test_coded.py", *SIGMA, *CORRELATION],
+    "detections/sigma/patterns.py": [PLACE + "test_patterns.py", *SIGMA],
     "detections/sigma/windows.py": CORRELATION,
     "detections/sigma/correlate.py": CORRELATION,
     "detections/sigma/multi.py": [PLACE + "test_multi.py", *SIGMA],

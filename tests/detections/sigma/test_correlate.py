@@ -365,3 +365,14 @@ def test_generate_stands_where_the_schema_has_it_or_in_the_correlation() -> None
     assert rules(more=body + "generate: true\n").rules[0].quiet is False
     assert rules(more=body.replace("timespan", "generate: true, timespan")).rules[0].quiet is False
     assert rules(more=body).rules[0].quiet is True
+
+
+@pytest.mark.parametrize("told_too", [False, True])
+def test_a_correlation_that_feeds_another_is_told_of_where_that_one_says_so(told_too: bool) -> None:
+    inner = "type: event_count, rules: [a], condition: {gte: 2}"
+    outer = f"type: event_count, rules: [c0], condition: {{gte: 2}}, generate: {str(told_too).lower()}"
+    events = rows([(minute, "a", "u", 0, "192.0.2.1", "s") for minute in range(4)])
+    found = set(run(rules(inner, outer), events))
+    below = {(ID.format(0), f"{number:04d}") for number in (1, 2, 3)}
+    above = {(ID.format(1), f"{number:04d}") for number in (2, 3)}
+    assert found == (above | below if told_too else above)
