@@ -177,7 +177,7 @@ def _collector(made: Page, services: Services) -> None:
             if what in counts:
                 made.add(f"door_{what}", "gauge", about, counts[what], door=door)
         if "refused" in counts:
-            made.add("door_refused_total", "counter", "requests and connections not let in", counts["refused"], door=door)
+            made.add("door_refused_total", "counter", "requests, connections not let in", counts["refused"], door=door)
         made.add("door_shed_total", "counter", "turned away before the acknowledgement", counts.get("shed", 0),
                  door=door)
         made.add("door_kernel_drops_total", "counter", "dropped by the kernel", counts.get("kernel_drops", 0),
