@@ -56,6 +56,7 @@ def test_a_shape_is_judged_whole(glob: Glob, text: str) -> None:
     ((ANY, "a", ANY), "xax", True),
     (("a", ANY, "b", ANY, "c"), "abc", True),
     (("a", ANY, "c", ANY, "b", ANY, "d"), "a-b-c-d", False),
+    (("a", ANY, "b", ANY, "b"), "ab", False),  # nor what stands between them and the last
     (("a",), "ab", False),
 ])
 def test_ends_and_order(glob: Glob, text: str, found: bool) -> None:
