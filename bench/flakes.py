@@ -59,7 +59,7 @@ def figures() -> list[dict[str, Any]]:
 
 
 def told(runs: list[Run]) -> list[dict[str, Any]]:
-    """The figures of some runs. What else the machine did in some of them is no cost of the tests: the quickest counts."""
+    """The figures of some runs. What else the machine does only adds to their time: the quickest counts."""
     clean = sum(not each["failures"] for each in runs)
     seconds = [each["seconds"] for each in runs]
     commits = len({each["commit"] for each in runs})
