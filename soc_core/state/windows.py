@@ -18,7 +18,7 @@ from soc_core.state.push_tables import PushedRow, WindowRow
 
 CLOCK, GAP = "clock", "gap"
 KEPT = 7 * DAY  # of what was found, to know it again
-FURTHEST = 7 * DAY  # so far back a scheduler that was away begins
+FURTHEST = 7 * DAY  # so far back a scheduler that was away goes by steps; what lies before, by days
 PATIENCE = (1 * MINUTE, 60 * MINUTE)  # before another try: first, at most
 
 
@@ -43,11 +43,17 @@ class Window(NamedTuple):
 
 
 def advance(session: Session, realm: str, until: Micros, step: Micros) -> int:
-    """Rows for every step up to `until` that has none yet; how many are new. The first time: the last step alone."""
+    """Rows for every step up to `until` that has none yet; how many are new. The first time: the last step alone.
+
+    After a long absence what lies further back is told in days, so that they are no thousands of rows, and none is left
+    out.
+    """
     last = session.scalar(select(func.max(WindowRow.until)).where(WindowRow.kind == CLOCK, WindowRow.realm == realm))
     end = until // step * step
     begin = end - step if last is None else max(last, end - FURTHEST // step * step)
-    rows = [_row(CLOCK, realm, at, at + step) for at in range(begin, end, step)]
+    early = range(begin if last is None else last, begin, DAY)
+    rows = [_row(CLOCK, realm, at, min(at + DAY, begin)) for at in early]
+    rows += [_row(CLOCK, realm, at, at + step) for at in range(begin, end, step)]
     if rows:
         session.execute(insert(session, WindowRow).on_conflict_do_nothing(), rows)
     return len(rows)
@@ -127,9 +133,10 @@ def waiting(session: Session) -> int:
 def prune(session: Session, at: Micros) -> None:
     """Forget what is old: what was found after KEPT, windows that are done after ten times that."""
     session.execute(delete(PushedRow).where(PushedRow.at < at - KEPT))
-    last = select(func.max(WindowRow.id)).scalar_subquery()
+    last = select(func.max(WindowRow.id)).where(WindowRow.kind == CLOCK).scalar_subquery()  # where `advance` goes on
     session.execute(delete(WindowRow).where(
-        WindowRow.status == "done", WindowRow.until < at - 10 * KEPT, WindowRow.id < last))
+        WindowRow.status == "done", WindowRow.until < at - 10 * KEPT,
+        or_(WindowRow.kind != CLOCK, WindowRow.id < last)))
 
 
 def _window(row: WindowRow) -> Window:

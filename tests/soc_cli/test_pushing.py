@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -173,15 +174,20 @@ def _broken(*_: Any) -> Any:
     raise RuntimeError("broken")
 
 
-def test_windows_are_pruned_and_a_long_absence_is_bounded(plain: Settings) -> None:
+def test_windows_are_pruned_and_a_long_absence_is_told_in_days(plain: Settings) -> None:
     with Platform(plain) as platform, platform.state.begin() as session:
         assert windows.advance(session, "real", NOW, STEP) == 1
-        assert windows.advance(session, "real", NOW + 30 * DAY, STEP) == 7 * DAY // STEP
+        assert windows.advance(session, "real", NOW + 30 * DAY, STEP) == 23 + 7 * DAY // STEP
+        todo = sorted(windows.due(session, NOW, 10_000), key=lambda each: each.since)
+        assert (todo[0].since, todo[-1].until) == (NOW - STEP, NOW + 30 * DAY)
+        assert all(one.until == other.since for one, other in pairwise(todo))  # and nothing is left out
+        windows.missed(session, "real", (NOW, NOW + STEP), 0, (1, 2), "broken")
         for each in windows.due(session, NOW, 10_000):
             windows.done(session, each.id, "r", 0, 0, NOW)
         assert windows.fresh(session, [("r", "e"), ("r", "e"), ("r", "f")], NOW) == {("r", "e"), ("r", "f")}
         assert windows.fresh(session, [("r", "e"), ("r", "g")], NOW) == {("r", "g")}
         windows.prune(session, NOW + 200 * DAY)
+        assert windows.summary(session).done == 1  # of the clock's, the last
         assert windows.fresh(session, [("r", "e")], NOW) == {("r", "e")}
         assert windows.advance(session, "real", NOW + 30 * DAY + STEP, STEP) == 1  # it knows where it stood
 
