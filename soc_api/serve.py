@@ -59,7 +59,7 @@ def command(main: Callable[[Path, str, int, Path | None], None], what: str, port
     except KeyboardInterrupt:
         sys.exit(0)
     except (OSError, ValueError) as error:
-        print(f"soc: {error}", file=sys.stderr)
+        logs.complain(str(error))
         sys.exit(2)
 
 

@@ -67,20 +67,20 @@ def main(argv: list[str]) -> int:
 
 def explain(error: Exception) -> int:
     """One clear sentence for what a user can mend; anything else is a defect of ours and keeps its traceback."""
+    from soc_core import logs
+
     if hasattr(error, "format_message"):  # click's own usage errors
-        print(f"soc: {error.format_message()}", file=sys.stderr)
-        return 2
-    if any(sign in str(error) for sign in STORAGE):
+        logs.complain(error.format_message())
+    elif any(sign in str(error) for sign in STORAGE):
         cause = str(getattr(error, "orig", None) or error)  # SQLAlchemy wraps what the driver said
-        print(f"soc: the data directory cannot be used: {cause.splitlines()[0]}", file=sys.stderr)
-        return 2
-    if isinstance(error, OSError) and error.filename and error.strerror:  # without "[Errno 2]"
-        print(f"soc: {os.fsdecode(error.filename)}: {error.strerror}", file=sys.stderr)
-        return 2
-    if isinstance(error, (ValueError, LookupError, OSError)) and not isinstance(error, (KeyError, IndexError)):
-        print(f"soc: {error}", file=sys.stderr)
-        return 2
-    raise error
+        logs.complain(f"the data directory cannot be used: {cause.splitlines()[0]}")
+    elif isinstance(error, OSError) and error.filename and error.strerror:  # without "[Errno 2]"
+        logs.complain(f"{os.fsdecode(error.filename)}: {error.strerror}")
+    elif isinstance(error, (ValueError, LookupError, OSError)) and not isinstance(error, (KeyError, IndexError)):
+        logs.complain(str(error))
+    else:
+        raise error
+    return 2
 
 
 if __name__ == "__main__":

@@ -192,7 +192,7 @@ def ingest_token(data: Path) -> str:
         handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as out:
             out.write(secrets.token_urlsafe(32) + "\n")
-        print(f"soc: the token for HTTP ingest is in {place}", flush=True)
+        log.info("the token for HTTP ingest is in %s", place)
     token = place.read_text().strip()
     if not token:
         raise ValueError(f"{place} is empty; delete it to have a new token made")

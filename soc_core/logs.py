@@ -81,6 +81,15 @@ def setup(service: str, stream: TextIO | None = None) -> None:
         logging.captureWarnings(True)
 
 
+def complain(sentence: str) -> None:
+    """The sentence that a process ends with, on standard error: for people, or as a line of its log."""
+    if os.environ.get("SOC_LOG") == "json":
+        record = logging.LogRecord("soc", logging.CRITICAL, "", 0, sentence, (), None)
+        print(Json("soc").format(record), file=sys.stderr)
+    else:
+        print(f"soc: {sentence}", file=sys.stderr)
+
+
 def _ended(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """The process ends by an error of ours."""
     logging.getLogger("soc").critical("ended: %s", error, exc_info=(kind, error, trace))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 
+import orjson
 import polars as pl
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -25,6 +26,14 @@ FULL = sqlite3.OperationalError("database or disk is full")
 def test_one_sentence(error: Exception, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert explain(error) == 2
     assert capsys.readouterr().err == f"soc: {sentence}\n"
+
+
+def test_where_logs_are_json_the_sentence_is_a_line_of_them(capsys: pytest.CaptureFixture[str],
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOC_LOG", "json")
+    assert explain(ValueError("soc.yaml:3: listen: 50%")) == 2
+    line = orjson.loads(capsys.readouterr().err)
+    assert (line["message"], line["log.level"]) == ("soc.yaml:3: listen: 50%", "critical")
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), TypeError("x"), sqlite3.OperationalError("no such column: x")])
