@@ -6,7 +6,8 @@ A step over the records at … end - 1 of a raw partition sends one message to e
 
 It is sent before the step is committed, so a step that is done again (its worker died, or lost the partition) sends
 again, perhaps cut otherwise. A share takes what is above the highest end it knows of the partition whole; of the
-rest, what it does not know by id. So everything counts once, whoever sent it and however often.
+rest, what it does not know by id; and nothing of a step that begins before one it knows, for that was committed by
+another. So everything counts once, whoever sent it and however often.
 
 A share is a lane like any other: it has a mark, a checkpoint and one worker at a time.
 """
@@ -84,19 +85,22 @@ def lines(head: Mapping[str, Any], found: Mapping[str, Sequence[tuple[str, Any]]
 
 
 class Known:
-    """What a share has taken of each raw partition: up to where, and the ids of what lies behind its last fresh end."""
+    """What a share has taken of each raw partition: where the last step began that it knows of and up to where it has
+    taken anything, and the ids of what lies behind its last fresh end."""
 
     def __init__(self) -> None:
-        self.ends: dict[str, list[Any]] = {}  # partition → epoch, end
+        self.ends: dict[str, list[Any]] = {}  # partition → epoch, begin, end
         self.ids: dict[str, set[str]] = {}
 
     def fresh(self, head: Mapping[str, Any], found: Mapping[str, Sequence[Sequence[Any]]]) -> dict[str, list[Any]]:
         """Of a message's partials the bodies that were not taken before, by detector."""
-        place = str(head["p"])
-        epoch, end = self.ends.get(place, ("", 0))
+        place, at = str(head["p"]), head["a"]
+        epoch, begin, end = self.ends.get(place, ("", -1, 0))
         if epoch != head["e"]:
-            end = 0
-        if head["a"] >= end:
+            begin, end = -1, 0
+        if at < begin:  # all before `begin` is committed, so this never will be: who has the partition sends it all
+            return {}
+        if at > begin and at >= end:
             self.ids[place] = set()
         ids = self.ids[place]
         taken: dict[str, list[Any]] = {}
@@ -104,7 +108,7 @@ class Known:
             keys = [f"{name}/{partial}" if partial else "" for partial, _ in items]
             taken[name] = [body for key, (_, body) in zip(keys, items, strict=True) if key not in ids]
             ids.update(key for key in keys if key)
-        self.ends[place] = [head["e"], max(end, head["z"])]
+        self.ends[place] = [head["e"], at, max(end, head["z"])]
         return taken
 
     def snapshot(self) -> bytes:
@@ -112,7 +116,8 @@ class Known:
 
     def restore(self, state: bytes) -> None:
         kept = orjson.loads(state)
-        self.ends = kept["ends"]
+        self.ends = {place: [epoch, *([-1] if len(known) < 2 else []), *known]  # without `begin`: of before
+                     for place, (epoch, *known) in kept["ends"].items()}
         self.ids = {place: set(ids) for place, ids in kept["ids"].items()}
 
 

@@ -15,7 +15,7 @@ from soc_core.lanes import Failures, unguarded
 from soc_core.models import Finding
 from soc_core.progress import Progress
 from soc_core.protocols import Origin, Raws
-from soc_core.shares import Outlet, Share
+from soc_core.shares import Known, Outlet, Share
 from soc_core.sharing import Partial
 from soc_core.state import commits
 from soc_core.state.database import Database
@@ -146,3 +146,37 @@ def test_what_was_found_by_time_is_found_once_though_a_replay_is_cut_otherwise(w
     while world.share.run():
         pass
     assert [each.event_id for each in world.found] == ["event-0", "event-1"]
+
+
+def told(at: int, end: int, *ids: str) -> tuple[dict[str, Any], dict[str, list[list[str]]]]:
+    """A message of partition 0."""
+    return {"p": 0, "e": "epoch", "a": at, "z": end}, {"d": [[each, each] for each in ids]}
+
+
+def test_who_lost_a_partition_and_sends_late_is_not_heard() -> None:
+    """One reads 0 … 99 and stands still; another does so in other steps, and goes on; then the first one sends."""
+    known = Known()
+    assert known.fresh(*told(0, 60, "a", "b"))["d"] == ["a", "b"]
+    assert known.fresh(*told(60, 120, "c"))["d"] == ["c"]
+    assert not known.fresh(*told(0, 100, "a", "b", "c")).get("d")
+    again = Known()
+    again.restore(known.snapshot())
+    assert not again.fresh(*told(0, 60, "a", "b")).get("d")
+    assert again.fresh(*told(60, 90, "c", "d"))["d"] == ["d"]
+    assert again.fresh(*told(90, 140, "d", "e"))["d"] == ["e"], "of 120 as it was sent first"
+
+
+def test_what_waited_and_came_without_a_new_record_counts_once() -> None:
+    """Its step is begun again with records that came meanwhile."""
+    known = Known()
+    known.fresh(*told(0, 60, "a"))
+    assert known.fresh(*told(60, 60, "held"))["d"] == ["held"]
+    assert known.fresh(*told(60, 80, "held", "b"))["d"] == ["b"]
+    assert known.fresh(*told(80, 90, "c"))["d"] == ["c"]
+
+
+def test_what_the_code_of_before_knew_is_taken_up() -> None:
+    known = Known()
+    known.restore(b'{"ends":{"0":["epoch",60]},"ids":{"0":["d/a","d/b"]}}')
+    assert known.fresh(*told(0, 60, "a", "b", "c"))["d"] == ["c"]
+    assert known.fresh(*told(60, 70, "a"))["d"] == ["a"]
