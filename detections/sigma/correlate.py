@@ -76,7 +76,7 @@ class Correlator:
         self.readers: dict[tuple[str, str, str], tuple[tuple[Reader, ...], tuple[Reader, ...]]] = {}
         self.told: tuple[Event | None, dict[str, Any]] = (None, {})  # the event at hand, as its findings need it
         self.series = Shelves(self.families, self.waiting)
-        self.sources: dict[str, list[Micros]] = {}  # source → latest event time, clock at its latest record
+        self.sources: dict[str, list[Micros]] = {}  # source → latest event time, clock at its latest record, receipt
         self.clock: Micros = 0
         self.reached: Micros = 0  # the latest event time of any source
         self.complete: Micros = LATEST  # what was received before has been seen here
@@ -117,9 +117,9 @@ class Correlator:
 
     def _passed(self, source: str, at: Micros, ingested: Micros) -> None:
         self.clock = max(self.clock, ingested)
-        known = self.sources.setdefault(source, [0, 0])
+        known = self.sources.setdefault(source, [0, 0, 0])
         known[0] = max(known[0], min(at, ingested + AHEAD) if ingested else at)
-        known[1] = self.clock
+        known[1:] = self.clock, max(known[2], ingested)
         self.reached = max(self.reached, known[0])
 
     def _info(self, rule: Rule, event: Event) -> dict[str, Any]:
@@ -250,15 +250,19 @@ class Correlator:
     def _horizon(self, source: str) -> Micros:
         """Event time before which a record of the source is too late; a source long silent goes by the clock, but
         not beyond where any source has come: a clock that leaps ahead makes nothing late."""
-        latest, seen = self.sources.get(source, (0, 0))
-        if self.clock - seen > LATENESS:
+        latest, seen, _ = self.sources.get(source, (0, 0, 0))
+        if self._silent(seen):
             return max(latest, min(self.clock, self.reached)) - LATENESS
         return latest - LATENESS
+
+    def _silent(self, seen: Micros) -> bool:
+        """Whether a source has sent nothing for long, as far as all that it may have sent is known."""
+        return min(self.clock, self.complete) - seen > LATENESS
 
     def _horizons(self) -> Horizons:
         """By source, the event time before which neither it nor a source that keeps up brings anything in time."""
         own = {source: self._horizon(source) for source in self.sources}
-        timely = [own[source] for source, (latest, seen) in self.sources.items() if seen - latest <= HOLD]
+        timely = [own[source] for source, (latest, _, received) in self.sources.items() if received - latest <= HOLD]
         silent = max(0, min(self.clock, self.reached)) - LATENESS
         common = min(min(timely, default=max(silent, *own.values(), 0)), self.complete - LATENESS)
         return Horizons(((source, min(each, common)) for source, each in own.items()), min(silent, common))
@@ -309,7 +313,7 @@ class Correlator:
 
     def _forget_silent(self) -> None:
         """A source long silent goes by the clock, as one that was never heard: nothing need be known of it."""
-        self.sources = {source: times for source, times in self.sources.items() if self.clock - times[1] <= LATENESS}
+        self.sources = {source: times for source, times in self.sources.items() if not self._silent(times[1])}
 
     def state(self) -> dict[str, Any]:
         """Everything, as plain data."""
@@ -327,7 +331,7 @@ class Correlator:
         """Take up what `state` gave, where windows of rules that are gone are dropped; or what `head` gave."""
         self.clock, self.swept, self.next = (int(state.get(name, 0)) for name in ("clock", "swept", "next"))
         self.shed, self.late = int(state.get("shed", 0)), int(state.get("late", 0))
-        self.sources = {source: list(times) for source, times in state.get("sources", {}).items()}
+        self.sources = {source: [*times, times[1]][:3] for source, times in state.get("sources", {}).items()}
         self.reached = max((times[0] for times in self.sources.values()), default=0)
         if "series" in state or not state:
             self.series = Shelves(self.families, self.waiting)

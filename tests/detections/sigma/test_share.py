@@ -1,0 +1,51 @@
+"""A share of the windows is told of partitions that lag: what their sources still need is kept, be they late or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from detections.sigma.share import SharingSigma
+from soc_core.clock import MINUTE
+from soc_core.events import EventBatch
+from soc_core.sharing import Keeper
+from tests.detections.sigma.test_correlate import ID, START, rules, told
+
+DELAY = 180  # minutes after which what source x tells is received
+
+
+class World:
+    """Source s is punctual, x is not; times in minutes. `late` is until when the partition of x is worked off."""
+
+    def __init__(self) -> None:
+        self.sharing = SharingSigma(rules("type: event_count, rules: [a], condition: {gte: 2}"))
+        self.keeper: Keeper = self.sharing.keeper()
+
+    def event(self, source: str, at: int, ip: str, complete: int) -> list[str]:
+        received = at + (DELAY if source == "x" else 0)
+        row: dict[str, Any] = {
+            "@timestamp": START + at * MINUTE, "event.ingested": START + received * MINUTE, "soc.source": source,
+            "event.id": f"{source}{at}", "event.action": "a", "source.ip": ip, "sigma.logsource": ["linux//"]}
+        _, partials = self.sharing.sift(EventBatch.from_dicts([row]))
+        found = self.keeper.take([each.body for each in partials])
+        found += self.keeper.tick(0, START + complete * MINUTE)
+        return [each.event_id for each in told(found) if each.rule_id == ID.format(0)]
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    made.event("x", -5, "192.0.2.1", 175)
+    for at in range(10, 176, 5):
+        made.event("s", at, f"198.51.100.{at}", at - 1)
+    return made
+
+
+@pytest.mark.parametrize("lag", [0, 30, 220, 600])
+def test_a_source_with_a_delay_in_a_partition_that_lags_meets_its_windows(world: World, lag: int) -> None:
+    """Its records lie three hours back when they are received, and are seen later still."""
+    for at in range(180, 195 + lag, 5):
+        world.event("s", at, f"203.0.113.{at % 250}", min(at, 189))
+    assert world.event("x", 12, "198.51.100.10", 191) == ["x12"]
+    assert world.event("x", 35, "198.51.100.30", 214) == ["x35"]
