@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 IDLE = 0.02  # seconds between looks at a source that had nothing
 GATHER = 0.01  # seconds between two fsyncs at least: what comes meanwhile goes into the next one
 RETRY = (0.1, 5.0)  # seconds between attempts while the journal cannot be written: first, at most
+TELL = 5.0  # seconds between two words to those elsewhere
 DRAIN = 10.0  # seconds that a source gets to finish after stop()
 
 
@@ -106,12 +108,13 @@ class Collector:
 
     `demo` sources stop for good as soon as a real record was committed; `on_real` is called then. `status` is a
     file into which the counts are written every second; `on_shed` is told (door, records) of what was turned away or
-    dropped before it was acknowledged, and told again after an OSError of its own.
+    dropped before it was acknowledged, and told again after an OSError of its own; `on_counts` the counts, every TELL.
     """
 
     def __init__(self, journal: Journal, sources: Mapping[str, Source], demo: Mapping[str, Source] | None = None,
                  status: Path | None = None, *, on_real: Callable[[], None] = lambda: None,
-                 on_shed: Callable[[str, int], None] = lambda name, count: None) -> None:
+                 on_shed: Callable[[str, int], None] = lambda name, count: None,
+                 on_counts: Callable[[dict[str, Any]], None] = lambda counts: None) -> None:
         self.failure: BaseException | None = None
         self.ended = threading.Event()  # set when the collector cannot go on
         self._sources = {**sources, **(demo or {})}
@@ -119,6 +122,7 @@ class Collector:
         self._real = False
         self._counts = dict.fromkeys(self._sources, 0)
         self._on_shed, self._told = on_shed, dict.fromkeys(self._sources, 0)
+        self._on_counts, self._next = on_counts, 0.0
         self._stopping = False
         self._until = 0.0
         self._commit = Commit(journal)
@@ -176,6 +180,7 @@ class Collector:
         self._tell_shed()
         self._commit.close()
         self._write()
+        self._tell_counts()
 
     # ------------------------------------------------------------ counts
 
@@ -196,6 +201,9 @@ class Collector:
         while not self._stopping:
             self._write()
             self._tell_shed()
+            if time.monotonic() >= self._next:
+                self._next = time.monotonic() + TELL
+                self._tell_counts()
             time.sleep(1.0)
 
     def _tell_shed(self) -> None:
@@ -210,6 +218,10 @@ class Collector:
                     log.warning("%d records shed by %s are not counted yet: %s", shed - self._told[name], name, error)
                 else:
                     self._told[name] = shed
+
+    def _tell_counts(self) -> None:
+        with suppress(OSError):  # told again soon
+            self._on_counts(self.counts())
 
     def _write(self) -> None:
         if self._status is None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
 from fastapi import Request
 from sqlalchemy import func, select
 from starlette.responses import PlainTextResponse, Response
@@ -20,8 +19,9 @@ from soc_api.auth import Denied, Logins
 from soc_core import clock, engines
 from soc_core.access import EVERYTHING
 from soc_core.models import DEMO, LEVELS, REAL
-from soc_core.state import alerts, claims, commits, failures, quarantine, windows
+from soc_core.state import alerts, claims, collectors, commits, failures, quarantine, windows
 from soc_core.state.claims import SHARED
+from soc_core.state.collectors import Collector
 from soc_core.state.tables import OutboxCursorRow, OutboxDeliveryRow, OutboxRow
 
 PREFIX = "soc_"
@@ -90,9 +90,11 @@ def page(services: Services) -> Page:
         held = quarantine.groups(session)
         pushed, gaps = windows.summary(session, 1), windows.waiting(session)
         outbox = _outbox(session)
+        doors = collectors.listing(session)
     _sources(made, rows)
     _journal(made, services)
-    _collector(made, services)
+    for each in doors:
+        _collector(made, each, clock.now())
     for known in workers:
         _worker(made, known.id, known.report, len(known.lanes), clock.now() - known.seen)
     made.add("workers", "gauge", "processes that work on the journal", len(workers))
@@ -157,41 +159,34 @@ def _journal(made: Page, services: Services) -> None:
         made.add("journal_up", "gauge", "whether the journal answers", up)
 
 
-def _collector(made: Page, services: Services) -> None:
-    try:
-        told = orjson.loads((services.settings.data / "run" / "collect.json").read_bytes())
-    except (OSError, ValueError):
-        return
-    if (said := _moment(told.get("at"))) is not None:
-        made.add("collector_silent_seconds", "gauge", "since the collector wrote down its counts, once a second",
-                 max(0, clock.now() - said) / clock.SECOND)
-    made.add("collector_stalled", "gauge", "whether the journal takes nothing", bool(told.get("stalled")))
-    for door, counts in told.get("sources", {}).items():
-        received = counts.get("received", 0)
-        lost = counts.get("shed", 0) + counts.get("kernel_drops", 0)
-        made.add("door_received_total", "counter", "records that came to a door", received, door=door)
-        made.add("door_committed_total", "counter", "of these, in the journal", counts.get("committed", 0), door=door)
-        made.add("door_waiting_records", "gauge", "taken and not yet in the journal",
-                 max(0, received - counts.get("committed", 0)), door=door)
-        for what, about in (("waiting_bytes", "taken and not yet acknowledged"), ("connections", "open ones")):
-            if what in counts:
-                made.add(f"door_{what}", "gauge", about, counts[what], door=door)
-        if "refused" in counts:
-            made.add("door_refused_total", "counter", "requests, connections not let in", counts["refused"], door=door)
-        made.add("door_shed_total", "counter", "turned away before the acknowledgement", counts.get("shed", 0),
-                 door=door)
-        made.add("door_kernel_drops_total", "counter", "dropped by the kernel", counts.get("kernel_drops", 0),
-                 door=door)
-        whole = received + lost
-        made.add("loss_budget_left_ratio", "gauge", f"of the {BUDGET:.2%} that may be lost, what is left (below 0: "
-                 "overdrawn)", 1 - lost / whole / BUDGET if whole else 1, door=door)
+def _collector(made: Page, known: Collector, at: clock.Micros) -> None:
+    who, told = known.name, known.counts
+    made.add("collector_up", "gauge", "0 once it has stopped in order", bool(told["running"]), collector=who)
+    made.add("collector_silent_seconds", "gauge", "since a collector said how it stands, each five seconds",
+             max(0, at - known.seen) / clock.SECOND, collector=who)
+    made.add("collector_stalled", "gauge", "whether the journal takes nothing", bool(told["stalled"]), collector=who)
+    for door, counts in told["sources"].items():
+        _door(made, counts, {"collector": who, "door": door})
 
 
-def _moment(text: Any) -> clock.Micros | None:
-    try:
-        return clock.from_text(text)
-    except (TypeError, ValueError, AttributeError):
-        return None
+def _door(made: Page, counts: Mapping[str, Any], labels: Labels) -> None:
+    received, committed = counts["received"], counts["committed"]
+    shed, drops = counts.get("shed", 0), counts.get("kernel_drops", 0)
+    for name, kind, about, value in (
+        ("received_total", "counter", "records that came to a door", received),
+        ("committed_total", "counter", "of these, in the journal", committed),
+        ("waiting_records", "gauge", "taken and not yet in the journal", max(0, received - committed)),
+        ("waiting_bytes", "gauge", "taken and not yet acknowledged", counts.get("waiting_bytes")),
+        ("connections", "gauge", "open ones", counts.get("connections")),
+        ("refused_total", "counter", "requests and connections not let in", counts.get("refused")),
+        ("shed_total", "counter", "turned away before the acknowledgement", shed),
+        ("kernel_drops_total", "counter", "dropped by the kernel", drops),
+    ):
+        if value is not None:
+            made.add(f"door_{name}", kind, about, value, **labels)
+    whole = received + shed + drops
+    made.add("loss_budget_left_ratio", "gauge", f"of the {BUDGET:.2%} that may be lost, what is left (below 0: "
+             "overdrawn)", 1 - (shed + drops) / whole / BUDGET if whole else 1, **labels)
 
 
 def _worker(made: Page, name: str, report: Mapping[str, Any], lanes: int, silent: int) -> None:

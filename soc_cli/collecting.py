@@ -7,10 +7,12 @@ import os
 import resource
 import secrets
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from collectors.canary import Door, Sender
 from collectors.collect import Collector
@@ -27,12 +29,12 @@ from collectors.sources.syslog_tls import SyslogTls
 from collectors.sources.syslog_udp import SyslogUdp
 from collectors.sources.tail import TailSource
 from soc_cli.wiring import Platform, held
-from soc_core import logs
+from soc_core import clock, logs
 from soc_core.config import Settings
 from soc_core.models import REAL
 from soc_core.protocols import Source
 from soc_core.state import canaries as canary_state
-from soc_core.state import commits
+from soc_core.state import collectors, commits
 from soc_core.state.canaries import Canary
 
 log = logging.getLogger(__name__)
@@ -55,7 +57,8 @@ def run(settings: Settings, demo: bool) -> int:
             raise ValueError("nothing to collect: all ports are 0 and there are no tails, drops, mqtt or databases "
                              "(listen:, tails: in soc.yaml)")
         collector = Collector(platform.journal, sources, shows, place / "collect.json", on_real=real.touch,
-                              on_shed=lambda door, count: _shed(platform, door, count))
+                              on_shed=lambda door, count: _shed(platform, door, count),
+                              on_counts=lambda counts: _tell(platform, counts))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: collector.ended.set())
         collector.start()
@@ -102,6 +105,12 @@ def _shed(platform: Platform, door: str, count: int) -> None:
     """Records that a door turned away: received, and shed, of the door itself, as nobody looked whose they were."""
     with platform.state.begin() as session:
         commits.shed(session, door, REAL, count)
+
+
+def _tell(platform: Platform, counts: dict[str, Any]) -> None:
+    """How it stands here, for whoever looks from another machine."""
+    with platform.state.begin() as session:
+        collectors.tell(session, f"{socket.gethostname()}:{platform.settings.data}", counts, clock.now())
 
 
 def doors(settings: Settings, platform: Platform) -> dict[str, Source]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any
-
-import orjson
 
 from soc_cli.wiring import Platform
 from soc_core import clock, engines
@@ -15,7 +12,7 @@ from soc_core.access import EVERYTHING
 from soc_core.config import Settings
 from soc_core.models import DEMO, LEVELS, REAL
 from soc_core.protocols import Query
-from soc_core.state import alerts, claims, commits, failures, outbox, quarantine, rulings, windows
+from soc_core.state import alerts, claims, collectors, commits, failures, outbox, quarantine, rulings, windows
 from soc_core.state.claims import SHARED
 
 FATES = ("stored", "duplicate", "merged", "quarantined", "shed", "pending")
@@ -34,6 +31,7 @@ def stages(settings: Settings) -> dict[str, Any]:
             waiting = sum(group.count for group in quarantine.groups(session))
             at = clock.now()
             workers = [_worker(each, at) for each in claims.listing(session)]
+            doors = [_collector(each, at) for each in collectors.listing(session)]
             broken = [{**each._asdict(), "last": clock.to_text(each.last)} for each in failures.listing(session)]
             left = [{"consumer": each.consumer, "topic": each.item.topic, "key": each.item.key, "why": each.error}
                     for each in outbox.given_up(session)]
@@ -53,7 +51,7 @@ def stages(settings: Settings) -> dict[str, Any]:
     totals = {name: sum(source[name] for source in sources) for name in ("received", *FATES, "events")}
     return {
         "data": str(settings.data),
-        "collect": _live(settings.data / "run" / "collect.json", at),
+        "collectors": doors,
         "sources": sources,
         "totals": totals,
         "balanced": all(source["balanced"] for source in sources),
@@ -112,13 +110,9 @@ def _source(key: tuple[str, str], row: Any, pending: int) -> dict[str, Any]:
     }
 
 
-def _live(path: Path, at: clock.Micros) -> Any:
-    """What this directory's collector said last; `silent` are the seconds since."""
-    try:
-        told = orjson.loads(path.read_bytes())
-        return {**told, "silent": round(max(0, at - clock.from_text(told["at"])) / clock.SECOND, 1)}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def _collector(known: collectors.Collector, at: clock.Micros) -> dict[str, Any]:
+    """One collector; `silent` as with workers."""
+    return {"id": known.name, **known.counts, "silent": round(max(0, at - known.seen) / clock.SECOND, 1)}
 
 
 def show(whole: dict[str, Any]) -> None:
@@ -150,8 +144,8 @@ def show(whole: dict[str, Any]) -> None:
         if counts["total"]:
             console.print(f"{realm}: {counts['total']} alerts, {counts['waiting']} waiting: {levels or 'none open'}")
     console.print(f"quarantine: {whole['quarantine']:,} records; events: {whole['events']}", highlight=False)
-    if whole["collect"]:
-        show_doors(console, whole["collect"])
+    for told in whole["collectors"]:
+        show_doors(console, told)
     for name, count in whole["suppressed"].items():
         console.print(f"suppressed by the exception at {name}: {count:,}", highlight=False)
     show_workers(console, whole)
@@ -167,10 +161,10 @@ def show_doors(console: Any, told: dict[str, Any]) -> None:
     from rich.markup import escape
 
     runs = "runs" if told["running"] else "stopped"
-    if told["running"] and told["silent"] > QUIET:
+    if told["running"] and told["silent"] > 3 * QUIET:
         runs = f"silent for {told['silent']:,.0f} s"
     trouble = f"; waits: {told['stalled']}" if told["stalled"] else ""
-    console.print(escape(f"collector: {runs}{trouble}"), highlight=False, soft_wrap=True)
+    console.print(escape(f"collector {told['id']}: {runs}{trouble}"), highlight=False, soft_wrap=True)
     for door, counts in told["sources"].items():
         lost = {"shed": counts["shed"], "dropped by the kernel": counts["kernel_drops"],
                 "waiting": max(0, counts["received"] - counts["committed"])}

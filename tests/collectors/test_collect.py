@@ -149,6 +149,23 @@ def test_the_demonstration_ends_with_the_first_real_record(journal: Watched, tmp
     assert (counts["running"], counts["stalled"]) == (False, "")
 
 
+def test_how_it_stands_is_told_now_and_then_and_at_the_end(journal: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "TELL", 0.0)
+    told: list[dict[str, Any]] = []
+
+    def away(counts: dict[str, Any]) -> None:
+        told.append(counts)
+        raise OSError("the state database is away")
+
+    feed = Feed("some", 5)
+    collector = Collector(journal, {"some": feed}, on_counts=away)
+    collector.start()
+    wait(lambda: len(told) > 1 and feed.acked == 5)
+    collector.stop()
+    assert (told[0]["running"], told[-1]["running"]) == (True, False)
+    assert told[-1]["sources"]["some"]["committed"] == 5
+
+
 def test_all_doors_at_once_and_a_clean_stop(journal: Watched, tmp_path: Path) -> None:
     log, status = tmp_path / "app.log", tmp_path / "run" / "collect.json"
     udp, tcp = SyslogUdp(), SyslogTcp()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 
-import orjson
 import pytest
 from starlette.testclient import TestClient
 
@@ -15,7 +14,7 @@ from soc_api.app import create
 from soc_api.metrics import FATES, Page, escaped
 from soc_core import clock
 from soc_core.config import ROOT
-from soc_core.state import claims, commits
+from soc_core.state import claims, collectors, commits
 from tests.soc_api.test_api import token
 from tests.soc_ui.prepared import Prepared
 
@@ -23,6 +22,10 @@ LINE = re.compile(r'(# (HELP|TYPE) soc_\w+ .+)|(soc_\w+(\{(\w+="([^"\\\n]|\\.)*"
 REPORT = {"stalled": "", "process": {"cpu": 3.5, "memory": 1024}, "trace": {
     "counts": {"records": 70, "steps": 2}, "delay": 0.25, "stages": {"parse": 1.5, "store": 0.5},
     "detectors": {"sigma": 0.75}, "rules": {"r-1": 4}}}
+
+DOORS = {"running": True, "stalled": "", "sources": {
+    "udp": {"received": 9_998, "shed": 1, "kernel_drops": 1, "committed": 9_990},
+    "http": {"received": 7, "shed": 0, "committed": 7, "refused": 2, "waiting_bytes": 512}}}
 
 
 def read(client: TestClient, **headers: str) -> dict[str, float]:
@@ -56,12 +59,8 @@ def test_only_this_machine_and_the_citys_tokens_get_in(services: Services, prepa
 def test_the_page_says_what_the_state_says(services: Services, here: TestClient) -> None:
     with services.database.begin() as session:
         claims.appear(session, "w1", clock.now(), REPORT)
-    run = services.settings.data / "run"
-    run.mkdir(exist_ok=True)
-    (run / "collect.json").write_bytes(orjson.dumps({
-        "stalled": "", "at": clock.to_text(clock.now() - 90 * clock.SECOND), "sources": {
-        "udp": {"received": 9_998, "shed": 1, "kernel_drops": 1, "committed": 9_990},
-        "http": {"received": 7, "shed": 0, "committed": 7, "refused": 2, "waiting_bytes": 512}}}))
+        collectors.tell(session, "gate", DOORS, clock.now() - 90 * clock.SECOND)
+        collectors.tell(session, "left", {"running": False, "stalled": "", "sources": {}}, clock.now())
     found = read(here)
     with services.database.read() as session:
         rows = commits.fates(session)
@@ -75,10 +74,12 @@ def test_the_page_says_what_the_state_says(services: Services, here: TestClient)
     assert found['soc_detector_seconds_total{worker="w1",detector="sigma"}'] == 0.75
     assert found['soc_rule_findings_total{worker="w1",rule="r-1"}'] == 4
     assert found['soc_step_delay_seconds{worker="w1"}'] == 0.25
-    assert found['soc_loss_budget_left_ratio{door="udp"}'] == pytest.approx(-1)
-    assert found['soc_door_waiting_records{door="udp"}'] == 8
-    assert (found['soc_door_waiting_bytes{door="http"}'], found['soc_door_refused_total{door="http"}']) == (512, 2)
-    assert 90 <= found["soc_collector_silent_seconds"] < 600
+    assert found['soc_loss_budget_left_ratio{collector="gate",door="udp"}'] == pytest.approx(-1)
+    assert found['soc_door_waiting_records{collector="gate",door="udp"}'] == 8
+    http = '{collector="gate",door="http"}'
+    assert (found[f"soc_door_waiting_bytes{http}"], found[f"soc_door_refused_total{http}"]) == (512, 2)
+    assert 90 <= found['soc_collector_silent_seconds{collector="gate"}'] < 600
+    assert (found['soc_collector_up{collector="gate"}'], found['soc_collector_up{collector="left"}']) == (1, 0)
     assert found["soc_push_gaps"] == 0
     assert found["soc_workers"] == 1
 
@@ -90,7 +91,8 @@ def test_the_operators_page_names_metrics_that_there_are() -> None:
     there = set(re.findall(r'made\.add\("(\w+)"', made))
     for first, rest in ((("journal", "shared"), ("lag_records", "committed_total")),
                         (("worker",), ("steps_total", "records_total", "events_total", "findings_total")),
-                        (("received_records", "events"), ("total",)), (("door",), ("waiting_bytes", "connections"))):
+                        (("received_records", "events"), ("total",)),
+                        (("door",), re.findall(r'\("(\w+)","(?:counter|gauge)"', made))):
         there |= {f"{one}_{other}" for one in first for other in rest}
     assert told - {"core", "cli"} - there == set()
     assert len(told) > 25

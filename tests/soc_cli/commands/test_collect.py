@@ -15,7 +15,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from soc_core.config import load
 from soc_core.journal.files import FileJournal
+from soc_core.state import collectors
+from soc_core.state.database import Database
 from tests.soc_core.journal.suite import lines_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -63,7 +66,7 @@ class Process:
         out, err = self.running.communicate(timeout=30)
         assert self.running.returncode in (0, -signal.SIGKILL), err
         self.running = None
-        return out
+        return out + err
 
     def post(self, body: bytes) -> int:
         token = (self.data / "secrets" / "ingest_token").read_text().strip()
@@ -100,6 +103,12 @@ def test_collects_from_every_door_and_stops_clean(process: Process) -> None:
     assert lines_of(journal, "http:default") == [b"a", b"b"]
     journal.close()
     assert (process.data / "run" / "real_seen").exists()
+    state = Database(load(process.data).state_url)
+    with state.read() as session:
+        (known,) = collectors.listing(session)  # what status and metrics show, on whatever machine
+    state.close()
+    assert known.counts["running"] is False
+    assert known.counts["sources"][f"syslog-udp:{process.udp}"]["committed"] == 100
 
 
 def test_killed_and_started_again_it_goes_on(process: Process) -> None:

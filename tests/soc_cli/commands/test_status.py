@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import orjson
-
 from soc_core import clock
 from soc_core.config import load
-from soc_core.state import claims, outbox
+from soc_core.state import claims, collectors, outbox
 from soc_core.state.database import Database
 from tests.running import answer, soc
 
@@ -51,18 +49,17 @@ def test_status_tells_of_doors_and_where_the_time_goes(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_text("hello\n")
     answer("ingest", log, "--data", data)
-    told = {"pid": 1, "at": "2026-11-23T00:00:00Z", "running": True, "stalled": "no [space] left", "sources": {
+    told = {"running": True, "stalled": "no [space] left", "sources": {
         "syslog-udp:5514": {"received": 1200, "shed": 3, "kernel_drops": 4, "committed": 1150},
         "http:8514": {"received": 7, "shed": 0, "kernel_drops": 0, "committed": 7}}}
-    (data / "run").mkdir(exist_ok=True)
-    (data / "run" / "collect.json").write_bytes(orjson.dumps(told))
     state = Database(load(data).state_url)
     with state.begin() as session:
+        collectors.tell(session, "gate:/data", told, clock.now() - clock.HOUR)
         claims.appear(session, "w1", clock.now(), {"trace": {"stages": {"parse": 6.0, "store": 3.99, "read": 0.01}}})
     state.close()
     shown = soc("status", "--data", data).stdout
+    assert "collector gate:/data: silent for 3,6" in shown
     assert "waits: no [space] left" in shown
-    assert "collector: silent for " in shown
     assert "  syslog-udp:5514: 1,150 into the journal, 3 shed, 4 dropped by the kernel, 50 waiting\n" in shown
     assert "  http:8514: 7 into the journal\n" in shown
     assert "  w1: 0 lanes; parse 60%, store 40%\n" in shown
