@@ -20,10 +20,18 @@ from soc_core.config import Settings
 log = logging.getLogger(__name__)
 
 IDLE = 0.1  # seconds between looks at an empty journal
+ACCEPT = "--accept-journal"  # said once, it is no word about journals to come
 LOCK_PATIENCE = 20.0  # seconds to wait for an ./soc ingest that works on the same data
 
 
-def run(settings: Settings, drain: bool = False, accept_journal: bool = False) -> int:
+def take(settings: Settings) -> None:
+    """Accept the journals as they are, once; then work may begin."""
+    logs.setup("work")
+    with Platform(settings) as platform, platform.working(LOCK_PATIENCE, alone=False):
+        accept(platform)
+
+
+def run(settings: Settings, drain: bool = False) -> int:
     """One worker, until SIGTERM or SIGINT, or (`drain`) until nothing that is ours is pending; where more comes all the
     time, until what stood there at the beginning is done.
 
@@ -33,8 +41,6 @@ def run(settings: Settings, drain: bool = False, accept_journal: bool = False) -
     stopping = stop_signals()
     watch = Watch(settings)
     with Platform(settings) as platform, platform.working(LOCK_PATIENCE, alone=False):
-        if accept_journal:
-            accept(platform)
         member = platform.member(tasks=None if drain else lambda: Tasks(platform))
         with member.working():
             log.info("worker %s on %s", member.id, settings.data)
@@ -57,7 +63,7 @@ def run(settings: Settings, drain: bool = False, accept_journal: bool = False) -
         watch.end()
         return 0
     log.info("rules have changed: beginning anew")
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    os.execv(sys.executable, [sys.executable, *(each for each in sys.orig_argv[1:] if each != ACCEPT)])
 
 
 def run_many(settings: Settings, workers: int, drain: bool = False) -> int:

@@ -29,8 +29,10 @@ def work(
     import os
 
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
-    from soc_cli.work import run, run_many
+    from soc_cli.work import run, run_many, take
     from soc_core.config import load
 
     settings = load(data, city=city)
-    raise typer.Exit(run(settings, drain, accept_journal) if workers == 1 else run_many(settings, workers, drain))
+    if accept_journal:
+        take(settings)
+    raise typer.Exit(run(settings, drain) if workers == 1 else run_many(settings, workers, drain))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from soc_cli import work
 from soc_cli.accepting import accept
+from soc_cli.commands.work import app
 from soc_cli.wiring import Platform
 from soc_core import clock, lanes
 from soc_core.config import Settings
@@ -115,3 +119,33 @@ def test_records_that_waited_and_are_lost_in_their_journal_are_quarantined(world
     world.platform.worker().drain()
     fates = world.fates()
     assert (fates.received, fates.stored, fates.quarantined, fates.pending) == (4, 3, 1, 0)
+
+
+def test_what_was_accepted_once_is_not_accepted_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that begins anew for new rules does so with the words it was begun with, but for this one."""
+    begun: list[list[str]] = []
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "soc_cli", "work", "--accept-journal", "--workers", "1"])
+    monkeypatch.setattr("os.execv", lambda _, words: begun.append(words))
+    monkeypatch.setattr("soc_cli.work.Watch.changed", lambda _: True)
+    work.run(world.settings)
+    assert begun == [[sys.executable, "-m", "soc_cli", "work", "--workers", "1"]]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_any_number_of_workers_begins_with_what_was_accepted(world: World, monkeypatch: pytest.MonkeyPatch,
+                                                             workers: int) -> None:
+    world.platform.worker()
+    world.remake()
+    begun: list[str] = []
+
+    def begin(settings: Settings, *_: object) -> int:
+        with Platform(settings) as platform, platform.state.read() as session:
+            begun.append(commits.epoch(session))
+        return 0
+
+    monkeypatch.setattr(work, "run", begin)
+    monkeypatch.setattr(work, "run_many", begin)
+    words = ["--data", str(world.settings.data), "--workers", str(workers)]
+    for accepted in ([], [work.ACCEPT]):
+        assert CliRunner().invoke(app, [*words, *accepted]).exit_code == 0
+    assert begun[0] != begun[1] == world.platform.journal.epoch
