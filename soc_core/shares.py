@@ -162,8 +162,7 @@ class Share(Lane):
         fresh: dict[str, list[Any]] = defaultdict(list)  # by detector, of all messages: a keeper asked once is cheaper
         for frame in frames:
             for line in frame.raws.lines:
-                message = orjson.loads(line)
-                for name, bodies in self.known.fresh(message, message["d"]).items():
+                for name, bodies in self._heard(line).items():
                     fresh[name] += bodies
         end = frames[-1].first + len(frames[-1].raws.lines)
         self.latest = max(frame.raws.received for frame in frames)
@@ -177,6 +176,15 @@ class Share(Lane):
             self.mark = end
         self.cursor, self.dirty, self.touched = end, True, False
         return 0 if replay else end - at
+
+    def _heard(self, line: bytes) -> dict[str, list[Any]]:
+        """What is new in a message. One that the disk damaged, or that is none of ours, says nothing and is told of."""
+        try:
+            message = orjson.loads(line)
+            return self.known.fresh(message, message["d"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self.failed.note(named(self), error)
+            return {}
 
     def _end(self, at: int) -> None:
         """Nothing more comes: what waited for partitions that lagged is judged."""

@@ -180,3 +180,17 @@ def test_what_the_code_of_before_knew_is_taken_up() -> None:
     known.restore(b'{"ends":{"0":["epoch",60]},"ids":{"0":["d/a","d/b"]}}')
     assert known.fresh(*told(0, 60, "a", "b", "c"))["d"] == ["c"]
     assert known.fresh(*told(60, 70, "a"))["d"] == ["a"]
+
+
+def test_a_message_that_the_disk_damaged_stops_nobody(world: World) -> None:
+    """What it said is lost, and said to be; what comes before and after is not."""
+    for at in range(3):
+        world.send(at)
+        world.commit(at + 1)
+    [path] = (world.shared.path / "p0000").glob("*.seg")
+    path.write_bytes(path.read_bytes().replace(b'"event-1"', b'"event-x"'))
+    assert world.share.run() == 3
+    assert [each.event_id for each in world.found] == ["event-0", "event-2"]
+    assert sum(world.share.failed.total.values()) == 1
+    world.begin()
+    assert world.share.cursor == 3
