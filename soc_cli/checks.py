@@ -16,7 +16,9 @@ from sqlalchemy.exc import DatabaseError
 
 from soc_core import registry
 from soc_core.config import Events, Settings
+from soc_core.models import REAL
 
+CROWDED = 0.8  # of the shards that a cluster may have
 State = Literal["works", "limited", "broken"]
 
 
@@ -176,7 +178,15 @@ def events(settings: Settings) -> Check:
         store = engines.open_store(settings, realm)
         counts.append(f"{store.search(Query(), EVERYTHING).total:,} {realm}")
         store.close()
-    return Check("events", "works", f"{kind}: {', '.join(counts) or 'nothing stored yet'}")
+    found = f"{kind}: {', '.join(counts) or 'nothing stored yet'}"
+    if chosen:
+        with engines.elastic(settings, REAL) as cluster:
+            held, most = cluster.shards()
+        found += f"; {held:,} of {most:,} shards"
+        if held > CROWDED * most:
+            return Check("events", "limited", found, "raise cluster.max_shards_per_node, add nodes, or say shards: 1 "
+                         "in soc.yaml: each data set's index of a day takes some")
+    return Check("events", "works", found)
 
 
 CHECKS: tuple[Callable[[Settings], Check], ...] = (

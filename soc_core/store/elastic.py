@@ -178,6 +178,16 @@ class ElasticStore:
         found = self._ask(lambda: self._client.indices.resolve_index(name=pattern))
         return sorted({item["name"].split("-")[1] for item in found["indices"] if item["name"].count("-") >= 4})
 
+    def shards(self) -> tuple[int, int]:
+        """How many shards the cluster has, and may have: with no more of them no day begins anew."""
+        health = self._ask(lambda: self._client.cluster.health(filter_path="*_shards,number_of_data_nodes"))
+        said = self._ask(lambda: self._client.cluster.get_settings(
+            include_defaults=True, filter_path="*.cluster.max_shards_per_node"))
+        most = next(said[kind]["cluster"]["max_shards_per_node"] for kind in ("transient", "persistent", "defaults")
+                    if kind in said)
+        held = health["active_shards"] + health["initializing_shards"] + health["unassigned_shards"]
+        return held, int(most) * health["number_of_data_nodes"]
+
     def _names(self) -> list[str]:
         """All indices of the realm, oldest first."""
         found = self._ask(lambda: self._client.indices.resolve_index(name=self._writer.indices))
