@@ -103,7 +103,7 @@ class Member:
     def balance(self) -> None:
         """Take what is ours to take, give up what is too much."""
         with self.state.begin() as session:
-            claims.appear(session, self.id, clock.now(), self.report(), self._dead())
+            claims.appear(session, self.id, claims.moment(session), self.report(), self._dead())
             share = claims.share(session, self.id, self._lanes)
             mine = {lane for known in claims.listing(session) if known.id == self.id for lane in known.lanes}
         self._balanced = time.monotonic()
@@ -148,7 +148,7 @@ class Member:
 
     def _appear(self) -> None:
         with self.state.begin() as session:
-            claims.appear(session, self.id, clock.now(), self.report(), self._dead())
+            claims.appear(session, self.id, claims.moment(session), self.report(), self._dead())
 
     @property
     def hanging(self) -> bool:

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
-from soc_core.clock import SECOND, Micros
+from soc_core.clock import SECOND, Micros, now
 from soc_core.state.database import insert
 from soc_core.state.tables import ClaimRow, WorkerRow
 
@@ -45,8 +45,16 @@ class Share(NamedTuple):
     surplus: list[int]
 
 
+def moment(session: Session) -> Micros:
+    """The time by which workers hear each other: the database's, where it is a server. One whose own machine's clock is
+    wrong would take others for dead, or stay alive for hours when it is not."""
+    if session.get_bind().dialect.name == "sqlite":
+        return now()
+    return int(session.scalar(text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")) or 0)
+
+
 def appear(session: Session, me: str, at: Micros, report: dict[str, Any], dead: Collection[str] = ()) -> None:
-    """Say that we are here; forget whoever is not."""
+    """Say that we are here, at a `moment`; forget whoever is not."""
     values = {"seen": at, "report": report}
     statement = insert(session, WorkerRow).values(id=me, started=at, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import update
 
-from soc_core.clock import SECOND
+from soc_core.clock import HOUR, SECOND, now
 from soc_core.state import claims
 from soc_core.state.claims import LEASE, SHARED, TASKS, Share
 from soc_core.state.database import Database
@@ -73,3 +73,17 @@ def test_a_claim_is_looked_up_anew_whatever_the_session_knows(database: Database
         assert known.owner == "a"
         with pytest.raises(claims.Lost, match="lane 3"):
             claims.hold(session, "a", 3)
+
+
+def test_a_worker_with_a_wrong_clock_forgets_nobody_where_the_database_has_one(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it has none, all are on one machine."""
+    with database.begin() as session:
+        claims.appear(session, "right", claims.moment(session), {})
+        one = session.get_bind().dialect.name == "sqlite"
+    wrong = now() + 8 * HOUR
+    monkeypatch.setattr(claims, "now", lambda: wrong)
+    with database.begin() as session:
+        claims.appear(session, "wrong", claims.moment(session), {})
+        assert [each.id for each in claims.listing(session)] == (["wrong"] if one else ["right", "wrong"])
