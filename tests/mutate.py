@@ -29,7 +29,8 @@ SIGMA = [PLACE + name for name in ("test_condition.py", "test_terms.py", "test_j
 CORRELATION = [PLACE + "test_windows.py", PLACE + "test_correlate.py"]
 STATE = "tests/soc_core/state/"
 PIPELINE = ["tests/soc_core/test_pipeline.py", "tests/soc_core/test_held.py"]
-JOURNAL = [f"tests/soc_core/journal/{name}.py" for name in ("test_frames", "test_reader", "test_files")]
+JOURNAL = [f"tests/soc_core/journal/{name}.py" for name in ("test_frames", "test_reader", "test_durable",
+                                                                  "test_files")]
 API = ["tests/soc_api/test_api.py"]
 KILLERS: dict[str, list[str]] = {
     "detections/sigma": SIGMA,

@@ -50,6 +50,13 @@ def test_a_store_is_opened_once_and_none_where_nothing_was_stored(tmp_path: Path
     assert [each.closed for each in made] == [1, 1]
 
 
+def test_what_is_closed_closes_what_it_opened(services: Services) -> None:
+    made = Store(REAL)
+    services.stores._held[REAL] = made  # type: ignore[assignment]  # of a store what is asked here
+    services.close()
+    assert made.closed == 1
+
+
 def test_names_and_scopes_follow_the_city(services: Services) -> None:
     assert services.organisation_name(EDU) == services.inventory.organisations[EDU].name != EDU
     system = next(iter(services.inventory.systems))

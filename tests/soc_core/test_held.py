@@ -15,6 +15,7 @@ from collectors.assembly import HOLD, assemble
 from collectors.parse import parse
 from soc_core import clock, held
 from soc_core.access import EVERYTHING
+from soc_core.identify import records
 from soc_core.journal.files import FileJournal
 from soc_core.models import Finding
 from soc_core.pipeline import Parts
@@ -248,4 +249,20 @@ def test_a_journal_that_has_lost_what_waits_is_said_and_not_gone_on_with(tmp_pat
     for lost in ([0], [0, 6, 7], [7, 8]):
         with pytest.raises(RuntimeError, match=f"partition 0 has lost record {8 if 8 in lost else 0}"):
             held.read(journal, 0, lost)
+    journal.close()
+
+
+def test_neighbours_stay_one_frame(tmp_path: Path) -> None:
+    """Held records of two sources in turn: a run of a source's neighbours is one frame, read or picked."""
+    journal = FileJournal(tmp_path / "journal", partitions=1)
+    for at, count in ((0, 4), (4, 3)):
+        journal.append([Raws(Origin(source=f"s{at}"), [b"%d" % (at + n) for n in range(count)], clock.now())])
+    frames = journal.read(0, 0, 100)
+    known = records(frames, journal.epoch)
+    picked = held.pick(known, np.array([0, 1, 3, 4, 5], dtype=np.int64))
+    assert [(frame.first, list(frame.raws.lines)) for frame in picked] == [
+        (0, [b"0", b"1"]), (3, [b"3"]), (4, [b"4", b"5"])]
+    read = held.read(journal, 0, [0, 1, 3, 4, 5])
+    assert read.offsets == [0, 1, 3, 4, 5]
+    assert [frame.first for frame in read.frames] == [0, 3, 4]
     journal.close()

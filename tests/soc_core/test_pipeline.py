@@ -22,7 +22,8 @@ from soc_core.journal.files import FileJournal
 from soc_core.models import Finding
 from soc_core.pipeline import Parts
 from soc_core.protocols import Frame, FrameFault, Origin, ParsedFrames, Query, Raws
-from soc_core.state import commits, quarantine, sources
+from soc_core.sharing import Partial
+from soc_core.state import commits, quarantine, sources, windows
 from soc_core.state.database import Database
 from soc_core.store.embedded import EmbeddedStore
 from soc_core.worker import Worker
@@ -90,6 +91,20 @@ class Broken(Counter):
         raise RuntimeError("a defect in one detector")
 
 
+class Sifting(Counter):
+    """A detector whose memory would be elsewhere: it says `hit` of every such event, and fails on `fail`."""
+
+    def sift(self, batch: EventBatch) -> tuple[list[Finding], list[Partial]]:
+        messages = batch.column("message").to_list()
+        if any("fail" in message for message in messages):
+            raise RuntimeError("a defect in what sifts")
+        return [Finding("sifted", message, 0, "low", "", (), (), (), "", "", "real", 0, 0)
+                for message in messages if "hit" in message], []
+
+    def keeper(self) -> Any:
+        raise AssertionError("there is no share to keep anything")
+
+
 class House:
     """One data directory, opened again as often as a test wants: each `worker` is a new process's view."""
 
@@ -105,13 +120,13 @@ class House:
         return self.stores.setdefault(realm, EmbeddedStore(self.folder / "events" / realm))
 
     def worker(self, triage: Any = None, detectors: Sequence[Any] | None = None,
-               enrichers: Sequence[Any] = ()) -> Worker:
+               enrichers: Sequence[Any] = (), sharing: Sequence[Any] = ()) -> Worker:
         def collect(session: Session, findings: Sequence[Finding], at: clock.Micros) -> None:
             self.found += findings
 
         chosen = [Counter()] if detectors is None else list(detectors)
         return Worker(Parts(self.journal, self.state, self.store, parse, enrichers, lambda: copy.deepcopy(chosen),
-                            triage or collect))
+                            triage or collect, sharing))
 
     def put(self, lines: Sequence[str], source: str = "s", start: int | None = 0, realm: str = "real") -> None:
         positions = None if start is None else np.arange(start, start + len(lines), dtype=np.int64)
@@ -332,3 +347,25 @@ def test_a_defect_that_is_no_records_fault_is_raised(tmp_path: Path, monkeypatch
     house.worker().drain()
     assert house.stored() == ["a=1", "b=1"]
     house.close()
+
+
+def test_what_sifts_judges_once_and_a_replay_not_at_all(house: House) -> None:
+    house.put(["hit=1", "x=2"])
+    worker = house.worker(sharing=[Sifting()])
+    worker.step()  # committed, and not saved: the next worker sees it again
+    assert [each.event_id for each in house.found] == ["hit=1"]
+    again = house.worker(sharing=[Sifting()])
+    house.put(["hit=3"], start=100)
+    while again.step():
+        continue
+    assert [each.event_id for each in house.found] == ["hit=1", "hit=3"]
+
+
+def test_what_the_rules_failed_on_is_a_gap_to_be_judged_later(house: House) -> None:
+    house.put(["fail=1", "x=2", "x=3"])
+    house.worker(sharing=[Sifting()]).drain()
+    with house.state.read() as session:
+        (gap,) = windows.summary(session).gaps
+    assert (gap.last - gap.first, gap.realm, gap.kind) == (3, "real", windows.GAP)
+    assert "a defect in what sifts" in gap.why
+    assert len(house.stored()) == 3
