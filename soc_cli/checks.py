@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
 from soc_core import registry
-from soc_core.config import Events, Settings
+from soc_core.config import Settings
 from soc_core.models import REAL
 
 CROWDED = 0.8  # of the shards that a cluster may have
@@ -169,9 +169,7 @@ def events(settings: Settings) -> Check:
     from soc_core.protocols import Query
 
     chosen = settings.event_engine.elastic
-    if chosen:  # a check must not wait as long as a writer would
-        impatient = chosen.model_copy(update={"patience": 0.0})
-        settings = settings.model_copy(update={"event_engine": Events(elastic=impatient)})
+    settings = engines.impatient(settings)
     kind = f"Elasticsearch {', '.join(chosen.urls)}" if chosen else "embedded"
     counts = []
     for realm in engines.realms(settings):

@@ -21,7 +21,7 @@ QUIET = 5  # seconds without a word of a worker that are worth one
 
 def stages(settings: Settings) -> dict[str, Any]:
     """Everything `./soc status` shows, as plain data. Counts are records; `events` are what they became."""
-    with Platform(settings) as platform:
+    with Platform(engines.impatient(settings)) as platform:
         with platform.state.read() as session:
             known = {(row.source, row.realm): row for row in commits.fates(session)}
             marks = {p: commits.mark(session, p) for p in platform.journal.partitions()}
@@ -44,10 +44,7 @@ def stages(settings: Settings) -> dict[str, Any]:
         journal = {str(p): _lane(platform.journal.end(p), mark, owners.get(p)) for p, mark in marks.items()}
         shared = {str(p): _lane(platform.shared.end(p), mark, owners.get(SHARED + p)) for p, mark in shares.items()}
         sources = [_source(key, known.get(key), pending.get(key, 0)) for key in sorted({*known, *pending})]
-        stored = {
-            realm: platform.store(realm).search(Query(), EVERYTHING).total
-            for realm in engines.realms(settings)
-        }
+        stored, away = _stored(platform)
     totals = {name: sum(source[name] for source in sources) for name in ("received", *FATES, "events")}
     return {
         "data": str(settings.data),
@@ -66,6 +63,7 @@ def stages(settings: Settings) -> dict[str, Any]:
                    "until": clock.to_text(pushed.until) if pushed.until else None,
                    "gaps": [_gap(each) for each in pushed.gaps]},
         "events": stored,
+        "events_away": away,
         "quarantine": waiting,
         "alerts": raised,
     }
@@ -76,6 +74,15 @@ def retry_given_up(settings: Settings) -> None:
     with Platform(settings) as platform, platform.state.begin() as session:
         for each in outbox.given_up(session):
             outbox.retry(session, each.consumer, each.item.id)
+
+
+def _stored(platform: Platform) -> tuple[dict[str, int], str]:
+    """Events by realm; or why the store does not tell, which must hide nothing of the rest."""
+    try:
+        return {realm: platform.store(realm).search(Query(), EVERYTHING).total
+                for realm in engines.realms(platform.settings)}, ""
+    except OSError as error:
+        return {}, str(error)
 
 
 def _gap(each: windows.Window) -> dict[str, Any]:
@@ -144,6 +151,8 @@ def show(whole: dict[str, Any]) -> None:
         if counts["total"]:
             console.print(f"{realm}: {counts['total']} alerts, {counts['waiting']} waiting: {levels or 'none open'}")
     console.print(f"quarantine: {whole['quarantine']:,} records; events: {whole['events']}", highlight=False)
+    if whole["events_away"]:
+        console.print(f"[red]events[/red] {escape(whole['events_away'])}", highlight=False, soft_wrap=True)
     for told in whole["collectors"]:
         show_doors(console, told)
     for name, count in whole["suppressed"].items():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from soc_core.config import Settings
+from soc_core.config import Events, Settings
 from soc_core.models import REAL
 from soc_core.protocols import EventStore, Journal
 
@@ -80,3 +80,11 @@ def realms(settings: Settings) -> list[str]:
         folder = settings.events(REAL).parent
         found = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
     return sorted(found, key=lambda name: (name != REAL, name))
+
+
+def impatient(settings: Settings) -> Settings:
+    """The same for one who only looks: a cluster that is away is not waited for as a writer would."""
+    chosen = settings.event_engine.elastic
+    if chosen is None:
+        return settings
+    return settings.model_copy(update={"event_engine": Events(elastic=chosen.model_copy(update={"patience": 0.0}))})

@@ -17,7 +17,10 @@ def status(
     retry: Annotated[bool, typer.Option("--retry", help="have consequences tried again that were given up")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on the last line")] = False,
 ) -> None:
-    """Received = stored + duplicate + merged + quarantined + shed + pending, per source; exit 1 when it is not."""
+    """Received = stored + duplicate + merged + quarantined + shed + pending, per source; exit 1 when it is not.
+
+    Exit 1 also while the event store does not answer: all the rest is shown.
+    """
     import orjson
 
     from soc_cli.stages import retry_given_up, show, show_traces, stages
@@ -36,4 +39,4 @@ def status(
         show(whole)
         if trace:
             show_traces(whole)
-    raise typer.Exit(0 if whole["balanced"] else 1)
+    raise typer.Exit(0 if whole["balanced"] and not whole["events_away"] else 1)

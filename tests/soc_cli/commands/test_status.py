@@ -65,6 +65,18 @@ def test_status_tells_of_doors_and_where_the_time_goes(tmp_path: Path) -> None:
     assert "  w1: 0 lanes; parse 60%, store 40%\n" in shown
 
 
+def test_a_store_that_is_away_hides_nothing_of_the_rest(tmp_path: Path) -> None:
+    data, log = tmp_path / "data", tmp_path / "a.log"
+    log.write_text("hello\n")
+    answer("ingest", log, "--data", data)
+    (data / "soc.yaml").write_text("events: {elastic: {urls: ['http://127.0.0.1:9']}}\n")
+    done = soc("status", "--data", data, check=False)
+    assert done.returncode == 1
+    assert "events Elasticsearch does not answer" in done.stdout
+    assert "file:" in done.stdout
+    assert "journal: 0 records to be worked off by 0 workers" in done.stdout
+
+
 def test_status_of_nothing_is_one_sentence(tmp_path: Path) -> None:
     done = soc("status", "--data", tmp_path / "empty", check=False)
     assert done.returncode == 2
