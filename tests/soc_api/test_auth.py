@@ -6,9 +6,9 @@ import pytest
 
 from casework.services import Services
 from soc_api import auth, relying
-from soc_api.auth import Denied, Logins, Throttle, same_origin
+from soc_api.auth import Denied, Entry, Logins, Throttle, same_origin
 from soc_core import audit
-from soc_core.access import NOTHING, Role
+from soc_core.access import NOTHING, Actor, Role
 from soc_core.state import tokens, users
 
 
@@ -115,3 +115,10 @@ def test_who_is_in_has_his_account_and_who_left_for_a_provider_comes_back(servic
     entry = logins.entry(logins.sign_in("inside", "a long enough password 2", "192.0.2.9").token)
     assert entry is not None
     assert logins.account(entry).name == "inside"
+
+
+@pytest.mark.parametrize(("must_change", "must_prove", "halted"), [
+    (False, False, False), (True, False, True), (False, True, True), (True, True, True)])
+def test_one_thing_to_do_is_enough_to_be_held_at_the_door(must_change: bool, must_prove: bool, halted: bool) -> None:
+    actor = Actor("zhao", frozenset({Role.ANALYST}), NOTHING)
+    assert Entry(actor, "Zhao", must_change, "s", must_prove).halted is halted
