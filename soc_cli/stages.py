@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from soc_cli.wiring import Platform
 from soc_core import clock, engines
@@ -22,9 +22,10 @@ QUIET = 5  # seconds without a word of a worker that are worth one
 def stages(settings: Settings) -> dict[str, Any]:
     """Everything `./soc status` shows, as plain data. Counts are records; `events` are what they became."""
     with Platform(engines.impatient(settings)) as platform:
+        lanes, away = _lanes(platform)
         with platform.state.read() as session:
             known = {(row.source, row.realm): row for row in commits.fates(session)}
-            marks = {p: commits.mark(session, p) for p in platform.journal.partitions()}
+            marks = {lane: commits.mark(session, lane) for lane in lanes}  # as of the same moment
             raised = {realm: alerts.counts(session, EVERYTHING, realm) for realm in (REAL, DEMO)}
             excused = rulings.suppressed(session)
             pushed = windows.summary(session)
@@ -35,16 +36,13 @@ def stages(settings: Settings) -> dict[str, Any]:
             broken = [{**each._asdict(), "last": clock.to_text(each.last)} for each in failures.listing(session)]
             left = [{"consumer": each.consumer, "topic": each.item.topic, "key": each.item.key, "why": each.error}
                     for each in outbox.given_up(session)]
-            shares = {p: commits.mark(session, SHARED + p) for p in platform.shared.partitions()}
-        pending: dict[tuple[str, str], int] = {}
-        for partition, mark in marks.items():
-            for source, (realm, count) in platform.journal.pending(partition, mark).items():
-                pending[source, realm] = pending.get((source, realm), 0) + count
-        owners = {lane: each["id"] for each in workers for lane in each["lanes"]}
-        journal = {str(p): _lane(platform.journal.end(p), mark, owners.get(p)) for p, mark in marks.items()}
-        shared = {str(p): _lane(platform.shared.end(p), mark, owners.get(SHARED + p)) for p, mark in shares.items()}
+        try:
+            behind = _behind(platform, marks, {lane: each["id"] for each in workers for lane in each["lanes"]})
+        except OSError as error:
+            behind, away = Behind({}, {}, {}), str(error)
+        pending = behind.pending
         sources = [_source(key, known.get(key), pending.get(key, 0)) for key in sorted({*known, *pending})]
-        stored, away = _stored(platform)
+        stored, lost = _stored(platform)
     totals = {name: sum(source[name] for source in sources) for name in ("received", *FATES, "events")}
     return {
         "data": str(settings.data),
@@ -52,9 +50,10 @@ def stages(settings: Settings) -> dict[str, Any]:
         "sources": sources,
         "totals": totals,
         "balanced": all(source["balanced"] for source in sources),
-        "journal": journal,
-        "shared": shared,
-        "lag": sum(each["lag"] for each in journal.values()),
+        "journal": behind.journal,
+        "journal_away": away,
+        "shared": behind.shared,
+        "lag": sum(each["lag"] for each in behind.journal.values()),
         "workers": workers,
         "detectors_failed": broken,
         "given_up": left,
@@ -63,7 +62,7 @@ def stages(settings: Settings) -> dict[str, Any]:
                    "until": clock.to_text(pushed.until) if pushed.until else None,
                    "gaps": [_gap(each) for each in pushed.gaps]},
         "events": stored,
-        "events_away": away,
+        "events_away": lost,
         "quarantine": waiting,
         "alerts": raised,
     }
@@ -74,6 +73,35 @@ def retry_given_up(settings: Settings) -> None:
     with Platform(settings) as platform, platform.state.begin() as session:
         for each in outbox.given_up(session):
             outbox.retry(session, each.consumer, each.item.id)
+
+
+class Behind(NamedTuple):
+    """How far the work is behind what was received: lanes by partition, records by source."""
+
+    journal: dict[str, dict[str, Any]]
+    shared: dict[str, dict[str, Any]]
+    pending: dict[tuple[str, str], int]
+
+
+def _behind(platform: Platform, marks: dict[int, int], owners: dict[int, str]) -> Behind:
+    """`marks` by lane: of the journal's partitions, and of shares."""
+    journal, shared, pending = {}, {}, dict[tuple[str, str], int]()
+    for lane, mark in marks.items():
+        if lane >= SHARED:
+            shared[str(lane - SHARED)] = _lane(platform.shared.end(lane - SHARED), mark, owners.get(lane))
+            continue
+        for source, (realm, count) in platform.journal.pending(lane, mark).items():
+            pending[source, realm] = pending.get((source, realm), 0) + count
+        journal[str(lane)] = _lane(platform.journal.end(lane), mark, owners.get(lane))
+    return Behind(journal, shared, pending)
+
+
+def _lanes(platform: Platform) -> tuple[list[int], str]:
+    """Partitions and shares; or why nobody can tell."""
+    try:
+        return [*platform.journal.partitions(), *(SHARED + p for p in platform.shared.partitions())], ""
+    except OSError as error:
+        return [], str(error)
 
 
 def _stored(platform: Platform) -> tuple[dict[str, int], str]:
@@ -195,8 +223,11 @@ def show_workers(console: Any, whole: dict[str, Any]) -> None:
     """Who works on what, how far behind it all is, and what fails."""
     from rich.markup import escape
 
+    if whole["journal_away"]:
+        console.print(f"[red]journal[/red] {escape(whole['journal_away'])}", highlight=False, soft_wrap=True)
     shared = sum(each["lag"] for each in whole["shared"].values())
-    console.print(f"journal: {whole['lag']:,} records to be worked off by {len(whole['workers'])} workers"
+    lag = "it is not known how many" if whole["journal_away"] else f"{whole['lag']:,}"
+    console.print(f"journal: {lag} records to be worked off by {len(whole['workers'])} workers"
                   + (f", and {shared:,} messages to what they share" if shared else ""), highlight=False)
     for worker in whole["workers"]:
         trouble = f"; waits: {worker['stalled']}" if worker.get("stalled") else ""

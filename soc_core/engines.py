@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from soc_core.config import Events, Settings
+from soc_core.config import Events, Settings, Stream
 from soc_core.models import REAL
 from soc_core.protocols import EventStore, Journal
 
 if TYPE_CHECKING:
     from soc_core.store.elastic import ElasticStore
+
+
+LOOK = 5.0  # seconds that somebody who looks waits for a broker
 
 
 def open_journal(settings: Settings) -> Journal:
@@ -83,8 +86,10 @@ def realms(settings: Settings) -> list[str]:
 
 
 def impatient(settings: Settings) -> Settings:
-    """The same for one who only looks: a cluster that is away is not waited for as a writer would."""
-    chosen = settings.event_engine.elastic
-    if chosen is None:
-        return settings
-    return settings.model_copy(update={"event_engine": Events(elastic=chosen.model_copy(update={"patience": 0.0}))})
+    """The same for one who only looks: an engine that is away is not waited for as a writer would."""
+    changes: dict[str, Events | Stream] = {}
+    if elastic := settings.event_engine.elastic:
+        changes["event_engine"] = Events(elastic=elastic.model_copy(update={"patience": 0.0}))
+    if kafka := settings.journal_engine.kafka:
+        changes["journal_engine"] = Stream(kafka=kafka.model_copy(update={"patience": min(kafka.patience, LOOK)}))
+    return settings.model_copy(update=changes)

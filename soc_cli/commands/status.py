@@ -19,7 +19,7 @@ def status(
 ) -> None:
     """Received = stored + duplicate + merged + quarantined + shed + pending, per source; exit 1 when it is not.
 
-    Exit 1 also while the event store does not answer: all the rest is shown.
+    Exit 1 also while journal or event store do not answer: all the rest is shown.
     """
     import orjson
 
@@ -39,4 +39,5 @@ def status(
         show(whole)
         if trace:
             show_traces(whole)
-    raise typer.Exit(0 if whole["balanced"] and not whole["events_away"] else 1)
+    well = whole["balanced"] and not whole["journal_away"] and not whole["events_away"]
+    raise typer.Exit(0 if well else 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from soc_core import clock
 from soc_core.config import load
 from soc_core.state import claims, collectors, outbox
@@ -65,16 +67,20 @@ def test_status_tells_of_doors_and_where_the_time_goes(tmp_path: Path) -> None:
     assert "  w1: 0 lanes; parse 60%, store 40%\n" in shown
 
 
-def test_a_store_that_is_away_hides_nothing_of_the_rest(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("said", "sentence"), [
+    ("events: {elastic: {urls: ['http://127.0.0.1:9']}}", "events Elasticsearch does not answer"),
+    ("journal: {kafka: {servers: '127.0.0.1:9', patience: 1}}", "journal the journal's broker 127.0.0.1:9"),
+], ids=["events", "journal"])
+def test_an_engine_that_is_away_hides_nothing_of_the_rest(tmp_path: Path, said: str, sentence: str) -> None:
     data, log = tmp_path / "data", tmp_path / "a.log"
     log.write_text("hello\n")
     answer("ingest", log, "--data", data)
-    (data / "soc.yaml").write_text("events: {elastic: {urls: ['http://127.0.0.1:9']}}\n")
+    (data / "soc.yaml").write_text(said)
     done = soc("status", "--data", data, check=False)
     assert done.returncode == 1
-    assert "events Elasticsearch does not answer" in done.stdout
+    assert sentence in done.stdout
     assert "file:" in done.stdout
-    assert "journal: 0 records to be worked off by 0 workers" in done.stdout
+    assert "records to be worked off by 0 workers" in done.stdout
 
 
 def test_status_of_nothing_is_one_sentence(tmp_path: Path) -> None:
