@@ -137,12 +137,12 @@ def _sources(made: Page, rows: Iterable[Any]) -> None:
 
 def _journal(made: Page, services: Services) -> None:
     """How far behind the work is. An engine that is away shows as a gauge, not as an error of the page."""
-    up = 1
+    up, settings = 1, engines.impatient(services.settings)  # who asks waits some seconds, no more
     try:
-        if not engines.has_journal(services.settings):
+        if not engines.has_journal(settings):
             return
         for name, first, opened in (("journal", 0, engines.open_journal), ("shared", SHARED, engines.open_shared)):
-            journal = opened(services.settings)
+            journal = opened(settings)
             try:
                 with services.database.read() as session:
                     marks = {each: commits.mark(session, first + each) for each in journal.partitions()}
