@@ -12,9 +12,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from simulate.streams import UNIT
+from soc_core import inventory
 from soc_core.config import ROOT
 
 RECORDS, PAGE = ROOT / "docs" / "benchmarks.json", ROOT / "docs" / "capacity.md"
+CITY = ROOT / "cities" / "changsha"
 LOADS = {
     "2,600 systems at 5 a second": 13_000, "by kind of organisation": 25_400, "2,600 systems at 50 a second": 130_000}
 PEAKS = (3, 4, 5)
@@ -22,6 +25,8 @@ DAYS = 190
 BUSY = 0.7  # of a core that is planned with
 FULL = 0.8  # of a disk
 SHARD = 50e9  # bytes of a shard, at most
+SETS = 52  # data sets that a city's formats make; each has an index of its own a day, however little there is of it
+NODE_SHARDS = 1000  # of a node, as Elasticsearch has it unless cluster.max_shards_per_node says otherwise
 MACHINE = {"cores": 32, "disk": 30e12}  # what is bought: 32 cores, 30 TB of flash
 REPLICAS = 1
 JOURNAL_HOURS, JOURNAL_COPIES = 24, 3
@@ -75,6 +80,18 @@ def raw() -> float:
     return sum(share * size for share, size in CATCHES.values())
 
 
+def shards_a_day(kept: float) -> int:
+    """Primary shards for so many bytes a day: those of the mix as many as they fill, one for every other data set."""
+    full = sum(math.ceil(kept * share * size / raw() / SHARD) for share, size in CATCHES.values())
+    return full + SETS - len(CATCHES)
+
+
+def by_kind() -> list[tuple[str, int, float]]:
+    """Kinds of organisation, how many there are, and events a second of each of them."""
+    found = inventory.load(CITY).organisations.values()
+    return [(kind, sum(one.kind == kind for one in found), each) for kind, each in UNIT.items()]
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a load wants at a peak factor. Cores are busy ones over BUSY; disks hold what is kept over FULL."""
@@ -100,10 +117,10 @@ def plan(rate: int, peak: int, cost: dict[str, Cost]) -> Plan:
     nodes = math.ceil(top * cost["elastic_us"].value * (1 + REPLICAS) / 1e6 / BUSY)
     primary = received * cost["elastic_ratio"].value
     disk = primary * DAYS * (1 + REPLICAS) / FULL
-    day = max(1, math.ceil(primary / SHARD))
+    day = shards_a_day(primary)
     by_cores = math.ceil(nodes / MACHINE["cores"])
     by_disk = math.ceil(disk / MACHINE["disk"])
-    by_shards = math.ceil(day * DAYS * (1 + REPLICAS) / 1000)
+    by_shards = math.ceil(day * DAYS * (1 + REPLICAS) / NODE_SHARDS)
     needs = {"processor": by_cores, "disk": by_disk, "shards of a node": by_shards}
     bound = max(needs, key=lambda name: needs[name])
     machines = max(3, needs[bound]) + math.ceil(workers / MACHINE["cores"])
@@ -203,7 +220,7 @@ def page() -> str:
                 f"{made.journal_mb:,.0f} MB/s | {made.journal_disk / 1e12:,.1f} TB | "
                 f"{made.elastic_disk / 1e12:,.0f} TB | {made.shards_a_day}, {made.shards:,} | "
                 f"{made.machines} | {made.bound_by} |")
-    out += ["", "Tiers: days that are read daily (a week) on flash, the rest may lie on spinning disks; "
+    out += ["", *_parts(), "", "Tiers: days that are read daily (a week) on flash, the rest may lie on spinning disks; "
             "the embedded store keeps the same events in the disks below, on one machine.", "",
             "| load | embedded store, 190 days |", "|---|---:|"]
     out += [f"| {rate:,}/s | {plan(rate, 3, cost).embedded_disk / 1e12:,.1f} TB |" for rate in LOADS.values()]
@@ -226,8 +243,22 @@ def page() -> str:
                   enumerate(breaks_first(1, cost, cores, disk), 1)), ""]
     out += ["After these: one partition's worker (a partition is worked off by one core, so no source may send more "
             "than one core takes: spread it over several source names), then the state database, which takes one "
-            "transaction a step, some tens a second for each worker.", ""]
+            "transaction a step, some tens a second for each worker. A single Elasticsearch node holds "
+            f"{NODE_SHARDS // SETS} days of {SETS} data sets before its limit of shards, whatever the rate: events "
+            "then wait in the journal, and doctor and status say so.", ""]
     return "\n".join(out)
+
+
+def _parts() -> list[str]:
+    """What the city's form consists of: data sets, and kinds of organisation."""
+    return [
+        f"Shards: {SETS} data sets, each an index a day, and {NODE_SHARDS:,} shards of a node as Elasticsearch has it "
+        "by itself; where they bind, fewer nodes do with a higher cluster.max_shards_per_node and heap for it "
+        "(operate.md).",
+        "", "The 25,400 by kind of organisation:", "", "| kind | how many | events/s of each | of all |",
+        "|---|---:|---:|---:|",
+        *(f"| {kind} | {count:,} | {each:g} | {count * each:,.0f} |" for kind, count, each in by_kind()),
+    ]
 
 
 if __name__ == "__main__":

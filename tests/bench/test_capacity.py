@@ -28,6 +28,18 @@ def test_a_plan_follows_load_and_peak() -> None:
     assert large.machines > small.machines >= 4
 
 
+def test_every_data_set_has_a_shard_a_day_however_small() -> None:
+    assert plan(1, 3, ASSUMED).shards_a_day == capacity.SETS
+    assert plan(1, 3, ASSUMED).bound_by == "shards of a node"
+    one = capacity.SHARD * raw() / max(share * size for share, size in capacity.CATCHES.values())
+    assert capacity.shards_a_day(1.01 * one) == capacity.SETS + 1
+
+
+def test_the_citys_load_is_that_of_its_units() -> None:
+    assert sum(count * each for _, count, each in capacity.by_kind()) == pytest.approx(25_400, rel=0.01)
+    assert sum(count for _, count, _ in capacity.by_kind()) == 3_520
+
+
 def test_a_day_has_its_mean_and_what_waits_is_worked_off() -> None:
     enough = simulate(1000, 3, 3, 1000.0)
     assert enough == (0.0, 0.0, 0.0)
