@@ -76,7 +76,7 @@ class Correlator:
         self.readers: dict[tuple[str, str, str], tuple[tuple[Reader, ...], tuple[Reader, ...]]] = {}
         self.told: tuple[Event | None, dict[str, Any]] = (None, {})  # the event at hand, as its findings need it
         self.series = Shelves(self.families, self.waiting)
-        self.sources: dict[str, list[Micros]] = {}  # source → latest event time, clock at its latest record, receipt
+        self.sources: dict[str, list[Micros]] = {}  # source → latest event time; clock at its last record, receipt
         self.clock: Micros = 0
         self.reached: Micros = 0  # the latest event time of any source
         self.complete: Micros = LATEST  # what was received before has been seen here
@@ -119,7 +119,7 @@ class Correlator:
         self.clock = max(self.clock, ingested)
         known = self.sources.setdefault(source, [0, 0, 0])
         known[0] = max(known[0], min(at, ingested + AHEAD) if ingested else at)
-        known[1:] = self.clock, max(known[2], ingested)
+        known[1:] = self.clock, ingested
         self.reached = max(self.reached, known[0])
 
     def _info(self, rule: Rule, event: Event) -> dict[str, Any]:
@@ -260,12 +260,16 @@ class Correlator:
         return min(self.clock, self.complete) - seen > LATENESS
 
     def _horizons(self) -> Horizons:
-        """By source, the event time before which neither it nor a source that keeps up brings anything in time."""
+        """By source, the event time before which neither it nor a source that keeps up brings anything in time.
+
+        What is complete is so by our clock, by which a source may be behind, or all are when it has leapt.
+        """
         own = {source: self._horizon(source) for source in self.sources}
         timely = [own[source] for source, (latest, _, received) in self.sources.items() if received - latest <= HOLD]
         silent = max(0, min(self.clock, self.reached)) - LATENESS
         common = min(min(timely, default=max(silent, *own.values(), 0)), self.complete - LATENESS)
-        return Horizons(((source, min(each, common)) for source, each in own.items()), min(silent, common))
+        return Horizons(((source, min(own[source], common, self.complete - max(0, received - latest) - LATENESS))
+                         for source, (latest, _, received) in self.sources.items()), min(silent, common))
 
     def heard(self, batch: EventBatch) -> None:
         """Let time pass by all events, and know their sources, though no rule matched them."""

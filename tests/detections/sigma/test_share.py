@@ -22,8 +22,8 @@ class World:
         self.sharing = SharingSigma(rules("type: event_count, rules: [a], condition: {gte: 2}"))
         self.keeper: Keeper = self.sharing.keeper()
 
-    def event(self, source: str, at: int, ip: str, complete: int) -> list[str]:
-        received = at + (DELAY if source == "x" else 0)
+    def event(self, source: str, at: int, ip: str, complete: int, leap: int = 0) -> list[str]:
+        received = at + leap + (DELAY if source == "x" else 0)
         row: dict[str, Any] = {
             "@timestamp": START + at * MINUTE, "event.ingested": START + received * MINUTE, "soc.source": source,
             "event.id": f"{source}{at}", "event.action": "a", "source.ip": ip, "sigma.logsource": ["linux//"]}
@@ -49,3 +49,23 @@ def test_a_source_with_a_delay_in_a_partition_that_lags_meets_its_windows(world:
         world.event("s", at, f"203.0.113.{at % 250}", min(at, 189))
     assert world.event("x", 12, "198.51.100.10", 191) == ["x12"]
     assert world.event("x", 35, "198.51.100.30", 214) == ["x35"]
+
+
+@pytest.mark.parametrize("lag", [0, 30, 220, 600])
+def test_what_is_complete_is_so_by_the_clock_of_receipt_be_it_hours_ahead(lag: int) -> None:
+    """Our clock has leapt by eight hours: all sources are behind, and so is what is known of what they sent."""
+    leap, world = 8 * 60, World()
+    for at in range(0, 100, 5):
+        for source in "st":
+            world.event(source, at, f"192.0.2.{at}", at + leap - 1, leap)
+    for at in range(100, 100 + lag, 5):
+        world.event("s", at, f"198.51.100.{at % 250}", 100 + leap - 1, leap)
+    assert world.event("t", 101, "198.51.100.100", 101 + leap, leap) == (["t101"] if lag else [])
+
+
+def test_a_clock_that_leapt_and_came_back_keeps_nothing_for_longer() -> None:
+    world = World()
+    for at in range(0, 200, 5):
+        world.event("s", at, f"192.0.2.{at}", at - 1, 8 * 60 if at < 50 else 0)
+    known = world.keeper.correlator._horizons()  # type: ignore[attr-defined]
+    assert known["s"] == START + (195 - 1 - 60) * MINUTE
