@@ -42,7 +42,7 @@ KILLERS: dict[str, list[str]] = {
     "soc_core/journal": JOURNAL,
     "soc_core/pipeline.py": PIPELINE,
     "soc_core/held.py": PIPELINE[::-1],
-    "soc_core/state/commits.py": [STATE + "test_commits.py", *PIPELINE],
+    "soc_core/state/commits.py": [STATE + "test_commits.py", "tests/detections/test_triage.py", *PIPELINE],
     "soc_core/state/claims.py": [STATE + "test_claims.py", STATE + "test_commits.py"],
     "detections/triage.py": ["tests/detections/test_triage.py"],
     "soc_core/access.py": ["tests/casework/test_rights.py", *API],

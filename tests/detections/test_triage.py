@@ -16,7 +16,7 @@ from detections.triage import EPISODE_GAP, EVENTS_KEPT, LONGEST, VALUES_KEPT, ap
 from soc_core.access import EVERYTHING
 from soc_core.clock import DAY, HOUR, MINUTE, SECOND
 from soc_core.models import LEVELS, Alert, Finding, Level
-from soc_core.state import alerts, entities, incidents, outbox
+from soc_core.state import alerts, commits, entities, incidents, outbox
 from soc_core.state.database import Database
 from soc_core.state.tables import AlertRow, EntityRow, IncidentRow
 
@@ -103,6 +103,23 @@ def test_partitions_have_their_own_marks(database: Database) -> None:
     take(database, finding(2, partition=1, offset=5))
     assert one(database).count == 2
     take(database, finding(1, partition=0, offset=100), finding(2, partition=1, offset=5))
+    assert one(database).count == 2
+
+
+def test_the_records_of_a_journal_made_anew_count_from_its_first(database: Database) -> None:
+    with database.begin() as session:
+        commits.adopt_epoch(session, "one")
+        assert commits.epoch(session) == "one"
+        assert commits.epoch(session, commits.SHARED_EPOCH) == ""
+    take(database, finding(1, offset=500), finding(9, rule="r9", offset=500, block=True, points=10))
+    take(database, finding(2, offset=3))
+    assert one(database).count == 1, "behind the mark: a replay"
+    with database.begin() as session:
+        assert [score.marks for score in session.scalars(select(EntityRow))] == [{"0": 500}]
+        commits.replace_epoch(session, "two")
+        session.expire_all()
+        assert [score.marks for score in session.scalars(select(EntityRow))] == [{}]
+    take(database, finding(3, offset=3))
     assert one(database).count == 2
 
 
