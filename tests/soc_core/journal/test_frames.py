@@ -43,3 +43,24 @@ def test_positions_come_back_however_far_apart(tmp_path: Path, top: int) -> None
         os.close(fd)
     assert back.positions is not None
     assert (back.positions.tolist(), back.lines) == ([3, 3 + top], [b"a", b"b"])
+
+
+def test_a_summary_is_no_records_and_has_no_time(tmp_path: Path) -> None:
+    place = tmp_path / "segment"
+    place.write_bytes(frames.encode_tails({"s": 7}, 40, MARKER))
+    fd = os.open(place, os.O_RDONLY)
+    try:
+        (head,) = frames.scan(fd, MARKER, 0, place.stat().st_size)
+        assert (head.first, head.next, head.records, head.received) == (40, 40, 0, 0)
+        assert (head.low, head.top, head.extra) == (0, -1, 0)
+        assert frames.body(fd, head) == b'{"s":7}'
+    finally:
+        os.close(fd)
+
+
+def test_a_batch_that_just_fits_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "FRAME_RECORDS", 3)
+    fits, larger = raws("s", [b"a", b"b", b"c"], 0), raws("s", [b"a", b"b", b"c", b"d"], 0)
+    (whole,) = frames.cut(fits)
+    assert whole is fits
+    assert [list(each.lines) for each in frames.cut(larger)] == [[b"a", b"b", b"c"], [b"d"]]

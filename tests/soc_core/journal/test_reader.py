@@ -178,7 +178,7 @@ def test_tails_are_read_from_every_segment_when_the_summary_is_damaged(
     journal = FileJournal(tmp_path / "j", partitions=1, segment_bytes=3000)
     at = 0
     while len(journal._partitions[0].shelf.segments()) < 2:  # the second has one frame, the first many
-        journal.append([raws("s" if at < 10 else "early", [b"x" * 90], at)])
+        journal.append([raws("s" if at < 10 else "early", [b"x" * 90], at), raws(f"n{at}", [b"y"], at)])
         at += 1
     journal.append([raws("s", [b"x"], at)])
     journal.close()
@@ -188,5 +188,6 @@ def test_tails_are_read_from_every_segment_when_the_summary_is_damaged(
     last.write_bytes(data)
     again = FileJournal(tmp_path / "j")
     assert (again.tail("early"), again.tail("s")) == (at - 1, at)
+    assert [again.tail(f"n{number}") for number in range(at)] == [*range(at)]
     assert "tails are read from all segments" in caplog.text
     again.close()
