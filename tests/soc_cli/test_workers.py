@@ -264,23 +264,23 @@ def test_any_number_of_workers_finds_the_same(world: Settings, crew: Crew, tmp_p
 @pytest.mark.parametrize("leap", [0, 8 * clock.HOUR])
 def test_a_partition_that_lags_by_hours_is_waited_for(world: Settings, tmp_path: Path, leap: int) -> None:
     """Seven hours of records; one partition is worked off when all others are, be it after the clock has leapt."""
-    def send(platform: Platform, numbers: Sequence[int]) -> None:
-        for number in numbers:
-            at, host = START * clock.SECOND + number * clock.MINUTE, f"host{number % SOURCES}"
-            line = f"{clock.to_text(at)} {host} sshd[12]: Failed password for root from 192.0.2.{number % 3} port 5"
-            place, received = np.array([number], dtype=np.int64), at + (leap if number > LINES else 0)
-            platform.journal.append([Raws(Origin(source=host, format="syslog"), [line.encode()], received, place)])
+    def record(number: int) -> Raws:
+        at, host = START * clock.SECOND + number * clock.MINUTE, f"host{number % SOURCES}"
+        line = f"{clock.to_text(at)} {host} sshd[12]: Failed password for root from 192.0.2.{number % 3} port 5"
+        place, received = np.array([number], dtype=np.int64), at + (leap if number > LINES else 0)
+        return Raws(Origin(source=host, format="syslog"), [line.encode()], received, place)
 
     with Platform(world.model_copy(update={"data": tmp_path / "alone"})) as platform:
-        for at in range(0, LINES + 120, 5):
-            send(platform, range(at, at + 5))
-            platform.worker().drain()
+        one = platform.worker()
+        for at in range(0, LINES + 120, 15):
+            platform.journal.append([record(number) for number in range(at, at + 15)])
+            one.drain()
         expected = outcome(platform)
     assert {rule[-1] for rule, *_ in expected["alerts"]} >= {"4", "y"}
     with Platform(world) as platform:
         made, last = platform.worker(), platform.journal.partition_of("host1")
         made.drop([last])
-        send(platform, range(LINES + 120))
+        platform.journal.append([record(number) for number in range(LINES + 120)])
         made.drain()
         made.take([last])
         made.drain()
