@@ -130,7 +130,8 @@ def topic_remade(city: City, draw: random.Random) -> None:
         finally:
             for each in (*opened, state):
                 each.close()
-        base = settings.journal_engine.kafka.topic  # type: ignore[union-attr]
+        assert settings.journal_engine.kafka, "the city's form alone has topics"
+        base = settings.journal_engine.kafka.topic
         topic = draw.choice([base, f"{base}.shared"])
         for done in admin.delete_topics([topic, f"{topic}.tails"], operation_timeout=10).values():
             done.result(PATIENCE)

@@ -28,7 +28,7 @@ class Ask(NamedTuple):
     status: tuple[int, ...]
     expect: object = None
     found: Check | None = None
-    params: dict[str, Any] = {}  # noqa: RUF012
+    params: dict[str, Any] | None = None
     body: Any = None
 
 

@@ -55,7 +55,7 @@ def round_of(url: str, number: int, kind: str) -> tuple[float, float]:
             began, used = time.perf_counter(), time.process_time()
             if kind == "bare":
                 for body in ready:
-                    answer = client.bulk(operations=body, filter_path="errors")  # type: ignore[arg-type]
+                    answer = client.bulk(operations=body, filter_path="errors")  # type: ignore[arg-type]  # bytes as they are
                     assert not answer["errors"]
             else:
                 for batch in given:

@@ -108,7 +108,7 @@ def trial(form: Form, faults: int, seed: int, pause: float = 1.5, cache: Path | 
             seconds = settle(city, settings, len(load_.sent) * BATCH)
             city.stop()
             wrong = differences(settings, load_.sent)
-        except Exception as error:
+        except Exception as error:  # a round that broke off is a round that failed; the next one goes on
             log.exception("seed %d was broken off", seed)
             wrong = [f"broken off after {dict(done)}: {type(error).__name__}: {error}"]
         if wrong and keep is not None:

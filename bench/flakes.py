@@ -1,14 +1,15 @@
 """The whole test suite again and again: runs without a flake, of SOC_FLAKES (10), and how long one takes.
 
-Each run has a seed of its own, for hypothesis and for the order of sets. Resumable: a run is kept when it ends, with
-commit, seed, seconds and failures, in SOC_FLAKES_STATE (default: data/flakes.json; take it away to begin anew), and a
-later call goes on. The figures are of the latest runs. Some twelve minutes a run.
+Each run has a seed of its own, for hypothesis, for the order of sets and for that of the test files. Resumable: a run
+is kept when it ends, with commit, seed, seconds and failures, in SOC_FLAKES_STATE (default: data/flakes.json; take it
+away to begin anew), and a later call goes on. The figures are of the latest runs. Some twelve minutes a run.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import statistics
 import subprocess
@@ -26,8 +27,10 @@ Run = dict[str, Any]
 
 def run(seed: int, tests: list[str]) -> Run:
     """One run over all cores, as `./soc test` does it."""
+    ordered = tests or sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
+    random.Random(seed).shuffle(ordered)
     command = [sys.executable, "-m", "pytest", "-n", str(os.cpu_count() or 1), "--dist", "worksteal", "-rfE",
-               f"--hypothesis-seed={seed}", *tests]
+               f"--hypothesis-seed={seed}", *ordered]
     began = time.monotonic()
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": str(seed)})
@@ -50,7 +53,7 @@ def figures() -> list[dict[str, Any]]:
     tests = os.environ.get("SOC_FLAKES_ONLY", "").split()
     runs: list[Run] = json.loads(place.read_text()) if place.exists() else []
     while len(runs) < wanted:
-        runs.append(run(len(runs) + 1, tests))
+        runs.append(run(len(runs) + 1, list(tests)))
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(json.dumps(runs, indent=1))
         print(f"run {len(runs)} of {wanted}: {runs[-1]['seconds']:.0f} s, {runs[-1]['commit']}, "
@@ -59,13 +62,13 @@ def figures() -> list[dict[str, Any]]:
 
 
 def told(runs: list[Run]) -> list[dict[str, Any]]:
-    """The figures of some runs. What else the machine does only adds to their time: the quickest counts."""
+    """The figures of some runs."""
     clean = sum(not each["failures"] for each in runs)
-    seconds = [each["seconds"] for each in runs]
+    seconds = statistics.median(each["seconds"] for each in runs)
     commits = len({each["commit"] for each in runs})
     return [
         {"name": "tests: runs without a flake", "value": clean, "unit": f"of {len(runs)} runs at {commits} commits",
          "target": len(runs), "met": clean == len(runs) and len(runs) >= 10},
-        {"name": "tests: one run of all, the quickest", "value": min(seconds),
-         "unit": f"s; the median {statistics.median(seconds):.0f}", "target": MINUTES, "met": min(seconds) <= MINUTES},
+        {"name": "tests: one run of all, median", "value": seconds, "unit": "s", "target": MINUTES,
+         "met": seconds <= MINUTES},
     ]

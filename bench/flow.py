@@ -179,6 +179,10 @@ class Watch:
 
         return timed
 
+    def over(self, stage: str, owner: object, name: str) -> None:
+        """Time a method of one object from now on."""
+        setattr(owner, name, self.timed(stage, getattr(owner, name)))
+
     def settle(self) -> None:
         """What was found in the last step is committed now."""
         now = clock.now()
@@ -225,16 +229,17 @@ def work(number: int, folder: Path, shared: Shared) -> None:
         parts.triage = _listening(watch, watch.timed("triage", parts.triage))
         for lane in worker.lanes.values():
             stage = "the rest of a step" if lane in lanes else "shared memory"
-            lane.run = watch.timed(stage, lane.run)  # type: ignore[method-assign]
-            lane.read = _reading(watch, lane.number, watch.timed("read", lane.read))  # type: ignore[method-assign]
+            watch.over(stage, lane, "run")
+            watch.over("read", lane, "read")
+            vars(lane)["read"] = _reading(watch, lane.number, lane.read)
             if isinstance(lane, Partition):
                 for enricher in lane.enrichers:
-                    enricher.enrich = watch.timed("enrich", enricher.enrich)  # type: ignore[method-assign]
-                for stage, name in (("store", "_store"), ("detect", "_detect"), ("commit", "_commit")):
-                    setattr(lane, name, watch.timed(stage, getattr(lane, name)))
-        worker._save = watch.timed("checkpoint", worker._save)  # type: ignore[method-assign]
+                    watch.over("enrich", enricher, "enrich")
+                for part in ("store", "detect", "commit"):
+                    watch.over(part, lane, f"_{part}")
+        watch.over("checkpoint", worker, "_save")
         if worker.outlet:
-            worker.outlet.send = watch.timed("sharing", worker.outlet.send)  # type: ignore[method-assign]
+            watch.over("sharing", worker.outlet, "send")
         garbage.settle()
         keeping, watch.pause = garbage.Keeping(), 0.0
         shared.ready.wait()

@@ -83,7 +83,8 @@ def make(path: Path, total: int, most: int = 2 * EVENTS) -> None:
         size = min(SEGMENT, total)
         base = recorded(most) if done < total // size else None
         for number in range(done, total // size):
-            frame, _ = segments.conform(varied(base, number, size))  # type: ignore[arg-type]
+            assert base is not None, "read above, as there are segments to make"
+            frame, _ = segments.conform(varied(base, number, size))
             made = segments.write(path / "segments", frame, 3, START + number * clock.DAY, filters=True)
             manifest.change([(made, segments.spans(frame["event.id"]))])
     finally:

@@ -8,12 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import orjson
-
-from soc_core import clock
 from soc_core.canaries import is_ours
 from soc_core.journal.remade import Remade
 from soc_core.models import REAL
@@ -106,19 +102,19 @@ class Commit:
 class Collector:
     """Runs sources, each in a thread of its own with one batch under way, so that a slow journal slows them all.
 
-    `demo` sources stop for good as soon as a real record was committed; `on_real` is called then. `status` is a
-    file into which the counts are written every second; `on_shed` is told (door, records) of what was turned away or
-    dropped before it was acknowledged, and told again after an OSError of its own; `on_counts` the counts, every TELL.
+    `demo` sources stop for good as soon as a real record was committed; `on_real` is called then. `on_shed`
+    is told (door, records) of what was turned away or dropped before it was acknowledged, and told again after an
+    OSError of its own; `on_counts` is told the counts, every TELL and at the end.
     """
 
     def __init__(self, journal: Journal, sources: Mapping[str, Source], demo: Mapping[str, Source] | None = None,
-                 status: Path | None = None, *, on_real: Callable[[], None] = lambda: None,
+                 *, on_real: Callable[[], None] = lambda: None,
                  on_shed: Callable[[str, int], None] = lambda name, count: None,
                  on_counts: Callable[[dict[str, Any]], None] = lambda counts: None) -> None:
         self.failure: BaseException | None = None
         self.ended = threading.Event()  # set when the collector cannot go on
         self._sources = {**sources, **(demo or {})}
-        self._demo, self._on_real, self._status = frozenset(demo or ()), on_real, status
+        self._demo, self._on_real = frozenset(demo or ()), on_real
         self._real = False
         self._counts = dict.fromkeys(self._sources, 0)
         self._on_shed, self._told = on_shed, dict.fromkeys(self._sources, 0)
@@ -179,13 +175,12 @@ class Collector:
             thread.join(2 * DRAIN if not self._commit.stalled else 1.0)
         self._tell_shed()
         self._commit.close()
-        self._write()
         self._tell_counts()
 
     # ------------------------------------------------------------ counts
 
     def counts(self) -> dict[str, Any]:
-        """What collect.json holds."""
+        """How it stands: doors, what came in by each and how far it got."""
         sources = {}
         for name, source in self._sources.items():
             extra = source.counters() if isinstance(source, Door) else {}
@@ -193,13 +188,11 @@ class Collector:
             if not isinstance(source, Door):
                 sources[name]["received"] = self._counts[name]
         return {
-            "pid": os.getpid(), "at": clock.to_text(clock.now()), "running": not self._stopping,
-            "stalled": self._commit.stalled, "sources": sources,
+            "pid": os.getpid(), "running": not self._stopping, "stalled": self._commit.stalled, "sources": sources,
         }
 
     def _report(self) -> None:
         while not self._stopping:
-            self._write()
             self._tell_shed()
             if time.monotonic() >= self._next:
                 self._next = time.monotonic() + TELL
@@ -222,14 +215,3 @@ class Collector:
     def _tell_counts(self) -> None:
         with suppress(OSError):  # told again soon
             self._on_counts(self.counts())
-
-    def _write(self) -> None:
-        if self._status is None:
-            return
-        try:
-            self._status.parent.mkdir(parents=True, exist_ok=True)
-            draft = self._status.with_suffix(".new")
-            draft.write_bytes(orjson.dumps(self.counts(), option=orjson.OPT_INDENT_2))
-            draft.rename(self._status)
-        except OSError as error:  # the counts are a convenience: a full disk must not stop the collecting
-            log.warning("%s cannot be written: %s", self._status, error.strerror)

@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
         return 130
     except BrokenPipeError:
         return 0
-    except Exception as error:
+    except Exception as error:  # the last place where it can become a sentence
         return explain(error)
 
 

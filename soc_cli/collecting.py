@@ -56,7 +56,7 @@ def run(settings: Settings, demo: bool) -> int:
         if not sources and not shows:
             raise ValueError("nothing to collect: all ports are 0 and there are no tails, drops, mqtt or databases "
                              "(listen:, tails: in soc.yaml)")
-        collector = Collector(platform.journal, sources, shows, place / "collect.json", on_real=real.touch,
+        collector = Collector(platform.journal, sources, shows, on_real=real.touch,
                               on_shed=lambda door, count: _shed(platform, door, count),
                               on_counts=lambda counts: _tell(platform, counts))
         for number in (signal.SIGINT, signal.SIGTERM):

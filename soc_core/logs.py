@@ -83,7 +83,7 @@ def setup(service: str, stream: TextIO | None = None) -> None:
 
 def complain(sentence: str) -> None:
     """The sentence that a process ends with, on standard error: for people, or as a line of its log."""
-    if os.environ.get("SOC_LOG") == "json":
+    if os.environ.get("SOC_LOG") == "json":  # not `form`: what is wrong may be SOC_LOG itself
         record = logging.LogRecord("soc", logging.CRITICAL, "", 0, sentence, (), None)
         print(Json("soc").format(record), file=sys.stderr)
     else:

@@ -153,7 +153,7 @@ class Partition(Lane):
             return self._judged(known, now)
         except OSError:  # an engine is away
             raise
-        except Exception:
+        except Exception:  # whatever a parser of ours raised: which records make it do so is looked for
             found = poison.culprits(known.frames, self._trial)
             if not found:
                 raise
@@ -263,7 +263,7 @@ class Partition(Lane):
                 step.partials[named(each)] = partials
                 if isinstance(each, Excusing):
                     step.excused.update(each.passed_over())
-            except Exception as error:
+            except Exception as error:  # one detector's defect must not stop the others
                 self.failed.note(named(each), error)
                 if not judged:
                     step.unjudged = f"{named(each)}: {error}"

@@ -28,7 +28,7 @@ def guarded(console: Console) -> Iterator[None]:
     except OSError as error:
         log.error("a page cannot read", exc_info=error)
         st.text(console.t("common.retry", reason=error))
-    except Exception as error:
+    except Exception as error:  # a defect of ours is not shown to whoever looks at the page
         log.error("a page failed", exc_info=error)
         st.text(console.t("common.broken"))
 

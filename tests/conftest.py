@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
+import threading
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -10,6 +14,18 @@ from hypothesis import settings
 settings.register_profile("house", deadline=None)  # how long an example takes is never a failure
 settings.load_profile("house")
 CANNOT = "cannot run here: "  # the only kind of skip that CI accepts
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A process of ours sets logging up for itself; the next test must not write to the last one's closed stream."""
+    root, trace = logging.getLogger(), logging.getLogger("soc.trace")
+    handlers, levels, hooks = root.handlers[:], (root.level, trace.level), (threading.excepthook, sys.excepthook)
+    yield
+    root.handlers[:], (threading.excepthook, sys.excepthook) = handlers, hooks
+    root.setLevel(levels[0])
+    trace.setLevel(levels[1])
+    logging.captureWarnings(False)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -335,6 +335,7 @@ class Correlator:
         """Take up what `state` gave, where windows of rules that are gone are dropped; or what `head` gave."""
         self.clock, self.swept, self.next = (int(state.get(name, 0)) for name in ("clock", "swept", "next"))
         self.shed, self.late = int(state.get("shed", 0)), int(state.get("late", 0))
+        # a source has three times; the code of before saved two: what was heard then stands for the receipt
         self.sources = {source: [*times, times[1]][:3] for source, times in state.get("sources", {}).items()}
         self.reached = max((times[0] for times in self.sources.values()), default=0)
         if "series" in state or not state:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import socket
 import threading
 import time
@@ -131,9 +130,9 @@ def test_a_broken_source_ends_the_collector_loudly(journal: Watched) -> None:
     assert lines_of(journal, "good") == [b"1", b"2", b"3"]
 
 
-def test_the_demonstration_ends_with_the_first_real_record(journal: Watched, tmp_path: Path) -> None:
+def test_the_demonstration_ends_with_the_first_real_record(journal: Watched) -> None:
     real, demo, told = Feed("real"), Feed("demo", 1_000_000, realm=DEMO), threading.Event()
-    collector = Collector(journal, {"real": real}, {"demo": demo}, tmp_path / "run" / "collect.json", on_real=told.set)
+    collector = Collector(journal, {"real": real}, {"demo": demo}, on_real=told.set)
     collector.start()
     wait(lambda: demo.acked > 3)
     assert not told.is_set()
@@ -143,7 +142,7 @@ def test_the_demonstration_ends_with_the_first_real_record(journal: Watched, tmp
     given = demo.given
     collector.stop()
     assert demo.given == given < 1_000_000
-    counts = json.loads((tmp_path / "run" / "collect.json").read_text())
+    counts = collector.counts()
     assert counts["sources"]["real"]["committed"] == 1
     assert counts["sources"]["demo"]["committed"] == given
     assert (counts["running"], counts["stalled"]) == (False, "")
@@ -167,11 +166,11 @@ def test_how_it_stands_is_told_now_and_then_and_at_the_end(journal: Watched, mon
 
 
 def test_all_doors_at_once_and_a_clean_stop(journal: Watched, tmp_path: Path) -> None:
-    log, status = tmp_path / "app.log", tmp_path / "run" / "collect.json"
+    log = tmp_path / "app.log"
     udp, tcp = SyslogUdp(), SyslogTcp()
     http = HttpSource({"default": "secret"}, lambda sample: "text")
     tail = TailSource(log, journal.tail, tmp_path / "tails", lambda sample: "text")
-    collector = Collector(journal, {"udp": udp, "tcp": tcp, "http": http, "tail": tail}, status=status)
+    collector = Collector(journal, {"udp": udp, "tcp": tcp, "http": http, "tail": tail})
     collector.start()
     assert http.ready()
     with socket.create_connection(("127.0.0.1", tcp.port)) as peer, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
@@ -190,7 +189,7 @@ def test_all_doors_at_once_and_a_clean_stop(journal: Watched, tmp_path: Path) ->
     assert lines_of(journal, f"syslog-udp:{udp.port}/127.0.0.1") == [b"<13>udp %d" % n for n in range(500)]
     assert lines_of(journal, "http:default") == [b"http %d" % n for n in range(500)]
     assert lines_of(journal, tail.source) == [b"tail %d" % n for n in range(500)]
-    sources = json.loads(status.read_text())["sources"]
+    sources = collector.counts()["sources"]
     assert {name: counts["received"] for name, counts in sources.items()} == dict.fromkeys(sources, 500)
     assert {name: counts["committed"] for name, counts in sources.items()} == dict.fromkeys(sources, 500)
     assert sources["udp"]["kernel_drops"] == 0

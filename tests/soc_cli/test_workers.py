@@ -310,8 +310,8 @@ def test_workers_that_die_and_haunt_change_nothing(
         at = deaths = failures = 0
         while at < LINES or draw.random() < 0.9:
             if at < LINES and draw.random() < 0.3:
-                put(platform, some[at : at + 30])
-                at += 30
+                put(platform, some[at : at + 15])
+                at += 15
             if len(crew.members) < 3 and draw.random() < 0.3:
                 crew.join()
             for number in range(len(crew.members) - 1, -1, -1):
@@ -339,7 +339,7 @@ def test_workers_that_die_and_haunt_change_nothing(
             continue
         assert outcome(platform) == expected
         assert min(deaths, failures) > 0
-        assert len(set(hasty)) > 5  # on a busy machine fewer
+        assert len(set(hasty)) > 10
 
 
 def test_what_the_code_of_before_saved_is_taken_up(world: Settings, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import sys
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 
 import orjson
 import pytest
@@ -18,18 +17,12 @@ from soc_core.tracing import Tracer
 
 
 @pytest.fixture
-def out(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+def out(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     monkeypatch.setenv("SOC_LOG", "json")
     monkeypatch.setenv("SOC_TRACE", "1")
-    root, hooks = logging.getLogger(), (threading.excepthook, sys.excepthook)
-    before = root.handlers[:], root.level
     made = io.StringIO()
     logs.setup("work", made)
-    yield made
-    root.handlers[:], (threading.excepthook, sys.excepthook) = before[0], hooks
-    root.setLevel(before[1])
-    logging.captureWarnings(False)
-    logging.getLogger("soc.trace").setLevel(logging.NOTSET)
+    return made
 
 
 def lines(out: io.StringIO) -> list[dict[str, object]]:
