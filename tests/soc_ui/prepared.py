@@ -139,8 +139,8 @@ def people(session: Any) -> None:
 
 def surroundings(session: Any, now: int) -> None:
     """Sources with their fates, a quarantined record, the result of a drill."""
-    sources.expect(session, "test:real:campus_safety", 30 * clock.MINUTE, REAL, EDU, "campus_safety")
-    sources.expect(session, "test:demo:skynet_video", clock.MINUTE, DEMO, POLICE, "skynet_video")
+    sources.expect(session, "test:real:campus_safety", clock.DAY, REAL, EDU, "campus_safety")
+    sources.expect(session, "test:demo:skynet_video", clock.DAY, DEMO, POLICE, "skynet_video")
     sources.expect(session, "test:silent", clock.MINUTE, REAL, DATA, "egov_extranet")
     delta = commits.FateDelta
     commits.add(session, [
