@@ -1,7 +1,8 @@
 """Conditions read word by word, into pySigma's own tree.
 
 Sigma Rules Specification 2.1, "Condition": or binds least, then and, then not, then `x of`, then brackets. pySigma's
-own grammar takes `not` out of the middle of a word: a search identifier `notepad` becomes `not epad`.
+own grammar takes `not` out of the middle of a word: a search identifier `notepad` becomes `not epad`; and it reads the
+patterns of `x of` as regular expressions.
 """
 
 from __future__ import annotations
@@ -15,6 +16,19 @@ from sigma.rule import SigmaDetections
 
 WORD = re.compile(r"\(|\)|[^\s()]+")
 DEEPEST = 100
+
+
+class Selector(ConditionSelector):
+    """`1 of`, `any of` and `all of`: in a pattern only * is special."""
+
+    def resolve_referenced_detections(self, detections: SigmaDetections) -> list[ConditionIdentifier]:
+        wanted = "*" if self.pattern == "them" else self.pattern
+        shape = re.compile(".*".join(map(re.escape, wanted.split("*"))))
+        hidden = () if wanted.startswith("_") else ("_",)
+        return [
+            ConditionIdentifier([name]) for name in detections.detections
+            if shape.fullmatch(name) and not name.startswith(hidden)
+        ]
 
 
 class Words:
@@ -62,7 +76,7 @@ class Words:
             self.take()
             if word.lower() not in ("1", "any", "all"):
                 raise SigmaConditionError(f"'{word} of' is no quantifier: 1 of, any of, all of")
-            found = ConditionSelector([word.lower(), self.take()])
+            found = Selector([word.lower(), self.take()])
         elif word in (")", "|") or word.lower() in ("and", "or", "of"):
             raise SigmaConditionError(f"'{word}' stands where a search identifier should, in '{self.text}'")
         else:

@@ -204,6 +204,17 @@ def _unique(items: list[Loaded], found: RuleSet) -> None:
                 found.filters.append(item)
 
 
+def _founded(found: RuleSet, ids: dict[str, str]) -> tuple[list[Correlation], list[Correlation]]:
+    """Correlations that rest on rules in the end, and those that do not: rules are missing, or they go in a circle."""
+    known = {rule.id for rule in found.rules}
+    left = [c for c in found.correlations if c.rules]
+    while settled := [c for c in left if all(ids.get(ref) in known for ref in c.rules)]:
+        known |= {c.id for c in settled}
+        left = [c for c in left if c.id not in known]
+    kept = [c for c in found.correlations if c.id in known]
+    return kept, [c for c in found.correlations if c.id not in known]
+
+
 def _resolve(found: RuleSet) -> None:
     """References by name become ids; correlations without their rules are set aside; filters are applied."""
     ids: dict[str, str] = {}
@@ -211,16 +222,12 @@ def _resolve(found: RuleSet) -> None:
         ids[item.head.id] = item.head.id
         if item.head.name:
             ids.setdefault(item.head.name, item.head.id)
-    kept = list(found.correlations)
-    while True:  # setting one aside may take another's base away
-        known = {rule.id for rule in found.rules} | {c.id for c in kept}
-        lost = [c for c in kept if any(ids.get(ref) not in known for ref in c.rules) or not c.rules]
-        if not lost:
-            break
-        for item in lost:
-            names = ", ".join(ref for ref in item.rules if ids.get(ref) not in known) or "none named"
-            found.failed.append(Failure(item.head.path, item.head.line, f"rules it correlates are missing: {names}"))
-        kept = [c for c in kept if c not in lost]
+    kept, lost = _founded(found, ids)
+    for item in lost:
+        missing = ", ".join(ref for ref in item.rules if ref not in ids)
+        reason = f"rules it correlates are missing: {missing or 'none named'}" if missing or not item.rules else (
+            f"it correlates what is set aside, or itself: {', '.join(item.rules)}")
+        found.failed.append(Failure(item.head.path, item.head.line, reason))
     found.correlations = [
         replace(
             c,

@@ -69,6 +69,17 @@ def test_what_is_none(text: Any, why: str) -> None:
         read(text)
 
 
+@pytest.mark.parametrize(("pattern", "named"), [
+    ("s.*", {"s.a"}), ("s+*", {"s+a"}), ("s[*", {"s[a"}), ("*a", {"s.a", "sxa", "s+a", "s[a"}), ("s", {"s"}),
+    ("*_a", set()), ("_*", {"_a"}), ("**", {"s.a", "sxa", "s+a", "s[a", "s"}),
+])
+def test_only_the_star_is_special_in_a_pattern_of_identifiers(pattern: str, named: set[str]) -> None:
+    given = SigmaDetections.from_dict({**{name: {name: 1} for name in ("s", "s.a", "sxa", "s+a", "s[a", "_a")},
+                                       "condition": "s"})
+    found = condition.parse(f"1 of {pattern}", given)
+    assert {each.field for each in getattr(found, "args", [found] if found else [])} == named
+
+
 def test_depth_is_that_of_brackets_and_not_of_length() -> None:
     deep = "(" * (DEEPEST - 1) + "a" + ")" * (DEEPEST - 1)
     assert read(deep) == "a"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from detections.sigma.evaluate import SigmaDetector
 from detections.sigma.load import load_rules, parse
 from detections.sigma.rule import RuleSet
 from detections.sigma.terms import leaves
@@ -135,6 +136,26 @@ def test_references_by_name_and_missing_ones() -> None:
     assert not lost.rules[0].quiet
 
 
+def many(number: int, *rules: str) -> str:
+    """A correlation, many_N, of these."""
+    named = CORRELATION.format(", ".join(rules)).replace("0000000000aa", f"0000000000c{number}")
+    return named.replace("title: many", f"title: many\nname: many_{number}")
+
+
+def test_correlations_in_a_circle_are_set_aside_and_nothing_else() -> None:
+    """They took every detector with them: nothing could be judged by any rule."""
+    text = [good(1), many(1, "many_2"), many(2, "many_1"), many(3, "rule_1", "many_3"), many(4, "rule_1"),
+            many(5, "many_4"), many(6, "many_1", "rule_1"), many(7, "many_9")]
+    found = parse("---\n".join(text))
+    assert [each.head.name for each in found.correlations] == ["many_4", "many_5"]
+    reasons = {failure.line: failure.reason for failure in found.failed}
+    assert list(reasons.values()) == [
+        "it correlates what is set aside, or itself: many_2", "it correlates what is set aside, or itself: many_1",
+        "it correlates what is set aside, or itself: rule_1, many_3",
+        "it correlates what is set aside, or itself: many_1, rule_1", "rules it correlates are missing: many_9"]
+    assert SigmaDetector(found).correlator.bases.keys() == {ID.format(1), found.correlations[0].id}
+
+
 def test_filters_narrow_the_rules_they_name() -> None:
     text = """title: not the scanner
 logsource: {product: linux}
@@ -146,7 +167,6 @@ filter:
 """
     found = parse(good(1) + "---\n" + good(2) + "---\n" + text)
     assert found.failed == []
-    from detections.sigma.evaluate import SigmaDetector
     from soc_core.events import EventBatch
 
     row = {"sigma.logsource": ["linux//"], "user.name": "root", "event.id": "1"}
