@@ -95,12 +95,12 @@ def expand(value: Any, modifiers: list[str]) -> list[tuple[str, Any]]:
         return [("present" if value else "absent", None)]
     if "cidr" in modifiers:
         return [("cidr", ipaddress.ip_network(value))]
+    part = next((name for name in ("minute", "hour", "day", "week", "month", "year") if name in modifiers), "")
     for name in ("lt", "lte", "gt", "gte"):
         if name in modifiers:
-            return [(name, float(value))]
-    for name in ("minute", "hour", "day", "week", "month", "year"):
-        if name in modifiers:
-            return [(name, int(value))]
+            return [(f"{part} {name}".strip(), float(value))]
+    if part:
+        return [(part, int(value))]
     if "fieldref" in modifiers:
         how = [m for m in modifiers if m in ("startswith", "endswith", "contains")]
         return [("field", (str(value), how))]
@@ -185,7 +185,9 @@ def matches(kind: str, argument: Any, value: str, lookup: Lookup) -> bool:
             return compares(kind, value, argument)
         case "field":
             return any(alike(fold(value), fold(other), argument[1]) for other in lookup(argument[0]) or [])
-    return time_matches(kind, value, argument)
+    part, _, how = kind.partition(" ")
+    found = time_part(part, value)
+    return found is not None and (compares(how, str(found), argument) if how else found == argument)
 
 
 def in_network(value: str, network: Any) -> bool:
@@ -213,12 +215,12 @@ def alike(left: str, right: str, how: list[str]) -> bool:
     return right in left if "contains" in how else left == right
 
 
-def time_matches(kind: str, value: str, wanted: int) -> bool:
+def time_part(part: str, value: str) -> int | None:
     try:
         at = datetime.fromisoformat(value)
     except ValueError:
-        return False
-    return wanted == (at.isocalendar()[1] if kind == "week" else getattr(at, kind))
+        return None
+    return int(at.isocalendar()[1] if part == "week" else getattr(at, part))
 
 
 def item(key: str, raw: Any, lookup: Lookup, texts: list[str]) -> bool:

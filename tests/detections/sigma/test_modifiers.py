@@ -16,6 +16,7 @@ from detections.sigma.evaluate import SigmaDetector
 from detections.sigma.load import load_rules, parse
 from detections.sigma.map import Verbatim
 from soc_core.events import EventBatch
+from tests.detections.sigma import reference
 from tests.detections.sigma.conftest import fired
 
 INNER = base64.b64encode("xxpowershell -enc".encode("utf-16-le")).decode()
@@ -105,6 +106,29 @@ CASES: list[tuple[str, Any, Any, bool]] = [
     ("F|month", 11, "2026-11-23T01:07:00Z", True),
     ("F|year", 2026, "2026-11-23T01:07:00Z", True),
     ("F|year", 2026, "yesterday", False),
+    ("F|hour|gte", 20, "2026-11-23T19:59:59Z", False),
+    ("F|hour|gte", 20, "2026-11-23T20:00:00Z", True),
+    ("F|hour|lt", 6, "2026-11-23T05:59:00Z", True),
+    ("F|hour|lt", 6, "2026-11-23T06:00:00Z", False),
+    ("F|minute|lte", 0, "2026-11-23T06:00:00Z", True),
+    ("F|day|gt", 30, "2026-10-31", True),
+    ("F|week|gte", 53, "2026-12-31", True),
+    ("F|month|lte", 2, "2026-03-01", False),
+    ("F|year|gt", 2025, "2026-03-01", True),
+    ("F|hour|neq", 2, "2026-11-23T02:00:00Z", False),
+    ("F|neq|fieldref", "G", "Same", False),
+    ("F|fieldref|neq", "G", "other", True),
+    ("F|cased|base64", "foo", "Zm9v", True),
+    ("F|cased|base64", "foo", "zm9v", False),
+    ("F|base64|cased", "foo", "zm9v", False),
+    ("F|cased|wide|base64offset|contains", "powershell", INNER, True),
+    ("F|cased|wide|base64offset|contains", "powershell", INNER.lower(), False),
+    ("F|cased|wide", "Cmd", "c\0m\0d\0", False),
+    ("F|wide", "Cmd", "c\0m\0d\0", True),
+    ("F|cased|windash", "-Foo", "/Foo", True),
+    ("F|cased|windash", "-Foo", "/foo", False),
+    ("F|windash|cased", "-Foo", "/foo", False),
+    ("F|windash|base64", "-f", "L2Y=", True),
     ("F|fieldref", "G", "Same", True),
     ("F|fieldref", "G", "other", False),
     ("F|fieldref|startswith", "G", "SAMEx", True),
@@ -132,6 +156,34 @@ def test_every_modifier(engine: Any) -> None:
         if bool(fired(SigmaDetector(loaded, Verbatim(), engine=engine), batch)) != expected:
             wrong.append((number, key, value, held))
     assert wrong == []
+
+
+def test_the_reference_reads_every_modifier_so() -> None:
+    wrong = []
+    for number, (key, value, held, expected) in enumerate(CASES):
+        row = {"G": ["same"]} | ({} if held is None else {"F": held if isinstance(held, list) else [held]})
+        if reference.fires({"detection": {"s": {key: value}, "condition": "s"}}, row.get, []) != expected:
+            wrong.append((number, key, value, held))
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("key", "value", "why"), [
+    ("F|expand|base64", "%x%", "placeholders cannot be encoded"),
+    ("F|expand|wide", "a%x%", "placeholders cannot be encoded"),
+    ("F|contains|base64", "x", "wildcards cannot be encoded"),
+    ("F|cased|fieldref", "G", "cased does not go with fieldref"),
+    ("F|fieldref|cased", "G", "incompatible"),
+    ("F|re|startswith", "x", "begins and ends with"),
+    ("F|re|endswith", "x", "begins and ends with"),
+    ("F|hour|gt", 23, "no hour is gt 23"),
+    ("F|gte|hour", 23, "incompatible"),
+])
+def test_what_no_event_could_be_judged_by_is_set_aside(key: str, value: Any, why: str) -> None:
+    """These were taken in silence, and matched nothing, everything, or without regard to case."""
+    rule = {"title": "t", "logsource": {"product": "x"}, "detection": {"s": {key: value}, "condition": "s"}}
+    loaded = parse(yaml.safe_dump(rule), placeholders={"x": ["foo"]})
+    assert loaded.rules == []
+    assert why in loaded.failed[0].reason
 
 
 def test_placeholders(tmp_path: Path) -> None:
