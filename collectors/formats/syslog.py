@@ -123,6 +123,8 @@ def _header(groups: pl.DataFrame, ctx: Context) -> pl.DataFrame:
         columns.append(_times.iso(found["stamp"], ctx.timezone).alias("@timestamp"))
     if found["pri"].null_count() < groups.height:
         columns += _priority(found["pri"])
+    if "log.syslog.version" in found and found["log.syslog.appname"].str.ends_with("]").any():
+        _untag(found)
     for name in ("host.hostname", "log.syslog.appname", "log.syslog.procid", "log.syslog.msgid"):
         if name in found:
             columns.append(_known(found[name]))
@@ -137,6 +139,15 @@ def _header(groups: pl.DataFrame, ctx: Context) -> pl.DataFrame:
         frame = frame.with_columns(program.alias("process.name"),
             integers(frame["log.syslog.procid"]).alias("process.pid"))
     return frame
+
+
+def _untag(found: dict[str, pl.Series]) -> None:
+    """`sshd[7]` as the name of RFC 5424, and no process id: what `logger -t` makes of a tag of before."""
+    name, pid = found["log.syslog.appname"], found["log.syslog.procid"]
+    parts = name.str.extract_groups(r"^([^\[\]]+)\[(\d{1,10})\]$").struct
+    taken = (pid == "-") & parts["2"].is_not_null()
+    found[name.name] = parts["1"].zip_with(taken, name).alias(name.name)
+    found[pid.name] = parts["2"].zip_with(taken, pid).alias(pid.name)
 
 
 def _known(column: pl.Series) -> pl.Series:

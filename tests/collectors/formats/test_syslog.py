@@ -25,6 +25,7 @@ def events(*lines: str, ctx: Context = CONTEXT) -> list[dict[str, Any]]:
     "<38>2026-11-20T00:15:01.000000Z web1 sshd[7]: Server listening on 0.0.0.0 port 22.",
     "<38>1 2026-11-20T08:15:01+08:00 web1 sshd 7 - - Server listening on 0.0.0.0 port 22.",
     "<38>1 2026-11-20T08:15:01+08:00 web1 sshd 7 ID1 [a b=\"c\"] \ufeffServer listening on 0.0.0.0 port 22.",
+    "<38>1 2026-11-20T08:15:01+08:00 web1 sshd[7] - - - Server listening on 0.0.0.0 port 22.",
     "<38>Nov 20 2026 08:15:01 web1 sshd[7]: Server listening on 0.0.0.0 port 22.",
 ])
 def test_every_header_gives_the_same_event(line: str) -> None:
@@ -102,3 +103,12 @@ def test_a_device_is_not_taken_for_linux() -> None:
         "<189>Nov 20 08:21:00 asa : %ASA-6-302013: Built outbound TCP")
     assert "linux//" in linux["sigma.logsource"]
     assert not any(tag.startswith("linux") for tag in device["sigma.logsource"])
+
+
+def test_a_tag_of_before_is_taken_apart_alone() -> None:
+    """Beside a process id of its own, or with no number in it, it is the name that it is."""
+    head = "<38>1 2026-11-20T08:15:01+08:00 web1"
+    found = events(f"{head} sshd[7] 9 - - hello", f"{head} sshd[x] - - - hello", f"{head} cron[8] - - - hello",
+                   f"{head} sshd 7 - - hello", f"{head} - - - - hello")
+    assert [(each.get("process.name"), each.get("process.pid")) for each in found] == [
+        ("sshd[7]", 9), ("sshd[x]", None), ("cron", 8), ("sshd", 7), (None, None)]
