@@ -11,6 +11,7 @@ from typing import Any
 from casework.services import Services
 from soc_core import documents
 from soc_core.documents import DocumentError
+from soc_core.text import both
 
 SHORTEST = 3  # a literal of fewer characters would mark half of every record
 ANCHORS = {"contains", "startswith", "endswith", "re", "cidr", "gt", "gte", "lt", "lte", "exists"}
@@ -91,8 +92,9 @@ def about(data: dict[str, Any], licence: str = "") -> About:
         return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
 
     detection = data.get("detection")
+    described = both(str(data.get("description_zh") or ""), str(data.get("description") or "").strip())
     found = list(conditions(detection)) if isinstance(detection, dict) else []
-    return About(str(data.get("title", "")), str(data.get("description", "")).strip(), texts("falsepositives"),
+    return About(str(data.get("title", "")), described, texts("falsepositives"),
                  texts("references"), tuple(dict.fromkeys(found)), str(data.get("author") or ""),
                  str(data.get("license") or licence))
 

@@ -1,8 +1,13 @@
-"""Bytes as received → text, without losing or inventing anything."""
+"""Bytes as received → text, without losing or inventing anything; and one text of two languages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+
+
+def both(chinese: str, english: str) -> str:
+    """What a rule says in two languages, Chinese first; one of them where there is no other."""
+    return f"{chinese} / {english}" if chinese and english else chinese or english
 
 
 def decode(line: bytes, encoding: str = "") -> str:

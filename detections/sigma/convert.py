@@ -32,6 +32,7 @@ from detections.sigma.rule import Correlation, Filter, Head, LogSource, Rule
 from detections.sigma.terms import ANY, ONE, And, Leaf, Not, Or, Part, Test, Tree, as_text
 from soc_core.clock import SECOND
 from soc_core.models import LEVELS, Level
+from soc_core.text import both
 
 Placeholders = Mapping[str, Sequence[str]]
 MOST_LEAVES = 100_000
@@ -153,7 +154,7 @@ def head(source: SigmaRule | SigmaCorrelationRule | SigmaFilter, path: str, line
         name=source.name or "",
         title_zh=str(custom.get("title_zh", "")),
         status=getattr(source.status, "name", "").lower(),
-        description=source.description or "",
+        description=both(str(custom.get("description_zh", "")), source.description or ""),
         author=source.author or "",
         license=source.license or "",
         tags=tuple(str(tag) for tag in source.tags),

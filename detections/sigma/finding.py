@@ -21,6 +21,7 @@ from soc_core.clock import Micros
 from soc_core.events import Part
 from soc_core.models import REAL, Finding
 from soc_core.table import Table
+from soc_core.text import both
 
 ENTITIES = (
     "source.ip", "user.name", "host.name", "destination.ip", "destination.domain", "process.executable",
@@ -93,7 +94,7 @@ def techniques(tags: tuple[str, ...]) -> tuple[str, ...]:
 
 def title(head: Head) -> str:
     """Chinese first where the rule has one."""
-    return f"{head.title_zh} / {head.title}" if head.title_zh else head.title
+    return both(head.title_zh, head.title)
 
 
 def grouped(rules: RuleSet, mapping: Mapping) -> set[str]:

@@ -29,7 +29,8 @@ def test_every_rule_loads_with_chinese_and_english_titles(ours: RuleSet) -> None
     assert len(ours.rules) + len(ours.correlations) >= 40
     for item in (*ours.rules, *ours.correlations):
         assert item.head.title.isascii(), item.head.path
-        assert any("一" <= char <= "鿿" for char in item.head.title_zh), item.head.path
+        for told in (item.head.title_zh, item.head.description):
+            assert any("一" <= char <= "鿿" for char in told), item.head.path
         assert item.head.tags, item.head.path
 
 
