@@ -20,15 +20,15 @@ from sigma.exceptions import SigmaConditionError, SigmaCorrelationConditionError
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
 
-from detections.sigma import bounds, convert, modifiers
+from detections.sigma import bounds, convert, modifiers, yaml12
 from detections.sigma.cache import Cache
 from detections.sigma.convert import Placeholders
 from detections.sigma.rule import Correlation, Failure, Filter, Rule, RuleSet
 from detections.sigma.terms import And, leaves
 from soc_core import documents
-from soc_core.documents import LOADER
 
 modifiers.register()
+NO_YAML = (yaml.YAMLError, RecursionError, ValueError)
 Loaded = Rule | Correlation | Filter
 PLACEHOLDERS = "placeholders.yml"
 # What pySigma may raise on a document that is YAML but no rule: its own errors, or Python's on odd shapes.
@@ -110,24 +110,28 @@ def _file(path: Path, placeholders: Placeholders, store: Cache, found: RuleSet) 
 
 
 def _text(text: str, path: str, placeholders: Placeholders, found: RuleSet) -> list[Loaded]:
-    documents: list[Any] = []
+    read: list[tuple[int, Any]] = []
     try:
-        documents.extend(yaml.load_all(text, Loader=LOADER))
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
+        documents = yaml12.Documents(text)
+    except NO_YAML as error:
         found.documents += 1
-        found.failed.append(Failure(path, line, f"not YAML: {getattr(error, 'problem', None) or error}"))
+        found.failed.append(Failure(path, *yaml12.reason(error)))
         return []
-    starts = [1]
-    if len(documents) > 1:
-        starts = [node.start_mark.line + 1 if node else 1 for node in yaml.compose_all(text, Loader=LOADER)]
-    if any(isinstance(document, dict) and "action" in document for document in documents):
-        groups = [(documents, 1)]  # a collection: later documents build on earlier ones
+    for number in range(len(documents.nodes)):
+        try:
+            data = documents.data(number)
+        except NO_YAML as error:
+            found.documents += 1
+            found.failed.append(Failure(path, *yaml12.reason(error)))
+            continue
+        if data is not None:
+            read.append((documents.line(number), data))
+    if any(isinstance(data, dict) and "action" in data for _, data in read):
+        groups = [(1, [data for _, data in read])]  # a collection: later documents build on earlier ones
     else:
-        groups = [([document], line) for document, line in zip(documents, starts, strict=False) if document is not None]
+        groups = [(line, [data]) for line, data in read]
     items: list[Loaded] = []
-    for group, line in groups:
+    for line, group in groups:
         items += _documents(group, text, path, line, placeholders, found)
     return items
 

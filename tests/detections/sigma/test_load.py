@@ -104,6 +104,40 @@ def test_one_bad_document_leaves_its_neighbours() -> None:
     assert [failure.line for failure in found.failed] == [18]
 
 
+@pytest.mark.parametrize(("written", "texts"), [
+    ("no", "no"), ("Yes", "Yes"), ("off", "off"), ("true", "true"), ("FALSE", "false"), ("12:30:45", "12:30:45"),
+    ("2026-11-23", "2026-11-23"), ("1_000", "1_000"), ("010", "010"), ("00000429", "00000429"), ("0x17", "23"),
+    ("-5", "-5"), ("1.50", "1.5"), ("4688.0", "4688"), ("1e3", "1e3"), ("0b11", "0b11"), ("0o17", "0o17"),
+    (".5", "0.5"), ("1.2.3.4", "1.2.3.4"), ("'5'", "5"), ("00:1a:2b:3c:4d:5e", "00:1a:2b:3c:4d:5e"), ("=", "="),
+])
+def test_values_are_read_as_yaml_1_2_has_them(written: str, texts: str) -> None:
+    found = parse(good(1).replace("user.name: root", f"user.name: {written}"))
+    assert found.failed == []
+    assert [leaf.test.value for leaf in leaves(found.rules[0].tree)] == [(texts,)]
+
+
+@pytest.mark.parametrize("written", ["", "~", "null"])
+def test_null_is_read_as_yaml_1_2_has_it(written: str) -> None:
+    found = parse(good(1).replace("user.name: root", f"user.name: {written}"))
+    assert [leaf.test.kind for leaf in leaves(found.rules[0].tree)] == ["absent"]
+
+
+def test_a_key_is_there_once_in_a_map() -> None:
+    """The second took the place of the first in silence, and half of the condition with it."""
+    twice = good(2).replace("    condition:", "    selection: {a: b}\n    condition:")
+    found = parse(good(1) + "---\n" + twice + "---\n" + good(3))
+    assert [rule.head.name for rule in found.rules] == ["rule_1", "rule_3"]
+    assert [(failure.line, failure.reason) for failure in found.failed] == [
+        (18, "not YAML: the key 'selection' is there twice")]
+    merged = good(1).replace("        user.name: root", "        <<: {user.name: x, b: c}\n        user.name: root")
+    assert {leaf.test.value for leaf in leaves(parse(merged).rules[0].tree)} == {("c",), ("root",)}
+
+
+def test_a_field_may_be_called_by_a_number() -> None:
+    (rule,) = parse(good(1).replace("user.name: root", "5: root")).rules
+    assert [leaf.field for leaf in leaves(rule.tree)] == ["5"]
+
+
 def test_an_id_is_used_once() -> None:
     found = parse(good(1) + "---\n" + good(1))
     assert len(found.rules) == 1
