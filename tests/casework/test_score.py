@@ -126,14 +126,14 @@ def test_a_card_says_how_the_limit_came_about(opened: Services) -> None:
 
 
 def test_doors_are_the_citys(opened: Services) -> None:
-    minute = clock.MINUTE
+    minute, now = clock.MINUTE, clock.now()
     with opened.database.begin() as session:
         canaries.note(session, [
-            Canary("1", "c", "tcp", NOW, 5 * minute), Canary("2", "c", "udp", NOW, 5 * minute, "no"),
-            Canary("3", "c", "http", NOW, 5 * minute), Canary("4", "c", "http", NOW - 60 * minute, 5 * minute)])
-        canaries.came(session, ["1", "4"], NOW)
+            Canary("1", "c", "tcp", now, 5 * minute), Canary("2", "c", "udp", now, 5 * minute, "no"),
+            Canary("3", "c", "http", now, 5 * minute), Canary("4", "c", "http", now - 60 * minute, 5 * minute)])
+        canaries.came(session, ["1", "4"], now)
     found = {door.door: door.state for door in doors.listing(PLATFORM, opened)}
     assert found == {"tcp": "proved", "udp": "refused", "http": "lost"}
     with pytest.raises(Refused):
         doors.listing(seat(opened, EDU), opened)
-    assert doors.state(Canary("5", "c", "x", NOW, minute), None, NOW + minute) == "waiting"
+    assert doors.state(Canary("5", "c", "x", now, minute), None, now + minute) == "waiting"
