@@ -64,8 +64,9 @@ class Correlator:
         for c in rules.correlations:
             for slot, base in enumerate(c.rules):
                 self.bases.setdefault(base, []).append(Watch(c, self.specs[c.id], slot, c.id))
+        shown = {base for c in rules.correlations if c.generate for base in c.rules}
         inner = {base for c in rules.correlations if not c.generate for base in c.rules}
-        self.quiet = inner & set(self.correlations)
+        self.quiet = (inner - shown) & set(self.correlations)
         self.chained = any(base in self.correlations for c in rules.correlations for base in c.rules)
         self.families = families(rules.correlations)
         self.waiting = [name for name in _inner_first(self.correlations) if self.specs[name].waits]
@@ -176,7 +177,9 @@ class Correlator:
         known = self.readers.get(name)
         if known is None:
             c = watch.correlation
-            grouping = [c.aliases.get(field, {}).get(base, field) for field in c.group_by]
+            aliases = [c.aliases.get(field, {}) for field in c.group_by]
+            grouping = [alias.get(base) or alias.get(rule.id, field)  # of what it correlates, or of the rule below that
+                        for alias, field in zip(aliases, c.group_by, strict=True)]
             known = self.readers[name] = (
                 tuple(self.mapping.resolve(rule.logsource, field).reader for field in grouping),
                 tuple(self.mapping.resolve(rule.logsource, field).reader for field in c.fields),

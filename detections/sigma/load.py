@@ -28,6 +28,14 @@ from detections.sigma.terms import And, leaves
 from soc_core import documents
 
 modifiers.register()
+# Errors of pySigma that speak of a key without quoting what stands there.
+KEYS = {"SigmaIdentifierError": "id"} | {
+    f"Sigma{name.capitalize()}Error": name
+    for name in ("title", "author", "date", "modified", "description", "falsepositives", "fields", "level", "license",
+                 "name", "references", "related", "scope", "status", "taxonomy")
+}
+TAXONOMIES = ("sigma", "ecs")
+SECTIONS = {"detection", "correlation", "filter"}
 NO_YAML = (yaml.YAMLError, RecursionError, ValueError)
 Loaded = Rule | Correlation | Filter
 PLACEHOLDERS = "placeholders.yml"
@@ -143,13 +151,18 @@ def _documents(
     try:
         if not all(isinstance(document, dict) for document in group):
             raise ValueError("a rule must be a map of keys")
-        if len(group) == 1 and not {"detection", "correlation", "filter"} & set(group[0]):
+        if len(group) == 1 and not SECTIONS & set(group[0]):
             raise ValueError("neither detection, correlation nor filter in it: not a Sigma rule")
+        for name in sorted(SECTIONS):
+            if any(not isinstance(document.get(name, {}), dict) for document in group):
+                raise ValueError(f"'{name}:' wants a map of keys")
         group = [bounds.prepare(document) for document in group]
         parsed = SigmaCollection.from_dicts(group, collect_filters=True, resolve_references=False)
         stem = Path(path).stem
         for number, source in enumerate([*parsed.rules, *parsed.filters]):
             top = convert.head(source, path, line, f"{stem}-{number}" if number or line > 1 else stem)
+            if source.taxonomy not in TAXONOMIES:
+                raise ValueError(f"the taxonomy '{source.taxonomy}' is not known here: {', '.join(TAXONOMIES)}")
             match source:
                 case SigmaRule():
                     item: Loaded = convert.rule(source, top, placeholders)
@@ -169,13 +182,17 @@ def _documents(
 
 
 def _reason(error: BaseException) -> str:
-    text = str(error) or type(error).__name__
-    return text.split(" in /")[0] if isinstance(error, SigmaError) else text
+    text = re.sub(r"'?<sigma\.types\.Sigma(\w+) object at 0x\w+>'?", lambda found: found[1].lower(), str(error))
+    if isinstance(error, SigmaError):
+        return text.split(" in /")[0]
+    return text if isinstance(error, ValueError) else f"not the shape of a Sigma rule: {text or type(error).__name__}"
 
 
 def _line(error: BaseException, text: str, start: int) -> int:
     """The line that the error speaks of: its section's, or where a word that it quotes stands."""
     lines = text.splitlines()
+    ends = (number for number in range(start, len(lines)) if lines[number].startswith("---"))
+    lines = lines[: next(ends, len(lines))]
 
     def first(test: Callable[[str], bool]) -> int:
         return next((number + 1 for number in range(start - 1, len(lines)) if test(lines[number])), 0)
@@ -185,6 +202,8 @@ def _line(error: BaseException, text: str, start: int) -> int:
         found = first(lambda line: line.strip().startswith("condition:"))
     elif isinstance(error, SigmaLogsourceError):
         found = first(lambda line: line.strip().startswith("logsource:"))
+    key = "tags" if str(error).startswith("Sigma tag") else KEYS.get(type(error).__name__, "")
+    found = found or (first(lambda line: line.startswith(f"{key}:")) if key else 0)
     for word in re.findall(r"'\s*([^']+?)\s*'", str(error)):
         found = found or first(lambda line, word=word: word in line)  # type: ignore[misc]  # bound now
     return found or first(lambda line: line.strip().startswith("detection:")) or start
@@ -208,6 +227,15 @@ def _unique(items: list[Loaded], found: RuleSet) -> None:
                 found.filters.append(item)
 
 
+def _names(found: RuleSet) -> dict[str, str]:
+    """Names and ids → ids. A name that two have means the first of them, and is told."""
+    ids = {item.head.id: item.head.id for item in found.items}
+    for item in found.items:
+        if item.head.name and ids.setdefault(item.head.name, item.head.id) != item.head.id:
+            found.warn(item.head, f"the name {item.head.name} means {ids[item.head.name]}, which has it, too")
+    return ids
+
+
 def _founded(found: RuleSet, ids: dict[str, str]) -> tuple[list[Correlation], list[Correlation]]:
     """Correlations that rest on rules in the end, and those that do not: rules are missing, or they go in a circle."""
     known = {rule.id for rule in found.rules}
@@ -221,11 +249,7 @@ def _founded(found: RuleSet, ids: dict[str, str]) -> tuple[list[Correlation], li
 
 def _resolve(found: RuleSet) -> None:
     """References by name become ids; correlations without their rules are set aside; filters are applied."""
-    ids: dict[str, str] = {}
-    for item in found.items:
-        ids[item.head.id] = item.head.id
-        if item.head.name:
-            ids.setdefault(item.head.name, item.head.id)
+    ids = _names(found)
     kept, lost = _founded(found, ids)
     for item in lost:
         missing = ", ".join(ref for ref in item.rules if ref not in ids)
@@ -241,13 +265,32 @@ def _resolve(found: RuleSet) -> None:
         )
         for c in kept
     ]
+    for c in found.correlations:
+        odd = sorted({name for named in c.aliases.values() for name in named} - set(ids.values()))
+        if odd:
+            found.warn(c.head, f"its aliases name {', '.join(odd)}, which is not there")
     quiet = {ref for c in found.correlations if not c.generate for ref in c.rules}
     quiet -= {ref for c in found.correlations if c.generate for ref in c.rules}
     found.rules = [replace(rule, quiet=True) if rule.id in quiet else rule for rule in found.rules]
     for each in found.filters:
-        wanted = {ids.get(ref, ref) for ref in each.rules}
-        found.rules = [
-            replace(rule, tree=And((rule.tree, each.tree)))
-            if (not wanted or rule.id in wanted) and each.logsource.takes(rule.logsource) else rule
-            for rule in found.rules
-        ]
+        _filter(found, each, ids)
+
+
+def _filter(found: RuleSet, each: Filter, ids: dict[str, str]) -> None:
+    """One filter applied; whatever it names and does not reach is told."""
+    wanted = {ids.get(ref, ref) for ref in each.rules}
+    reached = {rule.id for rule in found.rules
+               if (not wanted or rule.id in wanted) and each.logsource.takes(rule.logsource)}
+    for ref in each.rules:
+        if ref not in ids:
+            found.warn(each.head, f"it filters {ref}, which is not there")
+        elif ids[ref] not in reached:
+            found.warn(each.head, f"it does not reach {ref}: a correlation, or of another log source")
+    names = list(dict.fromkeys(name for leaf in leaves(each.tree) if leaf.test.kind == "unfilled"
+                               for name in leaf.test.value))
+    if names:
+        found.failed.append(Failure(each.head.path, each.head.line, f"placeholders without values: {', '.join(names)}"))
+        found.filters = [kept for kept in found.filters if kept is not each]
+        return
+    found.rules = [replace(rule, tree=And((rule.tree, each.tree))) if rule.id in reached else rule
+                   for rule in found.rules]

@@ -145,6 +145,10 @@ class RuleSet:
         """Whatever can fire."""
         return [*self.rules, *self.correlations]
 
+    def warn(self, head: Head, reason: str) -> None:
+        """Tell what is odd of a document that is used all the same."""
+        self.warnings.append(Failure(head.path, head.line, reason))
+
     def head(self, rule_id: str) -> Head:
         """Head of a rule or correlation. Raises LookupError."""
         for item in self.items:

@@ -376,3 +376,24 @@ def test_a_correlation_that_feeds_another_is_told_of_where_that_one_says_so(told
     below = {(ID.format(0), f"{number:04d}") for number in (1, 2, 3)}
     above = {(ID.format(1), f"{number:04d}") for number in (2, 3)}
     assert found == (above | below if told_too else above)
+
+
+def test_what_one_correlation_shows_another_that_reads_it_does_not_hide() -> None:
+    """Rules and correlations alike."""
+    inner = "type: event_count, rules: [a], condition: {gte: 2}, generate: true"
+    reader = "type: event_count, rules: [c0], condition: {{gte: 9}}, generate: {}"
+    found = rules(inner, reader.format("true"), reader.format("false"), reader.format("false").replace("c0", "a"))
+    assert not found.rules[0].quiet
+    events = rows([(minute, "a", "u", 0, "192.0.2.1", "s") for minute in range(3)])
+    assert [pair for pair in run(found, events) if pair[0] == ID.format(0)] == [(ID.format(0), "0001"), (ID.format(0), "0002")]
+
+
+@pytest.mark.parametrize("named", ["c0", "a", "00000000-0000-4000-8000-000000000000"])
+def test_an_alias_names_what_is_correlated_or_the_rule_below_it(named: str) -> None:
+    """It fired never, and nobody said so, where the alias named the rule that has the field."""
+    inner = "type: event_count, rules: [a], condition: {gte: 2}"
+    outer = (f"title: o\nid: {ID.format(9)}\ncorrelation: {{type: temporal_ordered, rules: [c0, b], timespan: 1h, "
+             f"group-by: [who], aliases: {{who: {{{named}: user.name, b: source.ip}}}}}}\n")
+    events = rows([(0, "a", "u", 0, "192.0.2.1", "s"), (1, "a", "u", 0, "192.0.2.1", "s"),
+                   (2, "b", "v", 0, "u", "s"), (3, "b", "v", 0, "x", "s")])
+    assert run(rules(inner, more=outer), events) == [(ID.format(9), "0002")]

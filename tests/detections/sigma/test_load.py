@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from detections.sigma.compile import unfilled
 from detections.sigma.evaluate import SigmaDetector
 from detections.sigma.load import load_rules, parse
 from detections.sigma.rule import RuleSet
@@ -188,6 +189,54 @@ def test_correlations_in_a_circle_are_set_aside_and_nothing_else() -> None:
         "it correlates what is set aside, or itself: rule_1, many_3",
         "it correlates what is set aside, or itself: many_1, rule_1", "rules it correlates are missing: many_9"]
     assert SigmaDetector(found).correlator.bases.keys() == {ID.format(1), found.correlations[0].id}
+
+
+FILTER = """title: not the scanner
+logsource: {{product: {}}}
+filter:
+    rules: {}
+    selection: {{{}: 192.0.2.1}}
+    condition: not selection
+"""
+
+
+@pytest.mark.parametrize(("text", "line", "why"), [
+    (good(1).replace("id: 0", "id: x0"), 2, "UUID"),
+    (good(1).replace("level: high", "level: severe"), 9, "severe"),
+    (good(1).replace("level: high", "level: high\nauthor: [a, b]"), 10, "author must be a string"),
+    (good(1).replace("level: high", "level: high\ntags: [nonamespace]"), 10, "namespace"),
+    (good(1).replace("level: high", "level: high\ntaxonomy: ours"), 10, "taxonomy 'ours'"),
+    (good(1).replace("user.name: root", "user.name|contains: [null]"), 5, "value type of null"),
+    ("title: t\ncorrelation: [a]\n", 2, "'correlation:' wants a map of keys"),
+    ("title: t\nlogsource: {product: x}\nfilter: a\n", 3, "'filter:' wants a map of keys"),
+])
+def test_an_error_names_the_line_in_words(text: str, line: int, why: str) -> None:
+    found = parse(text)
+    assert found.items == []
+    assert (found.failed[0].line, why in found.failed[0].reason) == (line, True), found.failed
+    assert " at 0x" not in found.failed[0].reason
+
+
+@pytest.mark.parametrize(("text", "why"), [
+    (FILTER.format("linux", "[rule_9]", "source.ip"), "it filters rule_9, which is not there"),
+    (FILTER.format("windows", "[rule_1]", "source.ip"), "it does not reach rule_1: a correlation, or of another log"),
+    (FILTER.format("linux", "many_3", "source.ip"), "it does not reach many_3: a correlation, or of another log"),
+    (good(2).replace("name: rule_2", "name: rule_1"), f"the name rule_1 means {ID.format(1)}, which has it, too"),
+    (many(4, "rule_1") + "    aliases: {source.ip: {rule_8: a.b}}\n", "its aliases name rule_8, which is not there"),
+])
+def test_what_names_something_else_than_it_means_is_told(text: str, why: str) -> None:
+    found = parse("---\n".join([good(1), many(3, "rule_1"), text]))
+    assert found.failed == []
+    assert [why in warning.reason for warning in found.warnings] == [True], found.warnings
+    assert found.warnings[0].line == 21
+    assert not any("source.ip" in {leaf.field for leaf in leaves(rule.tree)} for rule in found.rules)
+
+
+def test_a_filter_whose_placeholders_have_no_values_blinds_no_rule() -> None:
+    found = parse(good(1) + "---\n" + FILTER.format("linux", "any", "source.ip|expand").replace("192.0.2.1", "'%own%'"))
+    assert [failure.reason for failure in found.failed] == ["placeholders without values: own"]
+    assert found.filters == []
+    assert unfilled(found.rules[0]) == ()
 
 
 def test_filters_narrow_the_rules_they_name() -> None:
