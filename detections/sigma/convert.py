@@ -28,6 +28,7 @@ from sigma.types import (
 )
 
 from detections.sigma import bounds, condition, multi
+from detections.sigma.modifiers import like
 from detections.sigma.rule import Correlation, Filter, Head, LogSource, Rule
 from detections.sigma.terms import ANY, ONE, And, Leaf, Not, Or, Part, Test, Tree, as_text
 from soc_core.clock import SECOND
@@ -75,9 +76,11 @@ def _fill(value: Any, placeholders: Placeholders) -> list[Any]:
         for text in placeholders[found.name]:
             yield SigmaString(text)
 
-    if isinstance(value, (SigmaString, SigmaRegularExpression)) and value.contains_placeholder():
-        return list(value.replace_placeholders(each))
-    return [value]
+    if not isinstance(value, (SigmaString, SigmaRegularExpression)) or not value.contains_placeholder():
+        return [value]
+    filled = value.replace_placeholders(each)
+    return [like(value, one) if isinstance(value, SigmaString) and isinstance(one, SigmaString) else one
+            for one in filled]
 
 
 def _test(value: Any, keyword: bool) -> Test:
@@ -92,6 +95,8 @@ def _test(value: Any, keyword: bool) -> Test:
             return Test("text", _around((as_text(value.number),)) if keyword else (as_text(value.number),))
         case SigmaBool():
             return Test("text", (as_text(value.boolean),))
+        case SigmaNull() if keyword:
+            raise SigmaValueError("null is a value of a field: no keyword is missing")
         case SigmaNull():
             return Test("absent", ())
         case SigmaExists():

@@ -385,7 +385,7 @@ def test_what_one_correlation_shows_another_that_reads_it_does_not_hide() -> Non
     found = rules(inner, reader.format("true"), reader.format("false"), reader.format("false").replace("c0", "a"))
     assert not found.rules[0].quiet
     events = rows([(minute, "a", "u", 0, "192.0.2.1", "s") for minute in range(3)])
-    assert [pair for pair in run(found, events) if pair[0] == ID.format(0)] == [(ID.format(0), "0001"), (ID.format(0), "0002")]
+    assert [event for rule, event in run(found, events) if rule == ID.format(0)] == ["0001", "0002"]
 
 
 @pytest.mark.parametrize("named", ["c0", "a", "00000000-0000-4000-8000-000000000000"])

@@ -207,6 +207,24 @@ def test_placeholders(tmp_path: Path) -> None:
     assert SigmaDetector(unknown, Verbatim()).program.rules == []
 
 
+@pytest.mark.parametrize("key", ["F|expand|cased", "F|cased|expand", "F|expand|contains|cased"])
+def test_values_of_placeholders_are_cased_where_the_rule_says_so(key: str) -> None:
+    rule = {"title": "t", "logsource": {"product": "x"}, "detection": {"s": {key: "%who%"}, "condition": "s"}}
+    loaded = parse(yaml.safe_dump(rule), placeholders={"who": ["Root", "Adm*"]})
+    detector = SigmaDetector(loaded, Verbatim())
+    for value, expected in (("Root", True), ("root", False), ("Admin", True), ("admin", False)):
+        batch = EventBatch.from_dicts([{"sigma.logsource": ["x//"], "F": value}])
+        assert bool(fired(detector, batch)) == expected
+
+
+def test_null_is_no_keyword() -> None:
+    """It fired on every event without a text."""
+    for detection in ({"s": None, "condition": "s"}, {"s": ["a", None], "condition": "s"}):
+        loaded = parse(yaml.safe_dump({"title": "t", "logsource": {"product": "x"}, "detection": detection}))
+        assert loaded.rules == []
+        assert "null" in loaded.failed[0].reason.lower()
+
+
 @pytest.mark.parametrize(("value", "fixed"), [
     ("foobar", ["Zm9vYmFy", "Zvb2Jhc", "mb29iYX"]),
     ("http://", ["aHR0cDovL", "h0dHA6Ly", "odHRwOi8v"]),
