@@ -9,12 +9,32 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from yaml.constructor import ConstructorError
+from yaml.nodes import MappingNode, ScalarNode
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Model = TypeVar("Model", bound=BaseModel)
-LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+SAFE: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+MERGE = "tag:yaml.org,2002:merge"
+
+
+class Loader(SAFE):  # type: ignore[misc]  # chosen at run time: the C one where it is built
+    """A safe loader for which a key that is there twice is an error: PyYAML lets the second take the first's place."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        known: set[str] = set()
+        for key, _ in node.value if isinstance(node, MappingNode) else ():
+            if isinstance(key, ScalarNode) and key.tag != MERGE:
+                if key.value in known:
+                    raise ConstructorError(None, None, f"the key '{key.value}' is there twice", key.start_mark)
+                known.add(key.value)
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
+
+
+LOADER: type[Any] = Loader
 
 
 class DocumentError(ValueError):

@@ -1,7 +1,7 @@
 """What a site changes of rules without touching their files: exceptions, levels, thresholds.
 
-Files *.yml of a folder (`tuning` in the data directory). They name rules by id or name, so they outlive any update of
-the rules. An exception is a condition in Sigma's own words on the fields of the rule it is for; a match that meets it
+Files of YAML in a folder (`tuning` in the data directory). They name rules by id or name, so they outlive any update
+of the rules. An exception is a condition in Sigma's own words on the fields of the rule it is for; a match that meets it
 is counted, raises nothing and feeds no correlation. It ends with the day in `expires` (UTC, by event time).
 """
 
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sigma.rule import SigmaRule
 
 from detections.sigma import convert
+from detections.sigma.compile import unfilled
 from detections.sigma.load import BAD
 from detections.sigma.rule import Correlation, Exemption, Failure, Head, LogSource, Rule, RuleSet
 from detections.sigma.terms import And, Tree
@@ -25,6 +26,7 @@ from soc_core.clock import DAY, Micros
 from soc_core.documents import DocumentError
 from soc_core.models import Level
 
+ENDINGS = (".yml", ".yaml")
 Words = Annotated[str, Field(min_length=1)]
 
 
@@ -107,7 +109,7 @@ class Tuning(NamedTuple):
 def read(folder: Path | None) -> Tuning:
     """Every file of the folder; one that is wrong is left out whole, with line and reason."""
     found = Tuning([], [])
-    for path in sorted(folder.glob("*.yml")) if folder else ():
+    for path in sorted(path for path in folder.glob("*.y*ml") if path.suffix in ENDINGS) if folder else ():
         try:
             document = documents.read(path, Document)
         except DocumentError as error:
@@ -184,4 +186,7 @@ def _tree(entry: Except, source: LogSource) -> Tree:
     stated = {name: part for name, part in source._asdict().items() if part}
     document = {"title": "exception", "logsource": stated or {"product": "any"}, "detection": detection}
     parsed = SigmaRule.from_dict(document)
-    return convert.rule(parsed, convert.head(parsed, "", 1, "exception"), {}).tree
+    found = convert.rule(parsed, convert.head(parsed, "", 1, "exception"), {})
+    if names := unfilled(found):
+        raise ValueError(f"an exception has no placeholders: %{names[0]}%")
+    return found.tree

@@ -10,29 +10,24 @@ import re
 from typing import Any
 
 import yaml
-from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode, Node, ScalarNode
 
-from soc_core.documents import LOADER
+from soc_core import documents
 
 TAG = "tag:yaml.org,2002:"
+TEXT = TAG + "str"
 
 
-class Loader(LOADER):  # type: ignore[misc]  # chosen at run time
-    """The safe loader of soc_core/documents.py, by YAML 1.2."""
+class Loader(documents.Loader):
+    """That of soc_core/documents.py, by YAML 1.2."""
 
     yaml_implicit_resolvers: dict[str, list[Any]] = {}  # noqa: RUF012 - PyYAML's own attribute
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        known: set[str] = set()
         for key, _ in node.value if isinstance(node, MappingNode) else ():
-            if isinstance(key, ScalarNode) and key.tag != TAG + "merge":
-                if key.value in known:
-                    raise ConstructorError(None, None, f"the key '{key.value}' is there twice", key.start_mark)
-                known.add(key.value)
-                key.tag = TAG + "str"
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        return found
+            if isinstance(key, ScalarNode) and key.tag != documents.MERGE:
+                key.tag = TEXT
+        return super().construct_mapping(node, deep)
 
 
 for _tag, _shape, _first in (

@@ -37,6 +37,7 @@ def test_a_document_is_its_model_and_an_empty_one_its_defaults(tmp_path: Path) -
     ("doors:\n  - port: 1\n  -  port: 2\n     prot: 3\n", 4, r"doors\.1\.prot: unknown key; did you mean 'port'"),
     ("doors:\n  - port: 1\n  - names: [a]\n", 3, r"doors\.1\.port: Field required"),
     ("doors:\n  - port: 1\n    names:\n      - a\n      - [b]\n", 5, r"doors\.0\.names\.1"),
+    ("doors:\n  - port: 1\n    names: [a]\n    port: 2\n", 4, "the key 'port' is there twice"),
     ("- a\n", 1, "document: "),
     ("doors: 4", 1, "doors: "),
 ])

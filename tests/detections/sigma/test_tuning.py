@@ -115,6 +115,8 @@ def test_what_is_wrong_is_told_and_the_rest_holds(tmp_path: Path) -> None:
             2, "gone",
         ),
         "modifier.yml": (EXCEPT.format(rule="failed", where="{a|soundslike: b}"), 2, "soundslike"),
+        "twice.yml": (EXCEPT.format(rule="failed", where="{a: b, a: c}"), 6, "the key 'a' is there twice"),
+        "values.yaml": (EXCEPT.format(rule="failed", where="{a|expand: '%b%'}"), 2, "no placeholders"),
         "count.yml": ("overrides:\n  - {rule: failed, owner: a, reason: b, threshold: 3}\n", 2, "threshold"),
         "nothing.yml": ("overrides:\n  - {rule: failed, owner: a, reason: b}\n", 2, "neither"),
     }
