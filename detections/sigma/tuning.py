@@ -1,8 +1,8 @@
 """What a site changes of rules without touching their files: exceptions, levels, thresholds.
 
 Files of YAML in a folder (`tuning` in the data directory). They name rules by id or name, so they outlive any update
-of the rules. An exception is a condition in Sigma's own words on the fields of the rule it is for; a match that meets it
-is counted, raises nothing and feeds no correlation. It ends with the day in `expires` (UTC, by event time).
+of the rules. An exception is a condition in Sigma's own words on the fields of the rule it is for; a match that meets
+it is counted, raises nothing and feeds no correlation. It ends with the day in `expires` (UTC, by event time).
 """
 
 from __future__ import annotations
