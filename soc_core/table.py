@@ -103,7 +103,7 @@ class Column:
 
     @property
     def coded(self) -> Coded | None:
-        """The values of a text column by their codes, where its maker had them."""
+        """The values, of any type as texts, by their codes, where its maker had them."""
         return None
 
     def through(self, read: Read) -> Coded | None:

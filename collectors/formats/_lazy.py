@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from collectors.formats._frames import RELATED, Piece, relate, typed
+from collectors.formats._frames import RELATED, Piece, relate
 from collectors.formats._json import blank, lists, series, text
-from collectors.formats._spans import Cells
 from soc_core.coded import CodedColumn
 from soc_core.lexicon import ELSEWHERE, NOTHING
 from soc_core.protocols import Ints
@@ -279,15 +278,6 @@ class Later(Column):
 
     def pick(self, rows: Rows) -> Column:
         return Later(self.name, len(rows), lambda: self._held.pick(rows))
-
-
-def of(name: str, column: Column) -> Column:
-    """A text column under another name, in the type that the schema has for that."""
-    if SCHEMA.dtype(name) == pl.String:
-        return column.named(name)
-    if isinstance(column, Cells):
-        return column.typed(name)
-    return Lazy(name, column.height, lambda: typed(column.series.alias(name)))
 
 
 def gathered(shapes: Sequence[Shape]) -> list[Piece]:

@@ -21,7 +21,7 @@ from soc_core.lexicon import ELSEWHERE, Codes, Read
 from soc_core.native import kernels
 from soc_core.protocols import Ints
 from soc_core.schema import SCHEMA
-from soc_core.table import Coded, Column, Lazy, Rows, Strings, Texts
+from soc_core.table import Coded, Column, Rows, Strings, Texts
 
 FIELDS = "collectors.formats._scan_fields"
 Key = TypeVar("Key", bound=Hashable)
@@ -336,9 +336,9 @@ class Cells(Column):
     def _make(self) -> pl.Series:
         return self._own(self._field.made(self.name))
 
-    def typed(self, name: str) -> Column:
+    def typed(self, name: str) -> pl.Series:
         """The same under another name, in the type that the schema has for that."""
-        return Lazy(name, self.height, lambda: self._own(self._field.typed(self.name, name)))
+        return self._own(self._field.typed(self.name, name))
 
     def _own(self, whole: pl.Series) -> pl.Series:
         place = self._field.local(self._place)

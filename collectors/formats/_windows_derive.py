@@ -14,6 +14,7 @@ import polars as pl
 
 from collectors.formats._frames import IPV4, wide
 from collectors.formats._lazy import Columns, Derived, First, Read
+from collectors.formats._typed import Joined
 from soc_core.table import Column, Lazy
 
 DATA = "winlog.event_data."
@@ -27,6 +28,7 @@ HIVES = (
     (re.compile(r"^HKEY_CURRENT_CONFIG(?=\\|$)", re.I), "HKCC"),
     (re.compile(r"^(HKLM\\SYSTEM)\\ControlSet00\d(?=\\|$)", re.I), r"\1\\CurrentControlSet"),
 )
+OTHERWISE = re.compile(r"\\REGISTRY\\|HKEY_|HKLM\\SYSTEM\\ControlSet00", re.I)  # what one of them may hold of
 CALL = re.compile(r"(?m)^\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?\n(\d{1,5})$")
 DIRECTIONS = {"%%14592": "ingress", "%%14593": "egress"}
 TRANSPORTS = {"6": "tcp", "17": "udp", "1": "icmp", "58": "ipv6-icmp"}
@@ -176,6 +178,8 @@ def logon_id(text: str) -> str:
 
 def registry_path(text: str) -> str:
     """Sysmon's form of a registry path: HKLM, HKU, CurrentControlSet."""
+    if not OTHERWISE.match(text):
+        return text
     for pattern, short in HIVES:
         text = pattern.sub(short, text, count=1)
     return text
@@ -185,7 +189,7 @@ def registry(columns: Columns) -> None:
     """registry.* from Sysmon 12-14 and from Security 4657, and Sysmon's Details text for the latter."""
     if DATA + "ObjectName" in columns and DATA + "ObjectValueName" in columns:
         other = columns.pop("registry.path", None)
-        lend(columns, joined("registry.path", columns[DATA + "ObjectName"], columns[DATA + "ObjectValueName"]))
+        lend(columns, Joined("registry.path", columns[DATA + "ObjectName"], columns[DATA + "ObjectValueName"]))
         if other is not None:
             lend(columns, other)
     _details(columns)
@@ -207,11 +211,6 @@ def hive(path: str) -> str | None:
 def key(path: str) -> str | None:
     """What is between the hive and the value."""
     return folder(path.partition("\\")[2])
-
-
-def joined(name: str, left: Column, right: Column) -> Column:
-    r"""`left\right`, where both are known."""
-    return Lazy(name, left.height, lambda: left.series + "\\" + right.series)
 
 
 def _data_type(text: str) -> str:

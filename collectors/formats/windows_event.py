@@ -22,9 +22,10 @@ from collectors.formats import _windows_styles as styles
 from collectors.formats import _windows_tokens as tokens
 from collectors.formats._frames import gather
 from collectors.formats._json import NESTED, Digger, Flat, Record, blank, leftovers, records, sample, strings
-from collectors.formats._lazy import Columns, Derived, First, Listed, Pool, Shape, gathered, of
+from collectors.formats._lazy import Columns, Derived, First, Listed, Pool, Shape, gathered
 from collectors.formats._spans import Cells
 from collectors.formats._text import decode_line
+from collectors.formats._typed import Joined, of
 from collectors.formats._windows_map import HASHED, LEVELS, SERVICE, TABLES, Kind, level
 from soc_core.protocols import Context, Fault, Ints, Parsed
 from soc_core.schema import SCHEMA
@@ -346,4 +347,4 @@ def _spawned(columns: Columns) -> None:
             derive.lend(columns, columns[DATA + source].named(DATA + name))
     user, domain = columns.get(DATA + "SubjectUserName"), columns.get(DATA + "SubjectDomainName")
     if user is not None and domain is not None:
-        derive.lend(columns, derive.joined(DATA + "User", domain, user))
+        derive.lend(columns, Joined(DATA + "User", domain, user))

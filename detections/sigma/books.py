@@ -58,7 +58,7 @@ class Books:
         for number, column in enumerate(columns):
             kind = type(column.dtype)
             text = kind is pl.String
-            coded = found[number] = column.coded if text else None
+            coded = found[number] = column.coded
             if coded is not None or not column.height:
                 continue
             if column.serial if text else arrow.known(column.dtype):
