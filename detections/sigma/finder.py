@@ -147,15 +147,17 @@ class Finder:
 
     def _laid(self, part: int, columns: Sequence[Column]) -> list[Text | None]:
         """Where the texts of each column lie, if they do. A string of JSON within a line that is looked at anyhow is
-        looked at for what it may hide alone: its text then has no column."""
+        looked at for what it may hide alone: its text then has no column, or only the rows that lie elsewhere."""
         found = [self._text(part, column) for column in columns]
-        lines = next((text for text in found if text is not None and text.inner is None and text.raw), None)
+        at = next((at for at, text in enumerate(found) if text is not None and text.inner is None and text.raw), None)
+        lines = found[at] if at is not None else None
         for number, text in enumerate(found):
-            if (lines is not None and text is not None and text.inner is not None and lines.inner is None
-                    and bool(((text.starts < 0) | (text.starts >= lines.starts) & (text.ends <= lines.ends)).all())):
-                at = next(at for at, each in enumerate(found) if each is lines)
-                found[at] = lines = lines._replace(inner=text.inner, insides=text.starts, tails=text.ends)
-                found[number] = text._replace(column=None)
+            if at is not None and lines is not None and text is not None and text.inner is not None:
+                apart = (text.starts >= 0) & ((text.starts < lines.starts) | (text.ends > lines.ends))
+                found[at] = lines._replace(inner=text.inner, insides=text.starts, tails=text.ends)
+                starts, ends = (np.where(apart, each, -1) for each in (text.starts, text.ends))
+                found[number] = text._replace(column=text.column if apart.any() else None, starts=starts, ends=ends)
+                break
         return found
 
     def _text(self, part: int, column: Column) -> Text | None:

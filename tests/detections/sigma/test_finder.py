@@ -67,18 +67,19 @@ def test_none_is_missed(raw: list[bytes], plain: list[str]) -> None:
 
 
 class Inside(Column):
-    """Texts as strings of JSON, within lines that hold them."""
+    """Texts as strings of JSON, within lines that hold them; some lie elsewhere, and their lines hold them not."""
 
     def __init__(self, texts: list[str], before: list[bytes]) -> None:
         super().__init__("message", len(texts))
         self._texts = texts
         bodies = [orjson.dumps(text)[1:-1].replace(b"A", b"\\u0041").replace(b"w", b"\\u0077") for text in texts]
-        self.lines = [b'{"a":"' + left + b'","m":"' + body + b'"}' for left, body in zip(before, bodies, strict=True)]
+        self.places = [b'{"a":"' + left + b'","m":"' + body + b'"}' for left, body in zip(before, bodies, strict=True)]
+        self.lines = [b'{"a":"' + left + b'"}' if row % 3 == 1 else self.places[row] for row, left in enumerate(before)]
         self.sizes = [len(body) for body in bodies]
 
     @property
     def written(self) -> Strings:
-        ends = arrow.lines(self.lines).ends - 2
+        ends = arrow.lines(self.places).ends - 2
         return Strings(arrow.MEMORY, ends - self.sizes, ends)
 
 
