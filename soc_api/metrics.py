@@ -209,6 +209,9 @@ def _worker(made: Page, name: str, report: Mapping[str, Any], lanes: int, silent
     for rule, count in trace.get("rules", {}).items():
         made.add("rule_findings_total", "counter", "findings of the rules that find most", count, worker=name,
                  rule=rule)
+    for rule, spent in trace.get("costs", {}).items():
+        made.add("rule_seconds_total", "counter", "time that a rule alone took: its condition and what it finds; of "
+                 "those that take most", spent, worker=name, rule=rule)
 
 
 def _outbox(session: Any) -> list[tuple[str, int, int]]:

@@ -123,10 +123,10 @@ class Member:
 
     def report(self) -> dict[str, Any]:
         """What others may know of us."""
-        usage = resource.getrusage(resource.RUSAGE_SELF)
+        usage, parts = resource.getrusage(resource.RUSAGE_SELF), self.worker.parts
         process = {"cpu": round(usage.ru_utime + usage.ru_stime, 1), "memory": usage.ru_maxrss * 1024}
         return {"failed": dict(self.worker.detector_errors), "stalled": self.stalled, "done": self.worker.done,
-                "process": process, "trace": self.worker.parts.tracer.report()}
+                "process": process, "trace": parts.tracer.report(parts.sharing)}
 
     def _mind(self, ours: bool) -> None:
         """Start or end what happens by the clock."""

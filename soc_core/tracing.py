@@ -11,16 +11,24 @@ import logging
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from soc_core import clock
 
 log = logging.getLogger("soc.trace")
 LAST, SLOWEST = 16, 8
 RECENT = 10 * clock.MINUTE  # slower steps from before are forgotten
+
+
+@runtime_checkable
+class Costed(Protocol):
+    """A detector that knows what each rule alone costs, beside what is looked for for all rules together."""
+
+    def costs(self) -> Mapping[str, float]:
+        """Seconds by rule, since the process began."""
 
 
 @dataclass
@@ -110,14 +118,20 @@ class Tracer:
         finally:
             self.detectors[name] += time.perf_counter() - began
 
-    def report(self, rules: int = 20) -> dict[str, Any]:
-        """Everything as plain data: sums since the process began, the last steps and the slowest."""
+    def report(self, detectors: Iterable[object] = (), rules: int = 20) -> dict[str, Any]:
+        """Everything as plain data: sums since the process began, the last steps and the slowest, the rules that find
+        and that cost most."""
+        costs: Counter[str] = Counter()
+        for detector in detectors:
+            if isinstance(detector, Costed):
+                costs.update(detector.costs())
         with self._lock:
             return {
                 "counts": dict(self.counts), "delay": round(self.delay, 3),
                 "stages": {name: round(spent, 3) for name, spent in self.stages.items()},
                 "detectors": {name: round(spent, 3) for name, spent in list(self.detectors.items())},
                 "rules": dict(self.rules.most_common(rules)),
+                "costs": {rule: round(spent, 4) for rule, spent in costs.most_common(rules)},
                 "last": [each.told() for each in list(self.last)[-4:]],
                 "slowest": [each.told() for _, _, each in sorted(self.slow, key=lambda item: -item[0])[:4]],
             }

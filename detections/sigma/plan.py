@@ -6,7 +6,8 @@ each signature. Every table here is bounded: `Memory.full` says when the engine 
 
 from __future__ import annotations
 
-from collections import defaultdict
+import time
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -46,8 +47,9 @@ def _array(known: dict[int, npt.NDArray[Any]], place: int, values: Sequence[int]
 class Plan:
     """The rules that apply to events with one combination of tags."""
 
-    def __init__(self, rules: Sequence[int], program: Program, fields: dict[Key, Field], memory: Memory) -> None:
-        self.rules, self.memory = rules, memory
+    def __init__(self, rules: Sequence[int], program: Program, fields: dict[Key, Field], memory: Memory,
+                 costs: Counter[int]) -> None:
+        self.rules, self.memory, self.costs = rules, memory, costs
         self.compiled: list[Compiled] = program.rules
         wanted: dict[Key, set[int]] = defaultdict(set)
         for rule in rules:
@@ -189,7 +191,9 @@ class Plan:
         key = (rule, true & compiled.tests)
         known = self.outcomes.get(key)
         if known is None:
+            began = time.perf_counter_ns()
             known = self.outcomes[key] = holds(compiled.node, true)
+            self.costs[rule] += time.perf_counter_ns() - began
             self.memory.used += ENTRY + 32 * len(key[1])
         return known
 

@@ -21,7 +21,7 @@ from tests.soc_ui.prepared import Prepared
 LINE = re.compile(r'(# (HELP|TYPE) soc_\w+ .+)|(soc_\w+(\{(\w+="([^"\\\n]|\\.)*",?)+\})? -?[\d.e+-]+)')
 REPORT = {"stalled": "", "process": {"cpu": 3.5, "memory": 1024}, "trace": {
     "counts": {"records": 70, "steps": 2}, "delay": 0.25, "stages": {"parse": 1.5, "store": 0.5},
-    "detectors": {"sigma": 0.75}, "rules": {"r-1": 4}}}
+    "detectors": {"sigma": 0.75}, "rules": {"r-1": 4}, "costs": {"r-2": 0.125}}}
 
 DOORS = {"running": True, "stalled": "", "sources": {
     "udp": {"received": 9_998, "shed": 1, "kernel_drops": 1, "committed": 9_990},
@@ -73,6 +73,7 @@ def test_the_page_says_what_the_state_says(services: Services, here: TestClient)
     assert found['soc_stage_seconds_total{worker="w1",stage="parse"}'] == 1.5
     assert found['soc_detector_seconds_total{worker="w1",detector="sigma"}'] == 0.75
     assert found['soc_rule_findings_total{worker="w1",rule="r-1"}'] == 4
+    assert found['soc_rule_seconds_total{worker="w1",rule="r-2"}'] == 0.125
     assert found['soc_step_delay_seconds{worker="w1"}'] == 0.25
     assert found['soc_loss_budget_left_ratio{collector="gate",door="udp"}'] == pytest.approx(-1)
     assert found['soc_door_waiting_records{collector="gate",door="udp"}'] == 8

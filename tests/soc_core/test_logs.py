@@ -89,6 +89,17 @@ def test_traces_keep_the_last_and_the_slowest() -> None:
     assert told["stages"] == {"parse": 25.0}
     assert told["counts"] == {"steps": 50, "records": 50, "events": 50, "findings": 50}
     assert len(told["rules"]) == 20
+    assert told["costs"] == {}
+
+
+def test_rules_are_told_by_what_they_cost_in_all_detectors() -> None:
+    class Detector:
+        def costs(self) -> dict[str, float]:
+            return {f"r{number}": number / 8 for number in range(40)}
+
+    told = Tracer().report([Detector(), object(), Detector()])
+    assert list(told["costs"].items())[:2] == [("r39", 9.75), ("r38", 9.5)]
+    assert len(told["costs"]) == 20
 
 
 def test_an_unknown_form_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

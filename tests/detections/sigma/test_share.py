@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from detections.sigma import plan
 from detections.sigma.share import SharingSigma
 from soc_core.clock import MINUTE
 from soc_core.events import EventBatch
@@ -69,3 +70,21 @@ def test_a_clock_that_leapt_and_came_back_keeps_nothing_for_longer() -> None:
         world.event("s", at, f"192.0.2.{at}", at - 1, 8 * 60 if at < 50 else 0)
     known = world.keeper.correlator._horizons()  # type: ignore[attr-defined]
     assert known["s"] == START + (195 - 1 - 60) * MINUTE
+
+
+def test_a_rule_costs_what_its_condition_and_its_findings_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known of a value costs nothing again; what is found does each time."""
+    sharing = SharingSigma(rules("type: event_count, rules: [a], condition: {gte: 2}"))
+
+    def judge(action: str) -> dict[str, float]:
+        row = {"@timestamp": START, "event.ingested": START, "soc.source": "s", "event.id": "1", "event.action": action,
+               "source.ip": "192.0.2.1", "sigma.logsource": ["linux//"]}
+        sharing.sift(EventBatch.from_dicts([row] * 50))
+        return sharing.costs()
+
+    assert judge("nobody asks for it") == {}
+    first = judge("a")
+    (rule,) = first
+    monkeypatch.setattr(plan, "holds", None)  # nothing is judged again
+    assert judge("a")[rule] > first[rule] > 0
+    assert judge("nobody asks for it") == sharing.costs()
