@@ -14,6 +14,7 @@ import orjson
 from detections.sigma import cache, tuning
 from detections.sigma.hunt import Hunt
 from detections.sigma.load import load_rules
+from detections.sigma.map import of_site
 from detections.sigma.rule import RuleSet
 from soc_core import clock, engines
 from soc_core.access import PLATFORM
@@ -54,7 +55,7 @@ def run(settings: Settings, realm: str, paths: Sequence[Path], query: Query, as_
     for failure in loaded.failed:
         print(f"{failure.path}:{failure.line}: {failure.reason}", file=sys.stderr)
     began = time.perf_counter()
-    hunt = Hunt(loaded, cache=cache.default())
+    hunt = Hunt(loaded, of_site(settings.data / "mapping"), cache.default())
     with store(settings, realm) as events:
         found = findings(hunt, events, query)
         hits = sorted((each.at, each.rule_id, each.event_id, each.title) for each in found)

@@ -19,7 +19,7 @@ from detections.sigma import load, tuning
 from detections.sigma.cache import default
 from detections.sigma.finding import Maker
 from detections.sigma.hunt import Hunt
-from detections.sigma.map import Mapper
+from detections.sigma.map import Mapper, of_site
 from detections.sigma.push import Pushed, Pusher, query
 from detections.sigma.rule import Rule, RuleSet
 from soc_cli.wiring import Platform
@@ -74,8 +74,9 @@ class Pushing:
     def rules(self) -> Rules:
         if self._rules is None:
             settings = self.platform.settings
-            self._rules = Rules(tuning.apply(load.load_rules(settings.rules, cache=default()),
-                                             tuning.read(settings.data / "tuning")), self.foreign)
+            loaded = load.load_rules(settings.rules, cache=default())
+            self._rules = Rules(tuning.apply(loaded, tuning.read(settings.data / "tuning")),
+                                of_site(settings.data / "mapping"), self.foreign)
         return self._rules
 
     def judge(self, window: Window, at: Micros) -> int:
@@ -143,7 +144,7 @@ class Pushing:
 
     def _hunted(self, window: Window) -> tuple[int, list[Finding]]:
         """(events, findings) by the rules themselves: a gap's records, with what correlations they complete."""
-        hunt = Hunt(self.rules.all, cache=default())
+        hunt = Hunt(self.rules.all, self.rules.mapper, default())
         text = f"soc.partition:{window.partition} AND soc.offset:[{window.first} TO {window.last - 1}]"
         store = self.platform.store(window.realm)
         found = [each for some in hunt.search(store, Query(text=text), PLATFORM.scope) for each in some]
@@ -153,11 +154,11 @@ class Pushing:
 class Rules:
     """A rule set made ready to be pushed down."""
 
-    def __init__(self, rules: RuleSet, push: bool) -> None:
-        self.all = rules
-        self.maker = Maker(rules, Mapper())
+    def __init__(self, rules: RuleSet, mapper: Mapper, push: bool) -> None:
+        self.all, self.mapper = rules, mapper
+        self.maker = Maker(rules, mapper)
         plain = [rule for rule in rules.rules if not rule.quiet]
-        self.pushed, self.left = Pusher().split(plain) if push else ([], [])
+        self.pushed, self.left = Pusher(mapper).split(plain) if push else ([], [])
         self.by_id = {each.rule.id: each.rule for each in self.pushed}
         named = "\n".join(sorted(f"{each.rule.id} {each.gate} {each.text}" for each in self.pushed)) or \
             "\n".join(sorted(rule.id for rule in rules.rules))

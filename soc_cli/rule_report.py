@@ -15,12 +15,13 @@ from detections.sigma import cache, tuning
 from detections.sigma.blind import Sight, Verdict
 from detections.sigma.finding import techniques, title
 from detections.sigma.load import load_rules
-from detections.sigma.map import Mapper
+from detections.sigma.map import of_site
 from detections.sigma.rule import Head, Rule
 from soc_core import clock
 from soc_core.config import ROOT, Settings
 
 OURS = ROOT / "detections" / "rules"
+TUNING, MAPPING = "tuning", "mapping"  # folders of a data directory
 
 
 def ours() -> list[Path]:
@@ -28,16 +29,16 @@ def ours() -> list[Path]:
     return Settings().rules
 
 
-def check(folders: Sequence[Path], tuned: Path | None = None) -> dict[str, Any]:
-    """Counts, failures, blindness and warnings of everything below the folders, and of a site's `tuned` folder.
+def check(folders: Sequence[Path], data: Path) -> dict[str, Any]:
+    """Counts, failures, blindness and warnings of everything below the folders, and of what a data directory changes.
 
     An ATT&CK id that the pinned version does not know is an error in our own rules and a warning in others.
     """
-    changes = tuning.read(tuned)
+    changes, mapper = tuning.read(data / TUNING), of_site(data / MAPPING)
     found = tuning.apply(load_rules(folders, cache=cache.default()), changes)
     now = clock.now()
     warnings: list[dict[str, Any]] = [failure.as_dict() for failure in found.warnings]
-    failed = [failure.as_dict() for failure in found.failed]
+    failed = [failure.as_dict() for failure in [*found.failed, *mapper.failed]]
     items = found.items
     bad: set[str] = set()
     for item in items:
@@ -46,7 +47,7 @@ def check(folders: Sequence[Path], tuned: Path | None = None) -> dict[str, Any]:
             odd = {"path": item.head.path, "line": item.head.line, "error": f"{tag}: {reason}"}
             (failed if own else warnings).append(odd)
             bad |= {item.id} if own else set()
-    verdicts = Sight(Mapper()).verdicts(found.rules)
+    verdicts = Sight(mapper).of(found)
     return {
         "rules": found.documents,
         "loaded": len(items) + len(found.filters) - len(bad),
@@ -60,10 +61,10 @@ def check(folders: Sequence[Path], tuned: Path | None = None) -> dict[str, Any]:
     }
 
 
-def health(folders: Sequence[Path], tuned: Path | None) -> dict[str, Any]:
+def health(folders: Sequence[Path], data: Path) -> dict[str, Any]:
     """What the console shows of the rules: which can see, what was set aside, who excepted what until when."""
-    changes = tuning.read(tuned)
-    known = check(folders, tuned)
+    changes = tuning.read(data / TUNING)
+    known = check(folders, data)
     return {
         **{name: known[name] for name in ("rules", "loaded", "failed", "blind", "partly_blind", "warnings")},
         "exceptions": [_exception(each) for each in changes.entries if isinstance(each.entry, tuning.Except)],
@@ -121,8 +122,9 @@ def show(report: dict[str, Any], as_json: bool) -> None:
 def catalogue(folders: Sequence[Path], as_json: bool, settings: Settings | None = None) -> None:
     """One line a rule; as JSON with its health, and what a data directory knows of it (`settings`)."""
     found = load_rules(folders, cache=cache.default())
-    verdicts = {verdict.rule.id: verdict for verdict in Sight(Mapper()).verdicts(found.rules)} if as_json else {}
-    changes = tuning.read(settings.data / "tuning" if settings else None)
+    mapper = of_site(settings.data / MAPPING if settings else None)
+    verdicts = {verdict.rule.id: verdict for verdict in Sight(mapper).of(found)} if as_json else {}
+    changes = tuning.read(settings.data / TUNING if settings else None)
     fired, suppressed = _known(settings) if settings else ({}, {})
     exceptions = [{**_exception(each), "suppressed": suppressed.get(f"{each.path}:{each.line}", 0)}
                   for each in changes.entries if isinstance(each.entry, tuning.Except)]
@@ -139,7 +141,7 @@ def catalogue(folders: Sequence[Path], as_json: bool, settings: Settings | None 
         for item in sorted(found.items, key=lambda item: (item.head.path, item.head.line))
     ]
     if as_json:
-        failed = [failure.as_dict() for failure in [*found.failed, *changes.failed]]
+        failed = [failure.as_dict() for failure in [*found.failed, *changes.failed, *mapper.failed]]
         print(orjson.dumps({"rules": rows, "failed": failed, "exceptions": exceptions}).decode())
         return
     for row in rows:

@@ -90,7 +90,8 @@ class Platform:
         from detections.sigma.detector import build
 
         data = self.settings.data
-        sigma = build(list(rules) or self.settings.rules, cache=data / "cache", tuned=data / "tuning")
+        sigma = build(list(rules) or self.settings.rules, cache=data / "cache", mapped=data / "mapping",
+                      tuned=data / "tuning")
         plain = [registry.get(STREAM, name).detector(self.settings, self.state) for name in registry.names(STREAM)]
         return [*sigma, *learn.detectors(self.settings), *plain]
 
@@ -99,7 +100,7 @@ class Platform:
         from soc_cli import rule_report
         from soc_core.state import rulings
 
-        report = rule_report.health(rules, self.settings.data / "tuning")
+        report = rule_report.health(rules, self.settings.data)
         with self.state.begin() as session:
             rulings.note(session, report)
 

@@ -24,7 +24,7 @@ from detections.sigma.agenda import Horizons
 from detections.sigma.finding import OWNER, Event, Hits, make_known, title
 from detections.sigma.judge import Value, number
 from detections.sigma.map import Mapping, Reader
-from detections.sigma.rule import Correlation, Rule, RuleSet
+from detections.sigma.rule import Correlation, Rule, RuleSet, read_as
 from detections.sigma.shelves import PIECES, Shelves, families
 from detections.sigma.windows import Mark, Spec
 from soc_core.clock import DAY, HOUR, LATEST, MINUTE, SECOND, Micros
@@ -177,9 +177,7 @@ class Correlator:
         known = self.readers.get(name)
         if known is None:
             c = watch.correlation
-            aliases = [c.aliases.get(field, {}) for field in c.group_by]
-            grouping = [alias.get(base) or alias.get(rule.id, field)  # of what it correlates, or of the rule below that
-                        for alias, field in zip(aliases, c.group_by, strict=True)]
+            grouping = [read_as(c, field, base, rule.id) for field in c.group_by]
             known = self.readers[name] = (
                 tuple(self.mapping.resolve(rule.logsource, field).reader for field in grouping),
                 tuple(self.mapping.resolve(rule.logsource, field).reader for field in c.fields),

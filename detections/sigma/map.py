@@ -1,7 +1,7 @@
 """A rule's field names → columns of the schema, by the rule's log source, from the tables in mapping/*.yml.
 
 The laws and traps behind the tables: categories read ECS columns, services read native names, verbatim beats
-normalised. A site adds tables in a folder of its own; they are laid over ours.
+normalised. A site adds tables in a folder of its own (`mapping` in the data directory); they are laid over ours.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from detections.sigma.rule import LogSource
+from detections.sigma.rule import Failure, LogSource
 from soc_core import documents
+from soc_core.documents import DocumentError
 from soc_core.schema import SCHEMA
 
 FOLDER = Path(__file__).with_name("mapping")
@@ -111,13 +112,16 @@ class Mapping(Protocol):
 
 
 class Mapper:
-    """The tables of one or more folders; later ones and more specific ones win."""
+    """The tables of one or more folders; later ones and more specific ones win. A file that is wrong is `failed`."""
 
     def __init__(self, folders: Sequence[Path] = (FOLDER,)) -> None:
         self.tables: list[Table] = []
-        for folder in folders:
-            for path in sorted(folder.glob("*.yml")):
+        self.failed: list[Failure] = []
+        for path in (path for folder in folders for path in sorted(folder.glob("*.y*ml"))):
+            try:
                 self.tables += documents.read(path, Document).tables
+            except DocumentError as error:
+                self.failed.append(Failure(error.path, error.line, error.reason))
         self.tables.sort(key=lambda table: table.logsource.weight)
         self.merged = lru_cache(maxsize=1024)(self._merge)
         self.resolved = lru_cache(maxsize=32_768)(self._resolve)  # correlations ask for each match
@@ -148,6 +152,11 @@ class Mapper:
         if otherwise:
             return Resolved(Reader((Source(otherwise.format(field=field.replace(" ", ""))),)), {})
         return Resolved(Reader((Source(OVERFLOW, field),)), {})
+
+
+def of_site(folder: Path | None) -> Mapper:
+    """Our tables, and a site's own over them; the folder may be none, or not be there."""
+    return Mapper([FOLDER, folder] if folder else [FOLDER])
 
 
 class Verbatim:

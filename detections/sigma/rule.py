@@ -94,6 +94,12 @@ class Correlation:
         return self.head.id
 
 
+def read_as(c: Correlation, field: str, base: str, rule: str) -> str:
+    """What a group-by field is called in a rule's events: an alias names what is correlated, or the rule below it."""
+    alias = c.aliases.get(field, {})
+    return alias.get(base) or alias.get(rule, field)
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """A global filter: `rules` (ids or names; empty: all of the log source) fire only where its tree holds too."""

@@ -15,19 +15,19 @@ Json = Annotated[bool, typer.Option("--json", help="one JSON object on the last 
 @app.command()
 def check(
     folders: Folders = None,
-    data: Annotated[Path | None, typer.Option(help="data directory, whose tuning/*.yml are checked too")] = None,
+    data: Annotated[Path | None, typer.Option(help="data directory, whose tuning and mapping are checked too")] = None,
     as_json: Json = False,
 ) -> None:
     """Load every rule and say what was set aside, what is blind here, and what is odd. Exit 1 when a rule failed.
 
-    The exceptions and overrides of the data directory count too: those that are wrong, that name a rule that is not
-    there, that have expired, and that end within two weeks.
+    The exceptions, overrides and field tables of the data directory count too: those that are wrong, that name a rule
+    that is not there, that have expired, and that end within two weeks.
     """
     from soc_cli import rule_report
     from soc_core.config import load
 
     settings = load(data)
-    report = rule_report.check(folders or settings.rules, settings.data / "tuning")
+    report = rule_report.check(folders or settings.rules, settings.data)
     rule_report.show(report, as_json)
     raise typer.Exit(1 if report["failed"] else 0)
 

@@ -28,7 +28,7 @@ def test_nothing_has_changed(settings: Settings) -> None:
     assert [watch.changed() for _ in range(3)] == [False] * 3
 
 
-@pytest.mark.parametrize("name", ["rules/new.yml", "rules/deep/one.yml", "tuning/site.yaml"])
+@pytest.mark.parametrize("name", ["rules/new.yml", "rules/deep/one.yml", "tuning/site.yaml", "mapping/site.yml"])
 def test_a_change_counts_once_it_has_stood_still(settings: Settings, name: str) -> None:
     watch = Watch(settings)
     place = settings.data / name
