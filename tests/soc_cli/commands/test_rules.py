@@ -119,7 +119,7 @@ def test_a_site_says_where_its_own_names_are_read(tmp_path: Path, capsys: pytest
     (data / "rules" / "clerk.yml").write_text(RULE)
     lines.write_text(LINE)
 
-    def blind() -> list[Any]:
+    def blind() -> Any:
         assert main(["rules", "check", str(data / "rules"), "--data", str(data), "--json"]) == 0
         return last(capsys)["blind"]
 
