@@ -80,8 +80,8 @@ def _wanted(path: str) -> bool:
 
 
 def _folder(source: Path) -> Iterator[tuple[str, bytes]]:
-    for path in sorted(source.rglob("*")):
-        name = path.relative_to(source).as_posix()
+    found = {path.relative_to(source).as_posix(): path for path in source.rglob("*")}
+    for name, path in sorted(found.items()):  # as archives are, so that of two with one id the same is the first
         if path.is_file() and not path.is_symlink() and _wanted(name):
             yield name, path.read_bytes()
 

@@ -80,9 +80,8 @@ def run(source: Path, into: Path, folders: Sequence[Path], dry: bool, as_json: b
         new = load_rules([staging], cache=cache.default())
         if not new.items:
             raise ValueError(f"no rule of {source} can be used: {new.failed[0].reason if new.failed else 'none there'}")
-        failed = [
-            each.as_dict() | {"path": str(into / Path(each.path).relative_to(staging))} for each in new.failed
-        ]
+        failed = [{**each.as_dict(), "path": each.path.replace(str(staging), str(into)),
+                   "error": each.reason.replace(str(staging), str(into))} for each in new.failed]
         report = {"changes": changes.as_dict(), "rules": len(new.items), "failed": failed,
                   "replay": compare(old, new, folders), "cut_over": not dry}
         show(report, as_json)

@@ -144,3 +144,17 @@ def test_public_rules_over_the_lines_of_our_tests(tmp_path: Path, capsys: pytest
     assert (code, found["failed"], found["replay"]["lost"]) == (0, [], [])
     assert found["rules"] == len(found["changes"]["new"]) >= 200
     assert found["replay"]["after"] > 0
+
+
+def test_of_two_rules_with_one_id_the_first_is_the_same_here_and_in_the_release(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder was read in another order than an archive: a conflict passed for a rule that was changed here alone."""
+    into, names = tmp_path / "rules", ("rules-emerging-threats/one.yml", "rules/one.yml")
+    code, first = run(capsys, release(tmp_path / "1.zip", {name: rule(1, "a") for name in names}), "--into", into)
+    assert [Path(each["path"]) for each in first["failed"]] == [into / names[0]]
+    assert first["failed"][0]["error"] == f"id 00000000-0000-4000-8000-000000000001 is used by {into / names[1]}"
+    (into / names[1]).write_text(rule(1, "mine"))
+    second = {names[0]: rule(1, "a"), names[1]: rule(1, "b")}
+    code, found = run(capsys, release(tmp_path / "2.zip", second), "--into", into)
+    assert (code, found["changes"]["conflicts"], found["changes"]["unchanged"]) == (1, [names[1]], 1)
