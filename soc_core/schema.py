@@ -6,6 +6,7 @@ Polars dtypes, Elasticsearch mappings and the documentation are all made from it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, get_args
@@ -58,6 +59,7 @@ class Schema:
         self.namespaces = namespaces
         self._dtype = lru_cache(KNOWN)(self._find)
         self._free = lru_cache(KNOWN)(self._in_namespace)
+        self.textual: Callable[[str], bool] = lru_cache(KNOWN)(self._is_text)  # whether a column is one of texts
 
     def get(self, name: str) -> Column | None:
         """The declared column, or a keyword one where a namespace allows any name, else None."""
@@ -69,6 +71,9 @@ class Schema:
     def _find(self, name: str) -> pl.DataType:
         column = self.get(name)
         return column.dtype if column else pl.String()
+
+    def _is_text(self, name: str) -> bool:
+        return bool(self.dtype(name) == pl.String)
 
     def dtype(self, name: str) -> pl.DataType:
         """Polars dtype of a column; String for a name that nobody declared."""

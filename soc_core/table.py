@@ -166,10 +166,10 @@ class Alias(Column):
 
     @property
     def coded(self) -> Coded | None:
-        return self._of.coded if self.dtype == pl.String else None
+        return self._of.coded if SCHEMA.textual(self.name) else None
 
     def through(self, read: Read) -> Coded | None:
-        return self._of.through(read) if self.dtype == pl.String else None
+        return self._of.through(read) if SCHEMA.textual(self.name) else None
 
     @property
     def serial(self) -> bool:

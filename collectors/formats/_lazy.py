@@ -125,34 +125,34 @@ class Derived(Column):
     Let `read` be the same function from batch to batch, not one made on the spot: what it made is remembered by it.
     """
 
-    __slots__ = ("_held", "_of", "_read")
+    __slots__ = ("_coded", "_of", "_read")
 
     def __init__(self, name: str, of: Column, read: Read) -> None:
         super().__init__(name, of.height)
         self._of, self._read = of, read
-        self._held: CodedColumn | None = None
+        self._coded: Coded | None = None
 
     @property
     def coded(self) -> Coded | None:
-        held = self._codes
-        return None if held is None else held.coded
+        if self._coded is None and SCHEMA.textual(self.name):
+            self._coded = self._of.through(self._read)
+        return self._coded
 
     @property
     def _codes(self) -> CodedColumn | None:
-        if self._held is None and self.dtype == pl.String and (held := self._of.through(self._read)) is not None:
-            self._held = CodedColumn(self.name, *held, partial(_alone, self._of, self._read))
-        return self._held
+        held = self.coded
+        return None if held is None else CodedColumn(self.name, *held, partial(_alone, self._of, self._read))
 
     def through(self, read: Read) -> Coded | None:
-        return self._of.through(then(self._read, read)) if self.dtype == pl.String else None
+        return self._of.through(then(self._read, read)) if SCHEMA.textual(self.name) else None
 
     @property
     def empty(self) -> bool:
         return super().empty if self.made or (held := self._codes) is None else held.empty
 
     def _make(self) -> pl.Series:
-        if self._held is not None:
-            return self._held.series
+        if self._coded is not None and (held := self._codes) is not None:
+            return held.series
         if self.height < SEVERAL and not isinstance(self.dtype, pl.List):
             return pl.Series(self.name, self._read_each(), dtype=self.dtype)
         coded = self._of.coded
@@ -168,7 +168,7 @@ class Derived(Column):
         return pl.Series(self.name, values, dtype=self.dtype).gather(places)
 
     def _list(self) -> Texts:
-        held = self._codes if self._held is not None or self.height >= SEVERAL else None
+        held = self._codes if self._coded is not None or self.height >= SEVERAL else None
         return self._read_each() if held is None else held.texts
 
     def _read_each(self) -> list[Any]:
@@ -196,7 +196,7 @@ class First(Column):
 
     @property
     def coded(self) -> Coded | None:
-        if self._coded is None and self.dtype == pl.String and (first := self._first.coded) is not None:
+        if self._coded is None and SCHEMA.textual(self.name) and (first := self._first.coded) is not None:
             nothing = first.codes == NOTHING
             second = self._second.coded if nothing.any() else first
             if second is not None and second.lexicon is first.lexicon:

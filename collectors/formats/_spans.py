@@ -200,6 +200,8 @@ class Field:
 
     def coded(self, place: Place) -> Codes:
         """Codes of some lines; of all of them at once when it is more than a few that are asked for."""
+        if self._codes is not None and type(place) is slice:  # as a rule
+            return self._codes[place.start - self.low : place.stop - self.low]
         here = self.local(place)
         if self._codes is None and isinstance(here, slice):
             self._asked += FEW * (here.stop - here.start)
@@ -306,7 +308,7 @@ class Cells(Column):
 
     @property
     def coded(self) -> Coded | None:
-        return self.codes if self.dtype == pl.String else None
+        return self.codes if SCHEMA.textual(self.name) else None
 
     @property
     def codes(self) -> Coded:

@@ -56,11 +56,11 @@ class Books:
         found: list[Coded | None] = [None] * len(columns)
         laid: list[tuple[int, pl.Series]] = []
         for number, column in enumerate(columns):
-            kind = type(column.dtype)
-            text = kind is pl.String
             coded = found[number] = column.coded
             if coded is not None or not column.height:
                 continue
+            kind = type(column.dtype)
+            text = kind is pl.String
             if column.serial if text else arrow.known(column.dtype):
                 laid.append((number, column.series))
             elif kind is pl.Boolean:

@@ -102,14 +102,14 @@ class Rows:
         return out
 
 
-def prepare(several: Sequence[tuple[Rows, Iterable[str]]]) -> None:
+def prepare(several: Sequence[tuple[Rows, Sequence[str]]]) -> None:
     """Know some columns of parts of one engine by codes, all of them at once."""
     books = several[0][0].books if several else None
     if books is None:
         return
-    wanted = [(rows, name, rows.frame.held[name]) for rows, names in several for name in names]
-    for (rows, name, _), coded in zip(wanted, books.codes([column for _, _, column in wanted]), strict=True):
-        rows.by_code[name] = coded
+    found = iter(books.codes([rows.frame.held[name] for rows, names in several for name in names]))
+    for rows, names in several:
+        rows.by_code.update(zip(names, found))  # noqa: B905 - the rest is of those that follow
 
 
 def values(column: Column) -> Sequence[Any] | None:

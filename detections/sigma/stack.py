@@ -111,9 +111,12 @@ class Stack:
             if held is None:
                 self._one(place, field.ids(rows, rows.frame.height))
                 continue
-            _, own, codes = coded.setdefault(id(held.lexicon), (held.lexicon, [], []))
-            own.append(place)
-            codes.append(held.codes)
+            lexicon, line = held
+            known = coded.get(id(lexicon))
+            if known is None:
+                known = coded[id(lexicon)] = (lexicon, [], [])
+            known[1].append(place)
+            known[2].append(line)
         for lexicon, own, codes in coded.values():
             self._put(own, self._look(field, own, lexicon, codes[0] if len(codes) == 1 else np.concatenate(codes)))
 
