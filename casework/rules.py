@@ -56,8 +56,7 @@ class Shelf:
             return self._known.get(rule, About())
 
     def _read(self) -> None:
-        files = sorted(path for folder in self.folders if folder.is_dir() for path in folder.rglob("*.yml")
-                       if not path.name.endswith(".test.yml"))
+        files = sorted(path for folder in self.folders for path in _files(folder))
         seen = frozenset((str(path), path.stat().st_mtime) for path in files)
         if seen == self._seen:
             return
@@ -65,11 +64,25 @@ class Shelf:
         held = [(folder, licence(folder)) for folder in self.folders]
         for path in files:
             try:
-                data = documents.load(path.read_text(encoding="utf-8"), path)
+                held_in = documents.load_all(path.read_text(encoding="utf-8"), path)
             except (DocumentError, OSError, UnicodeDecodeError):
                 continue  # the engine reports files that it cannot read; here they only explain nothing
-            if isinstance(data, dict) and isinstance(data.get("id"), str):
-                self._known[data["id"]] = about(data, next((name for at, name in held if path.is_relative_to(at)), ""))
+            named = next((name for at, name in held if path.is_relative_to(at)), "")
+            for number, data in enumerate(held_in):
+                if isinstance(data, dict):
+                    self._known.setdefault(_id(data, path, number), about(data, named))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Rule files below a folder, or the one that it is."""
+    found = folder.rglob("*.y*ml") if folder.is_dir() else [folder] if folder.is_file() else []
+    return (path for path in found if path.suffix in (".yml", ".yaml") and not path.stem.endswith(".test"))
+
+
+def _id(data: dict[str, Any], path: Path, number: int) -> str:
+    """What the engine calls the rule of a document: its id, its name, else after its file."""
+    known = data.get("id") or data.get("name")
+    return str(known).lower() if data.get("id") else str(known or (f"{path.stem}-{number}" if number else path.stem))
 
 
 def shelf(services: Services) -> Shelf:

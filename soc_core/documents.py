@@ -47,8 +47,16 @@ class DocumentError(ValueError):
 
 def load(text: str, path: Path | str) -> Any:
     """Plain data of one YAML document. Raises DocumentError."""
+    found = load_all(text, path)
+    if len(found) > 1:
+        raise DocumentError(path, 1, "one document belongs here, not several")
+    return found[0] if found else None
+
+
+def load_all(text: str, path: Path | str) -> list[Any]:
+    """Plain data of every YAML document of a text. Raises DocumentError."""
     try:
-        return yaml.load(text, Loader=LOADER)  # noqa: S506 - a safe loader, the C one where it is built
+        return list(yaml.load_all(text, Loader=LOADER))  # a safe loader, the C one where it is built
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise DocumentError(path, mark.line + 1 if mark else 1, getattr(error, "problem", None) or str(error)) from None

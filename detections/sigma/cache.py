@@ -15,7 +15,7 @@ import orjson
 from detections.sigma.rule import Correlation, Filter, Head, LogSource, Rule
 from detections.sigma.terms import from_plain, to_plain
 
-VERSION = 6
+VERSION = 7
 MOST_FILES, MOST_BYTES = 2000, 512 << 20
 Loaded = Rule | Correlation | Filter
 
@@ -88,22 +88,27 @@ class Cache:
 
     def get(self, data: bytes, path: str) -> list[Loaded] | None:
         """The documents of a file with this content, or None."""
-        key = digest(data)
+        key = _key(data, path)
         plain = self.known.get(key)
         if plain is None:
             return None
         self.used[key] = plain
         return [_item(each, path) for each in plain]
 
-    def put(self, data: bytes, items: list[Loaded]) -> None:
+    def put(self, data: bytes, path: str, items: list[Loaded]) -> None:
         """Remember what a file's content gave."""
         if self.path:
-            self.used[digest(data)] = [_plain(item) for item in items]
+            self.used[_key(data, path)] = [_plain(item) for item in items]
             self.changed = True
 
     def __exit__(self, *_: object) -> None:
         if self.path and (self.changed or len(self.used) != len(self.known)):
             write(self.path, orjson.dumps(self.used))
+
+
+def _key(data: bytes, path: str) -> str:
+    """A file's content, and its name, after which rules without an id are called."""
+    return digest(data, Path(path).stem.encode())
 
 
 def _plain(item: Loaded) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def _file(path: Path, placeholders: Placeholders, store: Cache, found: RuleSet) 
     before = len(found.failed)
     items = _text(text, str(path), placeholders, found)
     if len(found.failed) == before:
-        store.put(data, items)
+        store.put(data, str(path), items)
     return items
 
 
@@ -135,19 +135,20 @@ def _text(text: str, path: str, placeholders: Placeholders, found: RuleSet) -> l
         if data is not None:
             read.append((documents.line(number), data))
     if any(isinstance(data, dict) and "action" in data for _, data in read):
-        groups = [(1, [data for _, data in read])]  # a collection: later documents build on earlier ones
+        groups = [(0, 1, [data for _, data in read])]  # a collection: later documents build on earlier ones
     else:
-        groups = [(line, [data]) for line, data in read]
+        groups = [(number, line, [data]) for number, (line, data) in enumerate(read)]
     items: list[Loaded] = []
-    for line, group in groups:
-        items += _documents(group, text, path, line, placeholders, found)
+    for number, line, group in groups:
+        items += _documents(group, text, path, (number, line), placeholders, found)
     return items
 
 
 def _documents(
-    group: list[Any], text: str, path: str, line: int, placeholders: Placeholders, found: RuleSet
+    group: list[Any], text: str, path: str, place: tuple[int, int], placeholders: Placeholders, found: RuleSet
 ) -> list[Loaded]:
     items: list[Loaded] = []
+    before, line = place
     try:
         if not all(isinstance(document, dict) for document in group):
             raise ValueError("a rule must be a map of keys")
@@ -159,8 +160,8 @@ def _documents(
         group = [bounds.prepare(document) for document in group]
         parsed = SigmaCollection.from_dicts(group, collect_filters=True, resolve_references=False)
         stem = Path(path).stem
-        for number, source in enumerate([*parsed.rules, *parsed.filters]):
-            top = convert.head(source, path, line, f"{stem}-{number}" if number or line > 1 else stem)
+        for number, source in enumerate([*parsed.rules, *parsed.filters], before):
+            top = convert.head(source, path, line, f"{stem}-{number}" if number else stem)
             if source.taxonomy not in TAXONOMIES:
                 raise ValueError(f"the taxonomy '{source.taxonomy}' is not known here: {', '.join(TAXONOMIES)}")
             match source:

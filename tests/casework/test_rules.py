@@ -17,7 +17,12 @@ def test_author_and_licence(tmp_path: Path) -> None:
     (public / "linux" / "a.yml").write_text(RULE.format("a", "Florian 示例", ""))
     (public / "linux" / "b.yml").write_text(RULE.format("b", "x, y", "license: MIT\n"))
     (own / "c.yml").write_text(RULE.format("c", "", ""))
+    (own / "d.yaml").write_text("---\n".join([RULE.format("d", "D", ""), RULE.format("E", "Li", "license: X\n")]))
+    (own / "none.yml").write_text("\n---\n".join(f"title: {n}\nauthor: {n}\nname: {n}\n" for n in ("n0", "N1")))
+    (own / "file.yml").write_text("\n---\n".join(f"title: {n}\nauthor: {n}\n" for n in ("f0", "f1", "f2")))
     shelf = Shelf((public, own))
+    named = {name: shelf.get(name).author for name in ("d", "e", "n0", "N1", "file", "file-1", "file-2")}
+    assert list(named.values()) == ["D", "Li", "n0", "N1", "f0", "f1", "f2"]  # a correlation beside its rules, too
     assert [(rule.author, rule.license) for rule in map(shelf.get, "abc")] == [
         ("Florian 示例", "Detection Rule License (DRL) 1.1"), ("x, y", "MIT"), ("", ""),
     ]

@@ -145,6 +145,14 @@ def test_an_id_is_used_once() -> None:
     assert "is used by" in found.failed[0].reason
 
 
+def test_rules_without_an_id_are_called_after_their_name_or_their_file() -> None:
+    """All but the first of a file had one id: the third was set aside for the second's."""
+    plain = [good(n).replace(f"id: {ID.format(n)}\nname: rule_{n}\n", "") for n in (1, 2, 3)]
+    found = parse("---\n".join([*plain, good(4).replace(f"id: {ID.format(4)}\n", "")]), "some/ssh.yml")
+    assert found.failed == []
+    assert [rule.id for rule in found.rules] == ["ssh", "ssh-1", "ssh-2", "rule_4"]
+
+
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no rule file"):
         load_rules([tmp_path / "nowhere"])
@@ -272,6 +280,10 @@ def test_the_cache_gives_the_same_rules(tmp_path: Path) -> None:
     assert plain(cold) == plain(warm) == plain(load_rules([rules]))
     (rules / "b.yml").write_text(good(3))
     assert {rule.id for rule in load_rules([rules], cache=folder).rules} == {ID.format(1), ID.format(3)}
+    (rules / "c.yml").write_text(good(4).replace(f"id: {ID.format(4)}\nname: rule_4\n", ""))
+    load_rules([rules], cache=folder)
+    (rules / "c.yml").rename(rules / "d.yml")  # a rule without an id is called after its file
+    assert plain(load_rules([rules], cache=folder)) == plain(load_rules([rules]))
     for path in folder.iterdir():
         path.write_bytes(b"{broken")
     assert plain(load_rules([rules], cache=folder)) == plain(load_rules([rules]))
