@@ -24,6 +24,7 @@ from soc_core.events import EventBatch
 
 SIZE, COUNT = 32 << 10, 64
 TIMES = 10
+TURNS = 4
 WORDS = (
     "$env:", "IEX", "New-Object", "[char]", "-join", "'+'", "{0}{1}", "-f", "`", "FromBase64String", "((", "))",
     "\\..\\", "powershell", "cmd /c", "^", "%%", "http://", "Net.WebClient", "Invoke-", "-enc ", "AAAA", "\n",
@@ -102,13 +103,13 @@ def figures() -> list[dict[str, Any]]:
 def many(rules: RuleSet, detector: SigmaDetector) -> list[dict[str, Any]]:
     """Ten times the rules on normalised recordings."""
     _, batches = run(detector, lines(recordings(), EVENTS))
-    few = again(detector, batches)
     began = time.perf_counter()
     more = SigmaDetector(replace(rules, rules=list(varied(rules.rules))), cache=cache.default())
     for batch in batches:
         more.detect(batch)
     start = time.perf_counter() - began
-    rate = again(more, batches)
+    turns = [(again(detector, batches), again(more, batches)) for _ in range(TURNS)]  # both know all values after one
+    few, rate = (max(rates) for rates in zip(*turns, strict=True))
     return [
         figure(
             f"cost of {len(more.program.rules)} rules against {len(rules.rules)}, normalised", few / rate, "times", 1.3,
