@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from soc_core.native import inner, kernel
-from soc_core.words import alike, folded, load4
+from soc_core.words import alike, folded, load4, load8
 
 GRAM = 4  # bytes by which a literal anywhere in a text is found
 WHOLE, HEAD, TAIL = 0, 1, 2
@@ -27,9 +27,9 @@ def ended(data: Any, start: int, size: int, key: Any, kind: int, ends: Any, met:
 
 
 @kernel
-def within(data: Any, start: int, end: int, at: int, literal: int, grams: Any, told: Any, met: Any, counts: Any
+def within(data: Any, start: int, end: int, at: int, literal: int, grams: Any, told: Any, seen: Any, counts: Any
            ) -> None:
-    """Tell the literals of this chain that stand around here, each once for a text."""
+    """Tell the literals of this chain that stand around here, each once for a text, and where they are told."""
     mark = counts[1]
     while literal:
         begin = at - grams.places[literal]
@@ -37,9 +37,25 @@ def within(data: Any, start: int, end: int, at: int, literal: int, grams: Any, t
         if (told[literal] != mark and begin >= start and begin + size <= end
                 and alike(data, begin, grams.data, grams.bounds[literal], size)):
             told[literal] = mark
-            met[counts[0]] = literal
-            counts[0] += 1
+            seen[0, counts[2]], seen[1, counts[2]] = literal, at - start
+            counts[2] += 1
         literal = grams.following[literal]
+
+
+@inner
+def known(data: Any, before: int, start: int, size: int, grams: Any, told: Any, seen: Any, counts: Any) -> Any:
+    """How far a text need not be looked at, as it begins like the one before, of which `seen` tells: that of what
+    stands there is kept."""
+    at = 0
+    while at + 8 <= size and load8(data, before + at) == load8(data, start + at):
+        at += 8
+    at = max(at - grams.longest - GRAM, 0)
+    many = 0
+    while many < counts[2] and seen[1, many] < at:
+        told[seen[0, many]] = counts[1]
+        many += 1
+    counts[2] = many
+    return at
 
 
 @kernel
@@ -115,11 +131,11 @@ def marked(bits: Any, place: Any) -> bool:
 
 
 @kernel
-def find(data: Any, starts: Any, stops: Any, ends: Any, grams: Any, shapes: Any, told: Any, met: Any, counts: Any,
-         sets: Any, done: int, out: Any) -> int:
+def find(data: Any, starts: Any, stops: Any, ends: Any, grams: Any, shapes: Any, told: Any, seen: Any, met: Any,
+         counts: Any, sets: Any, done: int, out: Any) -> int:
     """Of each text from `done` on the number of the set of literals and shapes that hold of it; up to where there is
-    room for new sets; 0 where a start is below 0. A shape's number comes after all literals'. counts: how many, and of
-    how many texts `told` speaks."""
+    room for new sets; 0 where a start is below 0. A shape's number comes after all literals'. counts: how many, of how
+    many texts `told` speaks, and how many of the literals that stand anywhere `seen` has."""
     for row in range(done, len(starts)):
         start, end = starts[row], stops[row]
         if start < 0:
@@ -141,17 +157,25 @@ def find(data: Any, starts: Any, stops: Any, ends: Any, grams: Any, shapes: Any,
                 key = (key + np.uint64(data[end - 1 - place]) + np.uint64(1)) * ends.factor
                 if ends.lengths[place + 1] & TAIL:
                     ended(data, end - place - 1, place + 1, key, TAIL, ends, met, counts)
-        last = max(end - GRAM + 1, start)
-        for at in range(start, last):
+        last, first = max(end - GRAM + 1, start), start
+        if row > done and starts[row - 1] >= 0:
+            before = starts[row - 1]
+            first += known(data, before, start, min(size, stops[row - 1] - before), grams, told, seen, counts)
+        else:
+            counts[2] = 0
+        for at in range(first, last):
             gram = load4(data, at)
             key = gram * grams.factor
             bit, pair = key >> grams.fine, gram & np.uint64(0xFFFF)
             if marked(grams.sieve, bit):
-                within(data, start, end, at, grams.slots[key >> grams.shift], grams, told, met, counts)
+                within(data, start, end, at, grams.slots[key >> grams.shift], grams, told, seen, counts)
             if grams.short and marked(grams.pairs, pair):
-                within(data, start, end, at, grams.singles[pair & np.uint64(0xFF)], grams, told, met, counts)
+                within(data, start, end, at, grams.singles[pair & np.uint64(0xFF)], grams, told, seen, counts)
         for at in range(last, end):
-            within(data, start, end, at, grams.singles[data[at]], grams, told, met, counts)
+            within(data, start, end, at, grams.singles[data[at]], grams, told, seen, counts)
+        for number in range(counts[2]):
+            met[counts[0]] = seen[0, number]
+            counts[0] += 1
         for number in range(counts[0]):
             for shape in range(shapes.begins[met[number]], shapes.begins[met[number] + 1]):
                 if shaped(data, start, end, shape, shapes):

@@ -54,6 +54,7 @@ class Grams(NamedTuple):
     factor: Any
     shift: Any
     fine: Any
+    longest: int
     short: bool = False
 
 
@@ -107,7 +108,8 @@ class Literals:
         self._ends = _hashed(loops, data, bounds, kinds)
         self._grams = _gathered(loops, data, bounds, first)
         self._shapes = _shaped(loops, [[shape for _, shape in some] for some in plain])
-        self._told, self._counts = np.zeros(len(texts), np.int64), np.zeros(2, np.int64)
+        self._told, self._counts = np.zeros(len(texts), np.int64), np.zeros(3, np.int64)
+        self._seen = np.zeros((2, len(texts)), np.int64)
         self._met = np.zeros(len(self.tests), np.int32)
         self.forget()
 
@@ -133,8 +135,8 @@ class Literals:
         done = 0
         while True:
             done = self._loops.find(
-                data, starts, stops, self._ends, self._grams, self._shapes, self._told, self._met, self._counts,
-                self._sets, done, out)
+                data, starts, stops, self._ends, self._grams, self._shapes, self._told, self._seen, self._met,
+                self._counts, self._sets, done, out)
             if done == len(starts):
                 return out
             self._room()
@@ -194,5 +196,5 @@ def _gathered(loops: Any, data: Bytes, bounds: Ints, first: int) -> Grams:
     grams = Grams(
         data, bounds, np.zeros(many, np.int64), np.zeros(many, np.int32), np.zeros(1 << bits, np.int32),
         np.zeros(256, np.int32), np.zeros(1 << bits, np.uint8), np.zeros(1 << 13, np.uint8), np.uint64(FACTOR),
-        np.uint64(64 - bits), np.uint64(64 - bits - 3))
+        np.uint64(64 - bits), np.uint64(64 - bits - 3), int(np.diff(bounds[first + 1 :]).max(initial=0)))
     return grams._replace(short=bool(loops.lay_grams(data, first, grams, np.zeros(1 << bits, np.int32))))

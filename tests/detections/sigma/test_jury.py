@@ -113,6 +113,20 @@ def test_all_literals_of_a_text_though_there_is_little_room(monkeypatch: pytest.
         judge.judge(text[:1000]) for text in texts]
 
 
+@pytest.mark.parametrize("step", [1, -1])
+def test_texts_that_begin_alike(step: int) -> None:
+    """What is known of the text before is taken over as far as both are the same, and no further."""
+    literals = [*LITERALS, "qwer" + 24 * "a"]  # this one is looked for by what stands at its beginning
+    judge = Judge(asked([(ANY, literal, ANY) for literal in literals], []), "auto", None)
+    base = "".join(f"-{literal}" for literal in sorted(literals, key=len, reverse=True) if literal.isascii())
+    cuts = range(len(base)) if step > 0 else range(len(base), 0, step)
+    texts = ["." * odd + base[:cut] + tail for odd in range(8) for cut in cuts for tail in ("", "z" * 20)]
+    lexicon, codes = coded(texts, [False] * len(texts))
+    sets = Sets()
+    assert [sets.held[number] for number in Jury(judge).judged(lexicon, codes, sets.number)] == [
+        judge.judge(text) for text in texts]
+
+
 def test_an_empty_literal_is_left_to_the_judge() -> None:
     assert literals.suits(Patterns([(0, ("a", ANY)), (1, ())], "auto", None))
     assert not literals.suits(Patterns([(0, ("", ANY))], "auto", None))
