@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, unquote_plus
@@ -47,6 +48,8 @@ def flatten(value: Any) -> list[str]:
         return [text for each in value for text in flatten(each)]
     if isinstance(value, dict):
         return [json.dumps(value, separators=(",", ":"), ensure_ascii=False)]
+    if isinstance(value, datetime):  # as an event's JSON has it
+        return [value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")]
     return [text_of(value)]
 
 
