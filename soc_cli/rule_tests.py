@@ -17,7 +17,8 @@ from detections.sigma.evaluate import SigmaDetector
 from detections.sigma.load import files, load_rules
 from detections.sigma.rule import RuleSet
 from soc_cli import reading
-from soc_core import documents
+from soc_core import documents, registry
+from soc_core.documents import DocumentError
 
 REPETITION = re.compile(r"\{n(?::0(\d)d)?\}")
 
@@ -64,14 +65,18 @@ def untested(folders: Sequence[Path]) -> list[Path]:
 
 
 def run(folders: Sequence[Path], only: Path | None = None) -> list[Outcome]:
-    """Every case of every test file below the folders. Raises DocumentError on a bad test file."""
+    """Every case of every test file below the folders; a test file that is wrong is one that failed."""
     rules = load_rules(folders)
     detector = SigmaDetector(rules)
     out = []
     for path in files(folders):
         tests = tests_of(path)
         if tests.exists() and (only is None or path == only):
-            document = documents.read(tests, RuleTests)
+            try:
+                document = documents.read(tests, RuleTests)
+            except DocumentError as error:
+                out.append(Outcome(tests, f"line {error.line}", error.reason))
+                continue
             mine = [item.head for item in rules.items if item.head.path == str(path)]
             last = max(mine, key=lambda head: head.line, default=None)
             for fires, cases in ((True, document.positive), (False, document.negative)):
@@ -86,11 +91,14 @@ def check(rules: RuleSet, detector: SigmaDetector, case: Case, rule: str, fires:
     if not any(item.id == rule for item in rules.items):
         return f"no rule {rule} in the file"
     detector.restore(b"")
+    if case.format not in registry.names("collectors.formats"):
+        return f"no format named {case.format!r}"
     batch = reading.lines(repeated(case), case.format)
     if batch.height < len(case.lines) * case.times:
         return f"the format {case.format} read {batch.height} of {len(case.lines) * case.times} lines"
     matched = {detector.program.rules[n].rule.id for _, hits in detector.hits(batch) for hit in hits for n in hit.rules}
-    findings = [finding for finding in detector.detect(batch) if finding.rule_id == rule]
+    found = [*detector.detect(batch), *detector.settle()]  # what waits for later records waits for none here
+    findings = [finding for finding in found if finding.rule_id == rule]
     fired = bool(findings) or rule in matched
     if fired != fires:
         return "fired" if fired else "did not fire"
