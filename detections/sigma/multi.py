@@ -2,11 +2,13 @@
 
 Both are automata: the cost is linear in the text whatever it holds. Patterns and texts are UTF-8 bytes. Classes such
 as \\d, \\s and \\w mean ASCII, `$` also stands before a final line feed (PCRE's default), case folds as in Unicode.
+In multi-line mode a line begins after every line feed, the last one, too: there the two differ, so google-re2 judges.
 """
 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -31,6 +33,7 @@ CHUNK = 256  # patterns in one re2 set
 SET_MEMORY = 16 << 20
 MEMORY = 64 << 20
 NUL = "\0"
+INLINE = re.compile(r"\(\?[a-zA-Z]*m")  # flags within an expression
 
 
 class Scanner(Protocol):
@@ -69,9 +72,14 @@ def _options(memory: int = MEMORY) -> Any:
 
 def for_re2(text: str, flags: str) -> str:
     """The expression with its flags in front, and `$` as PCRE reads it outside multi-line mode."""
-    if "m" not in flags:
+    if not _by_lines(text, flags):
         text = _ends(text)
     return f"(?{flags}){text}" if flags else text
+
+
+def _by_lines(text: str, flags: str) -> bool:
+    """Whether ^ and $ stand at lines, by a flag or within the expression."""
+    return "m" in flags or INLINE.search(text) is not None
 
 
 def _ends(text: str) -> str:
@@ -304,12 +312,12 @@ def expressions(items: Sequence[Expression], engine: EngineName, folder: Path | 
 
 def _hard(items: Sequence[Expression], folder: Path | None) -> list[int]:
     """Numbers of the expressions that Hyperscan does not take; remembered, since trying each is slow."""
-    key = cache.digest(hyperscan.__version__.encode(), *(f"{i.flags}/{i.text}".encode() for i in items))
+    key = cache.digest(hyperscan.__version__.encode(), b"lines", *(f"{i.flags}/{i.text}".encode() for i in items))
     path = folder / f"hard-{key}.json" if folder else None
     known = cache.read(path) if path else None
     if known:
         return [int(number) for number in orjson.loads(known)]
-    hard = [number for number, item in enumerate(items) if not _compiles(item)]
+    hard = [number for number, item in enumerate(items) if _by_lines(item.text, item.flags) or not _compiles(item)]
     if path:
         cache.write(path, orjson.dumps(hard))
     return hard
