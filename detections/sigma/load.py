@@ -24,7 +24,7 @@ from detections.sigma import bounds, convert, modifiers, yaml12
 from detections.sigma.cache import Cache
 from detections.sigma.convert import Placeholders
 from detections.sigma.rule import Correlation, Failure, Filter, Rule, RuleSet
-from detections.sigma.terms import And, leaves
+from detections.sigma.terms import And, Leaf, Not, Tree, leaves
 from soc_core import documents
 
 modifiers.register()
@@ -293,5 +293,12 @@ def _filter(found: RuleSet, each: Filter, ids: dict[str, str]) -> None:
         found.failed.append(Failure(each.head.path, each.head.line, f"placeholders without values: {', '.join(names)}"))
         found.filters = [kept for kept in found.filters if kept is not each]
         return
+    if not _denies(each.tree):
+        found.warn(each.head, "it keeps only what its condition names: to leave something out, say 'not'")
     found.rules = [replace(rule, tree=And((rule.tree, each.tree))) if rule.id in reached else rule
                    for rule in found.rules]
+
+
+def _denies(tree: Tree) -> bool:
+    """Whether anything in a condition is denied."""
+    return isinstance(tree, Not) or (not isinstance(tree, Leaf) and any(map(_denies, tree.items)))

@@ -240,6 +240,15 @@ def test_what_names_something_else_than_it_means_is_told(text: str, why: str) ->
     assert not any("source.ip" in {leaf.field for leaf in leaves(rule.tree)} for rule in found.rules)
 
 
+def test_a_filter_that_leaves_nothing_out_is_told() -> None:
+    """The example of the specification is such a one."""
+    text = FILTER.format("linux", "any", "source.ip")
+    assert parse(good(1) + "---\n" + text).warnings == []
+    found = parse(good(1) + "---\n" + text.replace("not selection", "selection"))
+    assert ["say 'not'" in warning.reason for warning in found.warnings] == [True]
+    assert found.warnings[0].line == 10
+
+
 def test_a_filter_whose_placeholders_have_no_values_blinds_no_rule() -> None:
     found = parse(good(1) + "---\n" + FILTER.format("linux", "any", "source.ip|expand").replace("192.0.2.1", "'%own%'"))
     assert [failure.reason for failure in found.failed] == ["placeholders without values: own"]
