@@ -246,7 +246,7 @@ def test_a_filter_that_leaves_nothing_out_is_told() -> None:
     assert parse(good(1) + "---\n" + text).warnings == []
     found = parse(good(1) + "---\n" + text.replace("not selection", "selection"))
     assert ["say 'not'" in warning.reason for warning in found.warnings] == [True]
-    assert found.warnings[0].line == 10
+    assert found.warnings[0].line == 11
 
 
 def test_a_filter_whose_placeholders_have_no_values_blinds_no_rule() -> None:
