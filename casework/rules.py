@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from casework.services import Services
 from soc_core import documents
 from soc_core.documents import DocumentError
 from soc_core.text import both
 
+MANIFEST = ".imported.json"
 SHORTEST = 3  # a literal of fewer characters would mark half of every record
 ANCHORS = {"contains", "startswith", "endswith", "re", "cidr", "gt", "gte", "lt", "lte", "exists"}
 
@@ -61,13 +64,14 @@ class Shelf:
         if seen == self._seen:
             return
         self._seen, self._known = seen, {}
-        held = [(folder, licence(folder)) for folder in self.folders]
+        held = [(folder, licence(folder), imported(folder)) for folder in self.folders]
         for path in files:
             try:
                 held_in = documents.load_all(path.read_text(encoding="utf-8"), path)
             except (DocumentError, OSError, UnicodeDecodeError):
                 continue  # the engine reports files that it cannot read; here they only explain nothing
-            named = next((name for at, name in held if path.is_relative_to(at)), "")
+            named = next((name for at, name, whose in held if path.is_relative_to(at)
+                          and (whose is None or path.relative_to(at).as_posix() in whose)), "")
             for number, data in enumerate(held_in):
                 if isinstance(data, dict):
                     self._known.setdefault(_id(data, path, number), about(data, named))
@@ -88,6 +92,14 @@ def _id(data: dict[str, Any], path: Path, number: int) -> str:
 def shelf(services: Services) -> Shelf:
     """The rule folders of this platform and of its city."""
     return Shelf((*services.settings.rules, services.settings.city / "rules"))
+
+
+def imported(folder: Path) -> frozenset[str] | None:
+    """The files of a folder that a release brought (`./soc rules import`), whose LICENSE lies there; None: all."""
+    try:
+        return frozenset(str(path) for path, _ in orjson.loads((folder / MANIFEST).read_bytes())["files"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def licence(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from casework.rules import Shelf
@@ -20,7 +21,11 @@ def test_author_and_licence(tmp_path: Path) -> None:
     (own / "d.yaml").write_text("---\n".join([RULE.format("d", "D", ""), RULE.format("E", "Li", "license: X\n")]))
     (own / "none.yml").write_text("\n---\n".join(f"title: {n}\nauthor: {n}\nname: {n}\n" for n in ("n0", "N1")))
     (own / "file.yml").write_text("\n---\n".join(f"title: {n}\nauthor: {n}\n" for n in ("f0", "f1", "f2")))
+    (public / "mine.yml").write_text(RULE.format("mine", "me", ""))
+    files = {"1": ["linux/a.yml", "0"], "2": ["linux/b.yml", "0"], "3": ["LICENSE.Detection.Rules.md", "0"]}
+    (public / ".imported.json").write_text(json.dumps({"files": files}))  # the licence is theirs, not of what is beside
     shelf = Shelf((public, own))
+    assert (shelf.get("mine").author, shelf.get("mine").license) == ("me", "")
     named = {name: shelf.get(name).author for name in ("d", "e", "n0", "N1", "file", "file-1", "file-2")}
     assert list(named.values()) == ["D", "Li", "n0", "N1", "f0", "f1", "f2"]  # a correlation beside its rules, too
     assert [(rule.author, rule.license) for rule in map(shelf.get, "abc")] == [
