@@ -21,6 +21,7 @@ from soc_core import clock
 from soc_core.config import ROOT, Settings
 
 OURS = ROOT / "detections" / "rules"
+NAMED = 20  # blind rules that a check names in words
 TUNING, MAPPING = "tuning", "mapping"  # folders of a data directory
 
 
@@ -112,6 +113,11 @@ def show(report: dict[str, Any], as_json: bool) -> None:
         for each in report[word]:
             print(f"{word}: {each['path']}:{each['line']}: exception to {each['rule']} of {each['owner']} "
                   f"({each['reason']}), last day {each['expires']}")
+    for word, verdicts in (("blind", report["blind"]), ("partly blind", report["partly_blind"])):
+        for each in verdicts[:NAMED]:
+            print(f"{word}: {each['path']}: {each['title']}: wants {', '.join(each['missing'])}")
+        if len(verdicts) > NAMED:
+            print(f"{word}: {len(verdicts) - NAMED} more; --json names all")
     reasons = Counter(reason for verdict in report["blind"] for reason in verdict["missing"])
     for reason, count in reasons.most_common(20):
         print(f"blind for want of {reason}: {count} rules")

@@ -124,6 +124,9 @@ def test_a_site_says_where_its_own_names_are_read(tmp_path: Path, capsys: pytest
         return last(capsys)["blind"]
 
     assert [each["missing"] for each in blind()] == [["LoginName (overflow)", "From (overflow)"]]
+    assert main(["rules", "check", str(data / "rules"), "--data", str(data)]) == 0
+    assert (f"blind: {data}/rules/clerk.yml: The clerk of the site: wants LoginName (overflow), From (overflow)"
+            in capsys.readouterr().out)
     (data / "mapping").mkdir()
     (data / "mapping" / "site.yml").write_text(TABLE)
     assert blind() == []
