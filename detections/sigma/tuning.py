@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, FiniteFloat, StringConstraints, model_validator
 from sigma.rule import SigmaRule
 
 from detections.sigma import convert
@@ -27,7 +27,8 @@ from soc_core.documents import DocumentError
 from soc_core.models import Level
 
 ENDINGS = (".yml", ".yaml")
-Words = Annotated[str, Field(min_length=1)]
+EPOCH = date(1970, 1, 1).toordinal()
+Words = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
 class Entry(BaseModel):
@@ -56,15 +57,14 @@ class Except(Entry):
     @property
     def until(self) -> Micros:
         """The first moment after it."""
-        end = datetime(self.expires.year, self.expires.month, self.expires.day, tzinfo=UTC) + timedelta(days=1)
-        return int(end.timestamp()) * 1_000_000
+        return (self.expires.toordinal() + 1 - EPOCH) * DAY
 
 
 class Override(Entry):
     """Another level; for a correlation, another threshold too."""
 
     level: Level | None = None
-    threshold: float | None = None
+    threshold: FiniteFloat | None = None
 
     @model_validator(mode="after")
     def _some(self) -> Override:

@@ -83,6 +83,13 @@ def test_it_ends_with_its_last_day_by_event_time(tmp_path: Path) -> None:
     assert (held.expired(end - 1), len(held.ending(end - 1)), len(held.expired(end))) == ([], 1, 1)
 
 
+def test_the_last_day_that_there_is_may_be_the_last(tmp_path: Path) -> None:
+    """It ended every load with a traceback."""
+    text = EXCEPT.format(rule=BASE, where="{source.ip: 192.0.2.9}").replace("2026-11-30", "9999-12-31")
+    assert ids(detector(tmp_path, text).detect(batch("91"))) == [("1", 1)]
+    assert len(tuning.read(tmp_path).expired(int(START.timestamp()) * SECOND)) == 0
+
+
 def test_an_exception_of_a_correlation_leaves_its_rules_alone(tmp_path: Path) -> None:
     condition = """{a: {source.ip: 192.0.2.9}, b: {user.name: root}, condition: a and not b}"""
     text = EXCEPT.format(rule=MANY, where="{}").replace("where: {}", f"detection: {condition}")
@@ -109,6 +116,8 @@ def test_what_is_wrong_is_told_and_the_rest_holds(tmp_path: Path) -> None:
         "key.yml": (EXCEPT.format(rule="failed", where="{a: b}") + "    who: me\n", 7, "who"),
         "day.yml": (EXCEPT.format(rule="failed", where="{a: b}").replace("2026-11-30", "soon"), 5, "expires"),
         "nobody.yml": (EXCEPT.format(rule="failed", where="{a: b}").replace("张三", "''"), 3, "owner"),
+        "blank.yml": (EXCEPT.format(rule="failed", where="{a: b}").replace("张三", "'  '"), 3, "owner"),
+        "nan.yml": (f"overrides:\n  - {{rule: {MANY}, owner: a, reason: b, threshold: .nan}}\n", 2, "threshold"),
         "both.yml": (EXCEPT.format(rule="failed", where="{a: b}") + "    detection: {condition: s}\n", 2, "either"),
         "condition.yml": (
             EXCEPT.format(rule="failed", where="x").replace("where: x", "detection: {s: {a: b}, condition: gone}"),
