@@ -104,12 +104,13 @@ class Lexicon:
         """The texts of a few codes; those of others are not made."""
         known = self._texts
         if self._kernels is None or not codes or max(codes) < len(known):
-            return [self.texts[code] for code in codes]
+            return list(map(self.texts.__getitem__, codes))
         with self._lock:
-            places, marks, arena = self._places, self._marks, self._arena
-            return [known[code] if code < len(known)
-                    else self._readers[int(marks[code])](arena[places[code] : places[code + 1]].tobytes())
-                    for code in codes]
+            rows, arena = np.array(codes, np.int64), self._arena.data
+            spans = zip(self._places[rows].tolist(), self._places[rows + 1].tolist(), self._marks[rows].tolist(),
+                        strict=True)
+            return [known[code] if code < len(known) else self._readers[kind](bytes(arena[start:end]))
+                    for code, (start, end, kind) in zip(codes, spans, strict=True)]
 
     def encode(self, data: bytes | Bytes, starts: Ints, ends: Ints, kinds: int | Bytes = PLAIN) -> Codes:
         """Codes of spans of bytes; a start below 0 is nothing. `kinds`: one for all, or one each."""

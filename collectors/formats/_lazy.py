@@ -20,7 +20,7 @@ from soc_core.coded import CodedColumn
 from soc_core.lexicon import ELSEWHERE, NOTHING
 from soc_core.protocols import Ints
 from soc_core.schema import SCHEMA
-from soc_core.table import Coded, Column, Lazy, Rows, Single, Spread, Table, Texts, picked
+from soc_core.table import FEW, Coded, Column, Lazy, Rows, Single, Spread, Table, Texts, picked
 
 Columns = dict[str, Column]
 Values = Sequence[Any]
@@ -175,6 +175,8 @@ class Derived(Column):
         return list(map(Memo(self._read).__getitem__, self._of.texts))
 
     def at(self, rows: Sequence[int]) -> list[Any]:
+        if self._coded is None and not self.made and len(rows) <= FEW and SCHEMA.textual(self.name):
+            return [None if text is None else self._read(text) for text in self._of.at(rows)]
         return super().at(rows) if self.made or (held := self._codes) is None else held.at(rows)
 
     def pick(self, rows: Rows) -> Column:

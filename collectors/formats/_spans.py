@@ -27,7 +27,7 @@ FIELDS = "collectors.formats._scan_fields"
 Key = TypeVar("Key", bound=Hashable)
 Place = slice | Rows
 WIDE = 4096  # names in all lines; with more there are no groups: the table would be larger than what it is of
-FEW = 32  # lines of so many are few
+FEW = 256  # lines whose codes cost as much as to ask for those of some does
 SEVERAL = 200  # texts from which on they are written by a kernel
 
 
@@ -174,11 +174,16 @@ class Field:
     def spans(self) -> tuple[Ints, Ints, Any]:
         """(starts, ends, kinds); a start below 0 is no value."""
         if self._spans is None:
-            (sheet, loops, lines, shapes, table), low, high = self._laid, self.low, self._high
-            made = np.empty(high - low, np.int64), np.empty(high - low, np.int64), np.empty(high - low, np.uint8)
-            loops.spans(sheet.found, sheet.starts, lines[low:high], shapes[low:high], table, self._columns, *made)
-            self._spans = made
+            self._spans = self._some(slice(self.low, self._high))
         return self._spans
+
+    def _some(self, place: Place) -> tuple[Ints, Ints, Any]:
+        """The same of some lines, looked at for them alone."""
+        sheet, loops, lines, shapes, table = self._laid
+        own = lines[place]
+        made = np.empty(len(own), np.int64), np.empty(len(own), np.int64), np.empty(len(own), np.uint8)
+        loops.spans(sheet.found, sheet.starts, own, shapes[place], table, self._columns, *made)
+        return made
 
     def through(self, read: Read, place: Place) -> Codes:
         """Codes of what `read` makes of the texts of some lines, or at once of all; see Lexicon.through."""
@@ -204,7 +209,7 @@ class Field:
             return self._codes[place.start - self.low : place.stop - self.low]
         here = self.local(place)
         if self._codes is None and isinstance(here, slice):
-            self._asked += FEW * (here.stop - here.start)
+            self._asked += FEW + here.stop - here.start
             if self._asked <= self._high - self.low:
                 starts, ends, kinds = (one[here] for one in self.spans)
                 return self.sheet.lexicon.encode(self.sheet.data, starts, ends, MARKS[kinds])
@@ -230,6 +235,8 @@ class Field:
         return [read_text(raw, kind) for raw, kind in self.raws(place)]
 
     def _cut(self, place: Place) -> Any:
+        if self._spans is None and not isinstance(place, slice) and len(place) <= FEW:
+            return zip(*(one.tolist() for one in self._some(place)), strict=True)
         own = self.local(place)
         return zip(*(one[own].tolist() for one in self.spans), strict=True)
 

@@ -88,7 +88,8 @@ class Plan:
         self.outcomes: dict[tuple[int, Truth], bool] = {}
         self.signed: Ledger | None = None  # as `decided`, by numbers
         self.packs: tuple[Ids, Ints] | None = None
-        self.known: list[int] = []  # how much of each field's sets lies in it
+        self.grown: list[list[Truth]] = []  # each field's sets, and how much of them lies in it
+        self.known: list[int] = []
 
     @property
     def broad(self) -> bool:
@@ -168,10 +169,9 @@ class Plan:
         stirs a rule."""
         if self.packs is None:
             self.packs = packed([[] for _ in self.fields])
-            self.known = [0] * len(self.fields)
+            self.known, self.grown = [0] * len(self.fields), [field.sets for field, _, _ in self.fields]
         flat, begins = self.packs
-        for place, (field, _, _) in enumerate(self.fields):
-            known, many = self.known[place], len(field.sets)
+        for place, (known, many) in enumerate(zip(self.known, list(map(len, self.grown)), strict=True)):
             if known == many:
                 continue
             narrow, stirs = self._narrow(place), self.stirs[place]
