@@ -15,7 +15,7 @@ import orjson
 from detections.sigma.rule import Correlation, Filter, Head, LogSource, Rule
 from detections.sigma.terms import from_plain, to_plain
 
-VERSION = 7
+VERSION = 8
 MOST_FILES, MOST_BYTES = 2000, 512 << 20
 Loaded = Rule | Correlation | Filter
 

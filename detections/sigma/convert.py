@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sigma.conditions import ConditionAND, ConditionNOT, ConditionOR
@@ -182,25 +182,35 @@ def rule(source: SigmaRule, top: Head, placeholders: Placeholders) -> Rule:
 
 def filter_(source: SigmaFilter, top: Head, placeholders: Placeholders) -> Filter:
     wanted = source.filter.rules
-    names = () if isinstance(wanted, str) else tuple(reference.reference for reference in wanted)
+    names = () if isinstance(wanted, str) else _names("rules", [reference.reference for reference in wanted])
     return Filter(top, logsource(source.logsource), names, _conditions(source.filter, placeholders))
+
+
+def _names(key: str, found: Iterable[Any]) -> tuple[str, ...]:
+    """What a document names under a key. Raises SigmaValueError where something else than a name stands."""
+    names = tuple(found)
+    odd = [name for name in names if not isinstance(name, str) or not name]
+    if odd:
+        raise SigmaValueError(f"'{key}:' wants names, not {odd[0]!r:.60}")
+    return names
 
 
 def correlation(source: SigmaCorrelationRule, top: Head) -> Correlation:
     """A correlation whose document went through bounds.prepare."""
     ours = (source.custom_attributes or {}).get(bounds.OURS) or {}
-    rules = tuple(reference.reference for reference in source.rules or ())
+    rules = _names("rules", [reference.reference for reference in source.rules or ()])
     fields = source.condition.fieldref if isinstance(source.condition, SigmaCorrelationCondition) else None
     return Correlation(
         head=top,
         kind=source.type.name.lower(),
         rules=rules,
         span=source.timespan.seconds * SECOND,
-        group_by=tuple(source.group_by or ()),
+        group_by=_names("group-by", source.group_by or ()),
         bounds=ours.get("bounds") or (("gte", len(rules)),),
-        fields=(fields,) if isinstance(fields, str) else tuple(fields or ()),
+        fields=_names("field", [fields] if isinstance(fields, str) else fields or ()),
         percentile=ours.get("percentile"),
         expression=ours.get("expression"),
-        aliases={a.alias: {ref.reference: name for ref, name in a.mapping.items()} for a in source.aliases},
+        aliases={a.alias: dict(zip(_names("aliases", [ref.reference for ref in a.mapping]),
+                                   _names("aliases", a.mapping.values()), strict=True)) for a in source.aliases},
         generate=source.generate,
     )

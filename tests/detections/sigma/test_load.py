@@ -185,6 +185,22 @@ def many(number: int, *rules: str) -> str:
     return named.replace("title: many", f"title: many\nname: many_{number}")
 
 
+@pytest.mark.parametrize("odd", [
+    many(2, "{a: b}"), many(2, "[rule_1]"), many(2, "5"), many(2, "''"),
+    many(2, "rule_1").replace("[source.ip]", "5"), many(2, "rule_1").replace("{gte", "{field: [5], gte"),
+    many(2, "rule_1") + "    aliases: {who: {rule_1: {a: b}}}\n",
+    many(2, "rule_1") + "    aliases: {who: {rule_1: 5}}\n",
+    "title: f\nlogsource: {product: linux}\nfilter: {rules: [{a: b}], s: {a: b}, condition: not s}\n",
+    "title: f\nlogsource: {product: linux}\nfilter: {rules: [5], s: {a: b}, condition: not s}\n",
+])
+def test_names_that_are_none_set_their_document_aside_alone(odd: str) -> None:
+    """They ended the load of all rules with a traceback."""
+    found = parse(good(1) + "---\n" + odd)
+    assert [rule.head.name for rule in found.rules] == ["rule_1"]
+    assert (found.correlations, found.filters, len(found.failed)) == ([], [], 1)
+    assert SigmaDetector(found).program.rules
+
+
 def test_correlations_in_a_circle_are_set_aside_and_nothing_else() -> None:
     """They took every detector with them: nothing could be judged by any rule."""
     text = [good(1), many(1, "many_2"), many(2, "many_1"), many(3, "rule_1", "many_3"), many(4, "rule_1"),
