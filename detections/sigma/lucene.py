@@ -42,11 +42,17 @@ class Inconvertible(ValueError):
 
 
 class Backend(LuceneBackend):
-    """pySigma's backend; blanks of any kind are escaped, never quoted, so that a value is always one term."""
+    """pySigma's backend; blanks of any kind are escaped, not quoted, so that a value is always one term.
+
+    But what begins with < or > would be a range, escaped or not; a keyword in quotation marks is one term, too.
+    https://www.elastic.co/docs/reference/query-languages/query-dsl/query-dsl-query-string-query#_reserved_characters
+    """
 
     add_escaped: ClassVar[str] = LuceneBackend.add_escaped + "\t\n\r\u3000"
 
     def convert_value_str(self, s: SigmaString, state: ConversionState) -> str:
+        if not s.contains_special() and (plain := "".join(map(str, s.s))).startswith(("<", ">")):
+            return '"' + re.sub(r'(["\\])', r"\\\1", plain) + '"'
         text = s.convert(self.escape_char, self.wildcard_multi, self.wildcard_single, self.add_escaped, "")
         return str(text) or '""'
 
