@@ -56,6 +56,8 @@ class Tree(NamedTuple):
     told: Any  # by node: where its last name's bytes begin, how many, the name's owner: see `telling`
     nodes: Any  # slots: numbers of nodes by node and name
     count: Any  # names, nodes
+    met: Any  # by name: the run in which it was met last
+    run: Any  # its number, and the node whose names are those that were met in it
 
 
 class Found(NamedTuple):
@@ -103,6 +105,20 @@ def telling(size: int, owner: int) -> int:
     return size << 17 | (owner + (1 << 16))
 
 
+@inner
+def twice(tree: Tree, node: int, known: int, name: int) -> bool:
+    """Whether a new node's name stands before it already. New nodes come one after another as a rule: what is before
+    the first of them is looked at once."""
+    if tree.run[1] != node:
+        tree.run[0] += 1
+        while node:
+            tree.met[tree.last[node]] = tree.run[0]
+            node = tree.above[node]
+    found = tree.met[name] == tree.run[0]
+    tree.met[name], tree.run[1] = tree.run[0], known
+    return bool(found)
+
+
 @kernel
 def follow(tree: Tree, node: int, name: int) -> int:
     """The node of a sequence with one more name; DOUBT where there is no room for a new one."""
@@ -127,12 +143,8 @@ def follow(tree: Tree, node: int, name: int) -> int:
     tree.told[known] = np.int64(first) << 32 | telling(tree.ends[name] - first, tree.owner[name])
     tree.nodes[slot], tree.above[known], tree.last[known], tree.guess[known] = known, node, name, 0
     tree.size[known] = tree.size[node] + named if node == 0 or tree.size[node] else 0
-    if tree.size[known] > NAMES:
+    if tree.size[known] > NAMES or twice(tree, node, known, name):
         tree.size[known] = 0
-    while node and named and tree.size[known]:
-        if tree.last[node] == name:
-            tree.size[known] = 0
-        node = tree.above[node]
     return int(known)
 
 

@@ -103,7 +103,7 @@ class Scanner:
             names=np.zeros(2 * NAMES, np.int32), above=np.zeros(NODES, np.int32), last=np.zeros(NODES, np.int32),
             size=np.zeros(NODES, np.int16), guess=np.zeros(NODES, np.int32), told=np.zeros(NODES, np.int64),
             nodes=np.zeros(2 * NODES, np.int32),
-            count=np.array([1, 1], np.int64),
+            count=np.array([1, 1], np.int64), met=np.zeros(NAMES, np.int64), run=np.array([0, -1], np.int64),
         )
         self._held = np.zeros(3 * module.DEPTH, np.int64)
         self._places, self._marks = np.empty(MARKS_OF_LINE, np.int32), np.empty(LINE // AHEAD, np.int64)

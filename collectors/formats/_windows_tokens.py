@@ -99,8 +99,11 @@ def _marks(scanner: Scanner) -> npt.NDArray[np.uint8]:
     """Where a style's record may hold objects and lists: see `regular`."""
     names = scanner.names
     known: npt.NDArray[np.uint8] | None = scanner.memo.get(OF_NAMES)
-    if known is None or known.shape[1] != len(names):
-        known = scanner.memo[OF_NAMES] = _marked(names)
+    if known is None:
+        known = _marked(names)
+    elif known.shape[1] < len(names):
+        known = np.hstack([known, _marked(names[known.shape[1] :])])
+    scanner.memo[OF_NAMES] = known
     return known
 
 

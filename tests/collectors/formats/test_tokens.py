@@ -368,3 +368,13 @@ def test_threads_add_names_to_one_tree(monkeypatch: pytest.MonkeyPatch) -> None:
             assert list(pool.map(read_many, range(3))) == [8, 8, 8]
     finally:
         sys.setswitchinterval(before)
+
+
+def test_marks_of_names_that_come_later_are_as_if_all_had_come_at_once() -> None:
+    scanners = Scanners(windows_tokens.SPLIT, levels=3)
+    for line in ({"Channel": "A", "EventID": 1, "x": {"y": 1}}, {"winlog": {"event_data": {"a": "b"}, "keywords": []}},
+                 {"event_data": {"c": 1}, "keywords": ["k"]}):
+        sheet = scanners.scan([orjson.dumps(line)])
+        assert sheet is not None
+        marks = windows_tokens._marks(sheet.scanner)
+        assert marks.tolist() == windows_tokens._marked(sheet.scanner.names).tolist()
