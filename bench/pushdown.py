@@ -174,12 +174,12 @@ def figures() -> list[dict[str, Any]]:
     found, left = run(int(os.environ.get("SOC_PUSHDOWN_EVENTS", "20000")), seed, work, rules, limit)
     tell(found, left, rules)
     return [
-        figure("rules asked of the node", found.rules, "rules"),
-        figure("rules that cannot be", len(left) + len(found.refused), "rules"),
-        figure("events stored", found.events, "events"),
-        figure("pairs found by both", found.pairs, "pairs"),
-        figure("pairs that differ", found.differ, "pairs", 0, found.differ == 0),
-        figure("rules a second", round(found.rules / max(found.seconds, 0.001), 1), "rules/s"),
+        figure("push-down: rules asked of the node", found.rules, "rules"),
+        figure("push-down: rules that cannot be", len(left) + len(found.refused), "rules"),
+        figure("push-down: events stored", found.events, "events"),
+        figure("push-down: pairs found by both", found.pairs, "pairs"),
+        figure("push-down: pairs that differ", found.differ, "pairs", 0, found.differ == 0),
+        figure("push-down: rules a second", round(found.rules / max(found.seconds, 0.001), 1), "rules/s"),
     ]
 
 
