@@ -83,7 +83,7 @@ def figures() -> list[dict[str, Any]]:
 def told(runs: list[Run]) -> list[dict[str, Any]]:
     """The figures of some runs."""
     clean = sum(not each["failures"] for each in runs)
-    alone = [each["seconds"] for each in runs if each["others"] <= ALONE]
+    alone = [each["seconds"] for each in runs if each.get("others", 1.0) <= ALONE]
     seconds = statistics.median(alone or [each["seconds"] for each in runs])
     commits = len({each["commit"] for each in runs})
     return [

@@ -36,7 +36,7 @@ def store(settings: Settings, realm: str) -> Iterator[EventStore]:
 def rules(settings: Settings, paths: Sequence[Path]) -> RuleSet:
     """The rules below the paths as the platform runs them, with the site's exceptions. Raises ValueError on none."""
     found = load_rules(paths, cache=cache.default())
-    tuned = tuning.apply(found, tuning.read(settings.data / "tuning"))
+    tuned = tuning.apply(found, tuning.read(settings.tuning))
     if not tuned.items:
         reasons = "; ".join(f"{each.path}:{each.line}: {each.reason}" for each in tuned.failed[:3])
         raise ValueError(reasons or f"no rule in {', '.join(map(str, paths))}")
@@ -55,7 +55,7 @@ def run(settings: Settings, realm: str, paths: Sequence[Path], query: Query, as_
     for failure in loaded.failed:
         print(f"{failure.path}:{failure.line}: {failure.reason}", file=sys.stderr)
     began = time.perf_counter()
-    hunt = Hunt(loaded, of_site(settings.data / "mapping"), cache.default())
+    hunt = Hunt(loaded, of_site(settings.mapping), cache.default())
     with store(settings, realm) as events:
         found = findings(hunt, events, query)
         hits = sorted((each.at, each.rule_id, each.event_id, each.title) for each in found)

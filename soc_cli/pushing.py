@@ -75,8 +75,8 @@ class Pushing:
         if self._rules is None:
             settings = self.platform.settings
             loaded = load.load_rules(settings.rules, cache=default())
-            self._rules = Rules(tuning.apply(loaded, tuning.read(settings.data / "tuning")),
-                                of_site(settings.data / "mapping"), self.foreign)
+            self._rules = Rules(tuning.apply(loaded, tuning.read(settings.tuning)),
+                                of_site(settings.mapping), self.foreign)
         return self._rules
 
     def judge(self, window: Window, at: Micros) -> int:

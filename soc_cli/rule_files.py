@@ -16,7 +16,7 @@ ENDINGS = (".yml", ".yaml")
 
 def mark(settings: Settings) -> str:
     """Another one whenever a rule, or what the site makes of rules, has changed. Some milliseconds for thousands."""
-    folders = {*settings.rules, settings.data / "rules", settings.data / "tuning", settings.data / "mapping"}
+    folders = {*settings.rules, settings.data / "rules", settings.tuning, settings.mapping}
     found = sorted(each for folder in folders for each in _files(folder))
     return hashlib.sha256(repr(found).encode()).hexdigest()
 

@@ -20,7 +20,8 @@ from typing import NamedTuple
 
 import orjson
 
-MANIFEST = ".imported.json"
+from casework.rules import MANIFEST
+
 RELEASE = ".release"
 MOST_BYTES, MOST_FILES = 256 << 20, 50_000
 LARGEST = 4 << 20

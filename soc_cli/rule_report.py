@@ -22,7 +22,6 @@ from soc_core.config import ROOT, Settings
 
 OURS = ROOT / "detections" / "rules"
 NAMED = 20  # blind rules that a check names in words
-TUNING, MAPPING = "tuning", "mapping"  # folders of a data directory
 
 
 def ours() -> list[Path]:
@@ -30,12 +29,12 @@ def ours() -> list[Path]:
     return Settings().rules
 
 
-def check(folders: Sequence[Path], data: Path) -> dict[str, Any]:
-    """Counts, failures, blindness and warnings of everything below the folders, and of what a data directory changes.
+def check(folders: Sequence[Path], settings: Settings) -> dict[str, Any]:
+    """Counts, failures, blindness and warnings of everything below the folders, and of what a site changes.
 
     An ATT&CK id that the pinned version does not know is an error in our own rules and a warning in others.
     """
-    changes, mapper = tuning.read(data / TUNING), of_site(data / MAPPING)
+    changes, mapper = tuning.read(settings.tuning), of_site(settings.mapping)
     found = tuning.apply(load_rules(folders, cache=cache.default()), changes)
     now = clock.now()
     warnings: list[dict[str, Any]] = [failure.as_dict() for failure in found.warnings]
@@ -62,10 +61,10 @@ def check(folders: Sequence[Path], data: Path) -> dict[str, Any]:
     }
 
 
-def health(folders: Sequence[Path], data: Path) -> dict[str, Any]:
+def health(folders: Sequence[Path], settings: Settings) -> dict[str, Any]:
     """What the console shows of the rules: which can see, what was set aside, who excepted what until when."""
-    changes = tuning.read(data / TUNING)
-    known = check(folders, data)
+    changes = tuning.read(settings.tuning)
+    known = check(folders, settings)
     return {
         **{name: known[name] for name in ("rules", "loaded", "failed", "blind", "partly_blind", "warnings")},
         "exceptions": [_exception(each) for each in changes.entries if isinstance(each.entry, tuning.Except)],
@@ -128,9 +127,9 @@ def show(report: dict[str, Any], as_json: bool) -> None:
 def catalogue(folders: Sequence[Path], as_json: bool, settings: Settings | None = None) -> None:
     """One line a rule; as JSON with its health, and what a data directory knows of it (`settings`)."""
     found = load_rules(folders, cache=cache.default())
-    mapper = of_site(settings.data / MAPPING if settings else None)
+    mapper = of_site(settings.mapping if settings else None)
     verdicts = {verdict.rule.id: verdict for verdict in Sight(mapper).of(found)} if as_json else {}
-    changes = tuning.read(settings.data / TUNING if settings else None)
+    changes = tuning.read(settings.tuning if settings else None)
     fired, suppressed = _known(settings) if settings else ({}, {})
     exceptions = [{**_exception(each), "suppressed": suppressed.get(f"{each.path}:{each.line}", 0)}
                   for each in changes.entries if isinstance(each.entry, tuning.Except)]

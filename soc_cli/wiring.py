@@ -90,8 +90,8 @@ class Platform:
         from detections.sigma.detector import build
 
         data = self.settings.data
-        sigma = build(list(rules) or self.settings.rules, cache=data / "cache", mapped=data / "mapping",
-                      tuned=data / "tuning")
+        sigma = build(list(rules) or self.settings.rules, cache=data / "cache", mapped=self.settings.mapping,
+                      tuned=self.settings.tuning)
         plain = [registry.get(STREAM, name).detector(self.settings, self.state) for name in registry.names(STREAM)]
         return [*sigma, *learn.detectors(self.settings), *plain]
 
@@ -100,7 +100,7 @@ class Platform:
         from soc_cli import rule_report
         from soc_core.state import rulings
 
-        report = rule_report.health(rules, self.settings.data)
+        report = rule_report.health(rules, self.settings)
         with self.state.begin() as session:
             rulings.note(session, report)
 

@@ -270,6 +270,16 @@ class Settings(Section):
     def models(self) -> Path:
         return self.data / "models"
 
+    @property
+    def tuning(self) -> Path:
+        """Exceptions and overrides of this site's rules."""
+        return self.data / "tuning"
+
+    @property
+    def mapping(self) -> Path:
+        """Field tables of this site."""
+        return self.data / "mapping"
+
     def events(self, realm: str) -> Path:
         """Folder of one realm's event store: real and demo events never share one."""
         return self.data / "events" / realm

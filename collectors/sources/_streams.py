@@ -8,6 +8,7 @@ import resource
 import socket
 import ssl
 import threading
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from collectors.sources._doors import listen
@@ -66,7 +67,7 @@ class Link:
         return await self.reader.read(PIECE)
 
 
-class Streams:
+class Streams(ABC):
     """A TCP port. What a connection says is for `serve`, which is called once for each, in the loop's thread."""
 
     def __init__(self, what: str, host: str, port: int, tls: ssl.SSLContext | None) -> None:
@@ -84,9 +85,9 @@ class Streams:
     def start(self) -> None:
         self._thread.start()
 
+    @abstractmethod
     async def serve(self, link: Link) -> None:
         """Read until the peer or stop() ends it."""
-        raise NotImplementedError
 
     def _run(self) -> None:
         try:

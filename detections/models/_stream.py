@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -73,7 +74,7 @@ def facts(batch: EventBatch, rows: Ints) -> list[Facts]:
     ]
 
 
-class TextDetector:
+class TextDetector(ABC):
     """Scores the texts of one column and adds risk to who sent them. Subclasses name the column and the words.
 
     State is the limit alone: scores are a pure function of the text, so no cut into batches can change a finding.
@@ -93,13 +94,13 @@ class TextDetector:
         self.limit = Limit(self.per_hour)
         self._known: dict[str, tuple[float, str]] = {}
 
+    @abstractmethod
     def pieces(self, value: str) -> list[str]:
         """The texts to score in one value of the column."""
-        raise NotImplementedError
 
+    @abstractmethod
     def words(self, piece: str, score: float) -> str:
         """Why, for people."""
-        raise NotImplementedError
 
     def detect(self, batch: EventBatch) -> list[Finding]:
         present = [batch.column(name) for name in self.fields if name in batch.fields]

@@ -27,7 +27,7 @@ def check(
     from soc_core.config import load
 
     settings = load(data)
-    report = rule_report.check(folders or settings.rules, settings.data)
+    report = rule_report.check(folders or settings.rules, settings)
     rule_report.show(report, as_json)
     raise typer.Exit(1 if report["failed"] else 0)
 
